@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef BUNDLE_READER_H
+#define BUNDLE_READER_H
+/*
+ * The processor (RFC 2442 3.2): the octets of any object in, messages out.
+ * It finds out what the object is (a bare batch, gzip, a MIME object), undoes
+ * encoding and compression, and runs the batch through the server half of
+ * smtp/, with nobody to answer.
+ *
+ *	while (bundle_reader_next(r, in, len, &used, &ev) == 1) look at ev;
+ *	drop used octets, give more; at the end bundle_reader_eof until 0
+ *
+ * Each transaction gives BEGIN, CONTENT ..., and END; or RESET in place of
+ * END where it came to nothing.  Every syntactically valid recipient is in the
+ * envelope at BEGIN: whether it may be reached is for the caller to say.
+ * BROKEN ends the object: what was whole before it stays good.
+ */
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/err.h"
+#include "bundle/mime.h"
+#include "bundle/writer.h"
+#include "smtp/server.h"
+
+struct bundle_reader_options {
+	unsigned extensions;	/* understood; others in required-extensions
+				 * make the object BROKEN unread */
+	uint64_t message_max;	/* as in smtp/server.h */
+	size_t recipients_max, line_max, command_max;
+	uint64_t batch_max;	/* octets of the batch uncompressed; 0 none */
+	bool strict;		/* no habits of the field: CR LF, brackets */
+};
+
+void bundle_reader_options_default(struct bundle_reader_options *opts);
+
+enum bundle_format { BUNDLE_FORMAT_NONE, BUNDLE_FORMAT_BSMTP,
+	BUNDLE_FORMAT_RFC2442 };
+
+enum bundle_event_kind {
+	BUNDLE_EVENT_FORMAT,	/* first of all: format, gzip, required, id */
+	BUNDLE_EVENT_ID,	/* id: from a NOOP of a bare batch */
+	BUNDLE_EVENT_BEGIN,	/* index, envelope, hops; line of its MAIL */
+	BUNDLE_EVENT_CONTENT,	/* bytes */
+	BUNDLE_EVENT_END,	/* index, envelope, facts: it is whole */
+	BUNDLE_EVENT_RESET,	/* the one begun is void */
+	BUNDLE_EVENT_ERROR,	/* one message or command suffers alone:
+				 * refusal, line, bytes */
+	BUNDLE_EVENT_BROKEN,	/* last: reason (and refusal, line, bytes where
+				 * a command was at fault) */
+	BUNDLE_EVENT_NOT_BATCH,	/* last: ordinary mail or nothing we know */
+	BUNDLE_EVENT_DONE,	/* last: all of it was good */
+};
+
+struct bundle_event {
+	enum bundle_event_kind kind;
+	enum bundle_format format;
+	bool gzip;
+	const char *required;	/* FORMAT: text of required-extensions or NULL */
+	const char *id;		/* Message-ID with brackets, or NOOP id; or NULL */
+	uint64_t index;		/* of the transaction, from 1 */
+	const struct envelope *envelope;
+	const struct content_facts *facts;
+	unsigned hops;
+	struct slice bytes;
+	struct smtp_refusal refusal;
+	uint64_t line;		/* of the batch, from 1 */
+	const char *reason;
+};
+
+struct bundle_reader;
+struct bundle_reader *bundle_reader_new(
+    const struct bundle_reader_options *opts);
+void bundle_reader_free(struct bundle_reader *r);
+/* 1: an event; 0: more input.  After a last event always 0, and all input is
+ * used.  Work for one call is bounded (64 KiB of the batch). */
+int bundle_reader_next(struct bundle_reader *r, const char *in, size_t len,
+    size_t *used_out, struct bundle_event *ev) MUST_CHECK;
+/* The input has ended: 1 with an event (call again), 0: no more. */
+int bundle_reader_eof(struct bundle_reader *r, struct bundle_event *ev)
+    MUST_CHECK;
+/* Octets of the batch read so far, after decoding. */
+uint64_t bundle_reader_batch_octets(const struct bundle_reader *r);
+
+#endif
