@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef NODE_CONF_H
+#define NODE_CONF_H
+/*
+ * The configuration, read and checked: postrider.conf(5).  Every fault is told
+ * with file and line, all of them.
+ */
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#include "base/err.h"
+#include "base/log.h"
+#include "bundle/writer.h"
+#include "node/schedule.h"
+#include "routing/table.h"
+
+struct conf_strings {
+	char **item;
+	size_t n;
+};
+
+/* "127.0.0.0/8", "::1", "unix" or "unix:UID-or-name". */
+struct conf_net {
+	int family;		/* AF_INET, AF_INET6, AF_UNIX */
+	unsigned char addr[16];
+	unsigned bits;
+	bool any_uid;
+	uid_t uid;
+};
+
+struct conf_listener {
+	char *address;		/* "127.0.0.1:2442", "[::1]:2442", "unix:/path" */
+	unsigned line;
+	mode_t mode;		/* of a UNIX socket: 0660 */
+	struct conf_net *allow;	/* who may submit; default 127.0.0.0/8, ::1,
+				 * unix */
+	size_t nallow;
+};
+
+enum conf_delivery_kind { CONF_DELIVERY_SMTP, CONF_DELIVERY_MAILDIR };
+
+struct conf_delivery {
+	char *name;		/* title of its section */
+	unsigned line;
+	enum conf_delivery_kind kind;
+	struct conf_strings domains, users;
+	char *target;		/* "127.0.0.1:25", "unix:/path", or a directory
+				 * with %u and %d; without either: DIR/USER */
+	bool crlf;		/* eol = crlf */
+	bool envelope_headers;	/* Return-Path */
+	unsigned connections;	/* at once: 4 */
+};
+
+struct conf_peer {
+	char *name;
+	unsigned line;
+	enum bundle_dialect dialect;
+	bool gzip;
+	enum mime_encoding encoding;
+	unsigned extensions;	/* beyond the three of RFC 2442 */
+	bool ids;		/* NOOP ids in bare batches */
+	char *address;		/* the peer's bundle address (rfc2442) */
+	unsigned cost;
+	uint64_t batch_octets, batch_count, batch_age_secs;	/* cut limits */
+	struct schedule *call;
+	uint64_t max_message;	/* octets that its road carries; 0 any */
+	uint64_t lifetime_secs;	/* 5d */
+	uint64_t retry_min_secs, retry_max_secs;	/* transport back-off */
+	struct conf_strings may_reach;	/* patterns; empty: local domains */
+	struct conf_strings may_send_as;	/* patterns; empty: any */
+	bool may_relay;		/* may reach whatever is routed */
+	struct conf_strings receive_users;	/* uids or names that may hand
+						 * in objects as this peer */
+	uint64_t quota_octets, quota_count;	/* queued for it; 0 none */
+	char *transport;	/* "file", or a path to a program */
+	struct conf_strings set;	/* "KEY=VALUE" for --set */
+	bool stays;		/* transport keeps running */
+};
+
+struct conf_link {
+	char *a, *b;
+	unsigned cost;
+	unsigned line;
+};
+
+struct conf_route {
+	char *pattern, *site;
+	unsigned line;
+};
+
+enum conf_log { CONF_LOG_STDERR, CONF_LOG_SYSLOG, CONF_LOG_FILE };
+
+struct conf {
+	char *file;		/* where it was read from */
+	char *site;		/* name */
+	char *hostname;		/* in SMTP and notices */
+	char *postmaster;	/* required; an address */
+	char *address;		/* this site's bundle address (rfc2442) */
+	char *spool_dir, *run_dir;
+	char *control;		/* UNIX socket, default RUN/control */
+	char *user, *group;	/* to become, when started as root; or NULL */
+	char *libexec_dir;
+	enum conf_log log;
+	char *log_file;
+	enum log_level log_level;
+	uint64_t message_max, min_free;
+	uint64_t line_max;
+	size_t recipients_max;
+	size_t sessions_max, sessions_per_address;
+	uint64_t session_timeout_secs;
+	uint64_t quota_octets, quota_count;
+	uint64_t lifetime_secs;		/* local delivery; 5d */
+	uint64_t retry_min_secs, retry_max_secs;	/* delivery back-off */
+	unsigned received_max;		/* 100 */
+	unsigned hops_max;		/* 30 */
+	bool trace_delivery;		/* trace = delivery */
+	uint64_t broken_expire_secs;	/* 30d */
+	unsigned broken_notices_per_hour;	/* per peer: 10 */
+	uint64_t ledger_secs;		/* 60d */
+	char *via;			/* server for notices to addresses neither
+					 * local nor routed; or NULL: that of
+					 * the first SMTP delivery */
+	uint64_t cache_bytes;
+	char *backup_dir;
+	uint64_t backup_every_secs;
+	struct conf_strings admins;	/* uids or names: full authority on the
+					 * control socket beside root and own */
+	struct conf_strings maps;
+	struct conf_listener *listener;
+	size_t nlisteners;
+	struct conf_delivery *delivery;
+	size_t ndeliveries;
+	struct conf_peer *peer;
+	size_t npeers;
+	struct conf_link *link;
+	size_t nlinks;
+	struct conf_route *route;
+	size_t nroutes;
+	struct routing *routing;	/* built from all of it; deliveries are
+					 * numbered as in `delivery` */
+};
+
+/* told: called for every fault and warning with "FILE:LINE: what is wrong and
+ * what to do".  Returns 0 and the configuration, or ERR_CONFIG. */
+int conf_load(const char *path, void (*told)(void *ctx, const char *text),
+    void *ctx, struct conf **conf_out, struct err *e) MUST_CHECK;
+void conf_free(struct conf *conf);
+const struct conf_peer *conf_find_peer(const struct conf *conf,
+    const char *name);
+/* What differs between two configurations and needs a restart, as a list of
+ * words in out; true if anything does. */
+bool conf_needs_restart(const struct conf *old, const struct conf *new_,
+    struct buf *out);
+/* Is this peer of a socket allowed? addr: a struct sockaddr; uid for UNIX. */
+bool conf_net_match(const struct conf_net *net, size_t n, const void *addr,
+    uid_t uid);
+
+#endif
