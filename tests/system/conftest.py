@@ -1,0 +1,120 @@
+# SPDX-License-Identifier: ISC
+"""Fixtures of the system tests; the classes live in peers_*.py.
+
+A test that cannot run says why.  Where the environment says CI, that is a
+failure: nothing may be left out there.
+"""
+
+import os
+import shutil
+
+import pytest
+
+import peers_common
+from peers_exim import Exim
+from peers_node import Node
+from peers_postfix import Postfix
+
+
+def pytest_configure(config):
+    config.addinivalue_line(
+        "markers", "requires_root: needs root; skipped elsewhere, "
+        "but a failure in CI")
+
+
+def cannot(reason):
+    """Skip with a reason, which is a failure in CI."""
+    if peers_common.IN_CI:
+        pytest.fail(f"must run in CI: {reason}", pytrace=False)
+    pytest.skip(reason)
+
+
+def pytest_runtest_setup(item):
+    if item.get_closest_marker("requires_root") and os.geteuid() != 0:
+        cannot("needs root")
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport(item, call):
+    outcome = yield
+    if call.when == "call":
+        item.failed_call = outcome.get_result().failed
+
+
+@pytest.fixture
+def work(request):
+    """A new directory that servers without privileges can pass through;
+    kept when the test fails, and its name is then in the report."""
+    path = peers_common.work_directory()
+    yield path
+    if getattr(request.node, "failed_call", False):
+        print(f"\nkept: {path}")
+    else:
+        shutil.rmtree(path, ignore_errors=True)
+
+
+@pytest.fixture
+def processes():
+    """processes.start(argv, log, env, cwd); all are ended after the test."""
+    started = peers_common.Processes()
+    yield started
+    started.end()
+
+
+@pytest.fixture(scope="session")
+def peers():
+    """The peers are in build/peers/root."""
+    peers_common.peers_fetch()
+
+
+def _maker(cls, work, start):
+    """A function that makes instances below work, and their end."""
+    made = []
+
+    def make(name, *args, **more):
+        one = cls(os.path.join(work, name), *args, **more)
+        made.append(one)
+        if start:
+            one.start()
+        return one
+
+    def end():
+        for one in reversed(made):
+            one.kill()
+
+    return make, end
+
+
+def _peer_maker(cls, work):
+    if os.geteuid() != 0:
+        cannot(f"{cls.__name__} needs root")
+    return _maker(cls, work, True)
+
+
+@pytest.fixture
+def postfix(peers, work):
+    """postfix(NAME, ...): a started Postfix in work/NAME."""
+    make, end = _peer_maker(Postfix, work)
+    yield make
+    end()
+
+
+@pytest.fixture
+def exim(peers, work):
+    """exim(NAME, ...): a started Exim in work/NAME."""
+    make, end = _peer_maker(Exim, work)
+    yield make
+    end()
+
+
+@pytest.fixture
+def node(work):
+    """node(SITE, ...): a Node in work/SITE with a configuration, not yet
+    started."""
+    make, end = _maker(Node, work, False)
+
+    def make_node(site, **more):
+        return make(site, site, **more)
+
+    yield make_node
+    end()
