@@ -1,0 +1,259 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef NODE_EXCHANGE_H
+#define NODE_EXCHANGE_H
+/*
+ * The exchange: the engine that turns events into actions.  It does no I/O of
+ * its own but the spool, asks the injected clock for the time and the injected
+ * random source for randomness, so that many of them run in one process under
+ * a virtual clock.  The daemon is the same exchange with libevent around it.
+ *
+ *	x = exchange_new(&opts); exchange_start(x)	reads the spool
+ *	forever:
+ *		tell it what happened (functions below)
+ *		exchange_commit(x)			one flush for all of it
+ *		carry out exchange_next_action until 0
+ *		sleep until exchange_deadline_ms or the next event
+ *
+ * What becomes of a recipient:
+ *
+ *	            accept                 cut / hand to delivery
+ *	(nothing) ----------> QUEUED ------------------------------> on its way
+ *	                        ^  ^                                   |  |  |
+ *	                 release|  | retry, withdrawn, restart         |  |  |
+ *	                        |  +-----------------------------------+  |  |
+ *	                      HELD          sent, delivered: DONE <-------+  |
+ *	                          refused, expired (notice written): FAILED <+
+ *
+ * When all recipients of a message are DONE or FAILED it is deleted.
+ */
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/log.h"
+#include "node/conf.h"
+#include "smtp/command.h"
+#include "spool/spool.h"
+
+struct exchange;
+
+struct exchange_options {
+	struct clock *clock;
+	struct rng *rng;
+	struct log *log;
+	struct spool *spool;		/* not owned */
+	const struct conf *conf;	/* not owned */
+};
+
+struct exchange *exchange_new(const struct exchange_options *opts);
+void exchange_free(struct exchange *x);
+/* Builds the queues from the spool; objects whose files are not known to be
+ * whole are asked to be written again. */
+int exchange_start(struct exchange *x, struct err *e) MUST_CHECK;
+/* A new configuration: what is not cut is routed anew, mail for a peer that
+ * is gone is held.  The old one may be freed afterwards. */
+void exchange_reload(struct exchange *x, const struct conf *conf);
+
+/*
+ * Submission.
+ */
+/* size: declared, 0 if unknown.  0: welcome; -1: refused with the reply. */
+int exchange_check_recipient(struct exchange *x, const char *address,
+    uint64_t size, struct smtp_refusal *r) MUST_CHECK;
+/* May a message begin at all (disk, quota)? */
+int exchange_check_room(struct exchange *x, uint64_t size,
+    struct smtp_refusal *r) MUST_CHECK;
+/* After the content: loops, sizes.  m: all but id; taken over (emptied) when
+ * 0 is returned, and so is the draft.  It is not yet durable: the answer waits
+ * for the completion with this cookie. */
+int exchange_accept(struct exchange *x, struct spool_draft *d,
+    struct message *m, void *cookie, struct smtp_refusal *r) MUST_CHECK;
+
+struct exchange_completion {
+	void *cookie;
+	uint64_t id;
+	bool durable;			/* else refusal says why not */
+	struct smtp_refusal refusal;
+};
+/* Submitted messages wait for this. */
+bool exchange_commit_pending(const struct exchange *x);
+/* One transaction, one flush for all that was accepted.  ERR_FULL: they were
+ * refused; other errors: the store failed, the daemon must end. */
+int exchange_commit(struct exchange *x, struct err *e) MUST_CHECK;
+/* 1 with the outcome of one, 0 when there is none. */
+int exchange_next_completion(struct exchange *x,
+    struct exchange_completion *c_out) MUST_CHECK;
+/* The submitter is gone: nobody waits for this cookie's completion. */
+void exchange_forget(struct exchange *x, void *cookie);
+
+/*
+ * Objects that arrive from a peer.  pickup: octets that tell this pick-up from
+ * any other (name, inode, time, hash of the file), for objects that carry no
+ * id of ours.
+ */
+struct inbound;
+
+enum inbound_outcome {
+	INBOUND_DONE,		/* all of it is durable: unlink the file */
+	INBOUND_DUPLICATE,	/* processed before: unlink */
+	INBOUND_BROKEN,		/* put it into the quarantine, then unlink */
+	INBOUND_LATER,		/* no room, or the store failed: keep it */
+};
+
+struct inbound *exchange_inbound_new(struct exchange *x, const char *peer,
+    const char *name, struct slice pickup);
+/* Feeds octets; groups of messages are committed as they fill.  ERR_FULL or
+ * ERR_IO: end it, outcome LATER. */
+int exchange_inbound_add(struct inbound *in, const char *bytes, size_t len,
+    struct err *e) MUST_CHECK;
+/* No more octets.  Commits the rest. */
+enum inbound_outcome exchange_inbound_end(struct inbound *in);
+/* Why it is broken; valid until freed. */
+const char *exchange_inbound_reason(const struct inbound *in);
+uint64_t exchange_inbound_messages(const struct inbound *in);
+void exchange_inbound_free(struct inbound *in);
+
+/* The quarantine: feed the same octets again.  in tells peer, name and
+ * reason, and may be freed after _end; octets: how many there are. */
+struct quarantine;
+struct quarantine *exchange_quarantine_new(struct inbound *in,
+    uint64_t octets);
+int exchange_quarantine_add(struct quarantine *q, const char *bytes,
+    size_t len, struct err *e) MUST_CHECK;
+/* Object, notice to the postmaster and ledger in one transaction; frees q.
+ * id_out: its number in the quarantine; may be NULL. */
+int exchange_quarantine_end(struct quarantine *q, uint64_t *id_out,
+    struct err *e) MUST_CHECK;
+void exchange_quarantine_abort(struct quarantine *q);
+
+/*
+ * Objects that leave.
+ */
+struct outbound;
+/* The octets of an object that an EXCHANGE_WRITE named. */
+int exchange_outbound_new(struct exchange *x, uint64_t object,
+    struct outbound **ob_out, struct err *e) MUST_CHECK;
+/* Appends about 64 KiB: 1; at the end 0; ERR_CORRUPT: a message in it is
+ * damaged: it is put aside, the object withdrawn, the others wait again. */
+int exchange_outbound_read(struct outbound *ob, struct buf *out,
+    struct err *e) MUST_CHECK;
+void exchange_outbound_free(struct outbound *ob);
+/* The file is whole and durable under its name in out/. */
+int exchange_object_written(struct exchange *x, uint64_t object,
+    uint64_t octets, const unsigned char digest[32], struct err *e)
+    MUST_CHECK;
+/* It could not be written: try later. */
+void exchange_object_unwritten(struct exchange *x, uint64_t object,
+    const char *why);
+/* Is this name in out/ one of ours? (Others are leftovers: remove them.) */
+bool exchange_knows_object(struct exchange *x, const char *peer,
+    const char *name);
+
+/* What a transport said or did. */
+int exchange_transport_sent(struct exchange *x, const char *peer,
+    const char *name, struct err *e) MUST_CHECK;
+void exchange_transport_failed(struct exchange *x, const char *peer,
+    const char *name, bool permanent, const char *text);
+/* status: 0, 75 or another; -1: could not run. */
+void exchange_transport_exited(struct exchange *x, const char *peer,
+    int status, const char *text);
+
+/*
+ * Delivery.
+ */
+enum delivery_verdict { VERDICT_RETRY, VERDICT_DONE, VERDICT_FAILED };
+/* For each recipient of a job that an EXCHANGE_DELIVER gave. */
+void exchange_delivery_result(struct exchange *x, uint64_t job, size_t rcpt,
+    enum delivery_verdict verdict, const char *status, const char *text);
+/* The job is over; recipients without a result are to be tried again. */
+void exchange_delivery_over(struct exchange *x, uint64_t job);
+
+/*
+ * Actions.
+ */
+enum exchange_action_kind {
+	EXCHANGE_WRITE,		/* make the file of `object` in peer's out/ */
+	EXCHANGE_UNLINK,	/* remove `name` from peer's out/ */
+	EXCHANGE_RUN,		/* start peer's transport, or tell it `more` */
+	EXCHANGE_STOP,		/* peer's road closes: ask it to end */
+	EXCHANGE_DELIVER,	/* hand `job` to delivery number `delivery`;
+				 * conf->ndeliveries is `via` */
+};
+
+struct exchange_action {
+	enum exchange_action_kind kind;
+	char *peer;		/* name; freed by exchange_action_release */
+	char *name;
+	uint64_t object;
+	uint64_t job;
+	size_t delivery;
+	uint64_t message;
+	size_t *rcpt;
+	size_t nrcpt;
+};
+
+/* 1: one action, which the caller carries out and releases; 0: none now. */
+int exchange_next_action(struct exchange *x, struct exchange_action *a_out)
+    MUST_CHECK;
+void exchange_action_release(struct exchange_action *a);
+/* Runs what is due (schedules, retries, expiry, upkeep). */
+int exchange_tick(struct exchange *x, struct err *e) MUST_CHECK;
+/* Monotonic time when exchange_tick is needed next; INT64_MAX: not at all. */
+int64_t exchange_deadline_ms(struct exchange *x);
+
+/*
+ * For people: counts and lists, and what an operator orders.
+ */
+struct exchange_peer_status {
+	const char *name;
+	uint64_t waiting_count, waiting_octets;
+	uint64_t held_count;
+	uint64_t objects, object_octets;	/* cut and not yet gone */
+	uint64_t oldest_secs;		/* age of the oldest message */
+	bool running, down;
+	unsigned failures;
+	int64_t next_call_ms;		/* wall clock; INT64_MAX: when wanted */
+	int64_t last_sent_ms, last_received_ms;	/* wall; 0 never */
+	const char *last_error;		/* or "" */
+	bool gone;			/* not in the configuration any more */
+};
+size_t exchange_peer_count(const struct exchange *x);
+void exchange_peer_status(struct exchange *x, size_t i,
+    struct exchange_peer_status *st_out);
+
+struct exchange_counters {
+	uint64_t accepted, delivered, failed, notices;
+	uint64_t objects_out, objects_in, duplicates, broken;
+	uint64_t messages, octets;	/* in the spool now */
+	uint64_t deliveries_waiting, deliveries_running;
+};
+void exchange_counters(const struct exchange *x,
+    struct exchange_counters *c_out);
+
+/* Where one recipient of one queued message is, in words. */
+struct exchange_where {
+	const char *state;	/* "queued" "held" "bundled" "delivering"
+				 * "done" "failed" */
+	const char *target;	/* "london", "delivery home", ... or "" */
+	uint64_t object;	/* when bundled */
+	uint64_t next_secs;	/* spool_elapsed_secs of the next attempt */
+};
+bool exchange_where(struct exchange *x, uint64_t message, size_t rcpt,
+    struct exchange_where *w_out);
+
+/* Cuts what waits for a peer and opens its road now. */
+int exchange_flush(struct exchange *x, const char *peer, struct err *e)
+    MUST_CHECK;
+int exchange_hold(struct exchange *x, uint64_t message, struct err *e)
+    MUST_CHECK;
+int exchange_release(struct exchange *x, uint64_t message, struct err *e)
+    MUST_CHECK;
+/* Forget back-off: try now.  message 0: all. */
+int exchange_retry(struct exchange *x, uint64_t message, struct err *e)
+    MUST_CHECK;
+/* Deletes without a notice.  ERR_STATE while it is on its way. */
+int exchange_delete(struct exchange *x, uint64_t message, struct err *e)
+    MUST_CHECK;
+
+#endif
