@@ -33,7 +33,8 @@ enum log_level {
 struct log;
 
 /* Standard error; each line begins with a syslog priority "<6>" where
- * `priorities` is set (sd-daemon(3)), else with the UTC time. */
+ * `priorities` is set (sd-daemon(3)), else with the UTC time and the level's
+ * name: "2024-03-05T10:00:00.000Z info message-accepted id=...". */
 struct log *log_new_stderr(struct clock *clock, bool priorities);
 struct log *log_new_syslog(const char *ident);
 /* Appends to a file, made with mode 0640; log_reopen opens it anew. */
