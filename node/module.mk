@@ -1,0 +1,1 @@
+PKGS += libevent_core libconfuse jansson smartcols

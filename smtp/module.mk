@@ -1,0 +1,1 @@
+# Needs nothing but base.
