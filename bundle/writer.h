@@ -24,6 +24,9 @@
 #include "bundle/mime.h"
 #include "smtp/envelope.h"
 
+/* RFC 5321 4.5.3.1.8: every receiver takes so many in one transaction. */
+#define BUNDLE_RECIPIENTS_MAX 100
+
 enum bundle_dialect { BUNDLE_BSMTP, BUNDLE_RFC2442 };
 
 struct bundle_params {
@@ -39,7 +42,9 @@ struct bundle_params {
 	unsigned extensions;		/* that may be used */
 	unsigned required;		/* union of envelope_needs and XGZIP: what
 					 * is beyond SMTP_EXT_RFC2442 is named
-					 * in required-extensions */
+					 * in required-extensions, after
+					 * the three of that list, which
+					 * the parameter replaces */
 	const char *from, *to;		/* rfc2442: bundle addresses */
 	int64_t date_ms;		/* rfc2442: its Date */
 };

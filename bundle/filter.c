@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * gzip as a stream, over zlib.
+ *
+ * The writer hands zlib its input in steps of exactly 64 KiB, however the
+ * caller cuts it, so that the octets made depend on the content alone: an
+ * object that is made again after a crash is the same object.  The header
+ * names no file, no time and no system for the same reason.
+ */
+#include "bundle/filter.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <zlib.h>
+
+#include "base/mem.h"
+
+#define STEP 65536
+#define GZIP_WINDOW (15 + 16)	/* 32 KiB window, gzip header and trailer */
+#define GZIP_OS_UNKNOWN 255
+
+struct gzip_writer {
+	z_stream z;
+	gz_header header;
+	sink_fn *sink;
+	void *ctx;
+	size_t nheld;
+	char held[STEP];
+	char made[STEP];
+};
+
+struct gzip_reader {
+	z_stream z;
+	uint64_t max_octets, octets;
+	bool inside;		/* in a member, its trailer included */
+	bool any;		/* a member was seen */
+};
+
+/*
+ * zlib declares its input as not const unless told otherwise at compile
+ * time; it never writes there.
+ */
+static Bytef *
+zlib_input(const char *bytes)
+{
+	union {
+		const char *theirs;
+		Bytef *zlibs;
+	} u;
+
+	u.theirs = bytes;
+	return u.zlibs;
+}
+
+struct gzip_writer *
+gzip_writer_new(int level, sink_fn *sink, void *ctx)
+{
+	struct gzip_writer *w = mem_alloc(1, sizeof(*w));
+
+	w->sink = sink;
+	w->ctx = ctx;
+	w->header.os = GZIP_OS_UNKNOWN;
+	if (deflateInit2(&w->z, level, Z_DEFLATED, GZIP_WINDOW, 8,
+	    Z_DEFAULT_STRATEGY) != Z_OK ||
+	    deflateSetHeader(&w->z, &w->header) != Z_OK) {
+		deflateEnd(&w->z);
+		w->sink = NULL;
+	}
+	return w;
+}
+
+/* Runs deflate over the given input until it has no more to say. */
+static int
+deflate_step(struct gzip_writer *w, const char *in, size_t len, int flush,
+    struct err *e)
+{
+	int status;
+
+	if (w->sink == NULL)
+		return err_set(e, ERR_STATE, "gzip: zlib would not start");
+	w->z.next_in = zlib_input(in);
+	w->z.avail_in = (uInt)len;
+	do {
+		w->z.next_out = (Bytef *)w->made;
+		w->z.avail_out = sizeof(w->made);
+		status = deflate(&w->z, flush);
+		if (status == Z_STREAM_ERROR)
+			return err_set(e, ERR_STATE, "gzip: wrong order");
+		size_t n = sizeof(w->made) - w->z.avail_out;
+
+		if (n > 0) {
+			int rc = w->sink(w->ctx, w->made, n, e);
+
+			if (rc < 0)
+				return rc;
+		}
+	} while (w->z.avail_out == 0);
+	return 0;
+}
+
+int
+gzip_writer_add(struct gzip_writer *w, const char *bytes, size_t len,
+    struct err *e)
+{
+	while (len > 0) {
+		size_t n = STEP - w->nheld;
+
+		if (n > len)
+			n = len;
+		memcpy(w->held + w->nheld, bytes, n);
+		w->nheld += n;
+		bytes += n;
+		len -= n;
+		if (w->nheld < STEP)
+			return 0;
+		w->nheld = 0;
+		int rc = deflate_step(w, w->held, STEP, Z_NO_FLUSH, e);
+
+		if (rc < 0)
+			return rc;
+	}
+	return 0;
+}
+
+int
+gzip_writer_end(struct gzip_writer *w, struct err *e)
+{
+	size_t n = w->nheld;
+
+	w->nheld = 0;
+	return deflate_step(w, w->held, n, Z_FINISH, e);
+}
+
+void
+gzip_writer_free(struct gzip_writer *w)
+{
+	if (w == NULL)
+		return;
+	if (w->sink != NULL)
+		deflateEnd(&w->z);
+	free(w);
+}
+
+struct gzip_reader *
+gzip_reader_new(uint64_t max_octets)
+{
+	struct gzip_reader *r = mem_alloc(1, sizeof(*r));
+
+	r->max_octets = max_octets;
+	if (inflateInit2(&r->z, GZIP_WINDOW) != Z_OK)
+		r->z.state = NULL;
+	return r;
+}
+
+/*
+ * Between two members: zeros that a medium padded with are passed over.
+ * Returns how many octets; a member then begins or the input is used up.
+ */
+static size_t
+skip_padding(struct gzip_reader *r, const char *in, size_t len)
+{
+	size_t n = 0;
+
+	while (r->any && n < len && in[n] == '\0')
+		n++;
+	if (n < len) {
+		inflateReset(&r->z);
+		r->inside = r->any = true;
+	}
+	return n;
+}
+
+static int
+inflate_verdict(struct gzip_reader *r, int status, size_t used, size_t made,
+    struct err *e)
+{
+	if (status == Z_STREAM_END)
+		r->inside = false;
+	else if (status != Z_OK && status != Z_BUF_ERROR)
+		return err_set(e, ERR_SYNTAX,
+		    "gzip: damaged behind octet %llu of its content: %s",
+		    (unsigned long long)r->octets,
+		    r->z.msg != NULL ? r->z.msg : "no reason known");
+	if (r->max_octets != 0 && r->octets > r->max_octets)
+		return err_set(e, ERR_LIMIT,
+		    "gzip: more than %llu octets of content",
+		    (unsigned long long)r->max_octets);
+	return used > 0 || made > 0;
+}
+
+int
+gzip_reader_next(struct gzip_reader *r, const char *in, size_t len,
+    size_t *used_out, struct buf *out, struct err *e)
+{
+	size_t skipped = 0;
+
+	*used_out = 0;
+	if (r->z.state == NULL)
+		return err_set(e, ERR_STATE, "gzip: zlib would not start");
+	if (len > (1U << 30))
+		len = 1U << 30;
+	if (!r->inside) {
+		skipped = *used_out = skip_padding(r, in, len);
+		if (!r->inside)
+			return skipped > 0;
+	}
+	r->z.next_in = zlib_input(in + skipped);
+	r->z.avail_in = (uInt)(len - skipped);
+	r->z.next_out = (Bytef *)buf_room(out, STEP);
+	r->z.avail_out = STEP;
+
+	int status = inflate(&r->z, Z_NO_FLUSH);
+	size_t made = STEP - r->z.avail_out;
+
+	buf_grown(out, made);
+	r->octets += made;
+	*used_out = len - r->z.avail_in;
+	return inflate_verdict(r, status, *used_out, made, e);
+}
+
+int
+gzip_reader_end(struct gzip_reader *r, struct err *e)
+{
+	if (r->inside || !r->any)
+		return err_set(e, ERR_SYNTAX,
+		    "gzip: cut off behind octet %llu of its content",
+		    (unsigned long long)r->octets);
+	return 0;
+}
+
+void
+gzip_reader_free(struct gzip_reader *r)
+{
+	if (r == NULL)
+		return;
+	if (r->z.state != NULL)
+		inflateEnd(&r->z);
+	free(r);
+}

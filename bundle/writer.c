@@ -1,0 +1,284 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The generator.
+ *
+ * The client half of smtp/ makes the dialogue; its output gathers until there
+ * is enough to be worth a step and then runs through gzip and base64 to the
+ * sink.  Where the steps fall shows nowhere in what comes out: gzip and
+ * base64 cut their input themselves.
+ */
+#include "bundle/writer.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/mem.h"
+#include "base/text.h"
+#include "smtp/client.h"
+#include "smtp/extension.h"
+
+#define STEP 65536
+
+struct bundle_writer {
+	struct bundle_params params;
+	char *id, *helo, *from, *to;
+	sink_fn *sink;
+	void *ctx;
+	struct smtp_client *client;
+	struct gzip_writer *gzip;	/* NULL: none */
+	bool base64;
+	struct base64_encoder encoder;
+	struct buf text;		/* base64, or the header */
+	bool started;
+	uint64_t batch_octets;
+};
+
+/* The last step: base64 if the object has it, then the caller. */
+static int
+write_encoded(void *ctx, const char *bytes, size_t len, struct err *e)
+{
+	struct bundle_writer *w = ctx;
+	int rc;
+
+	if (!w->base64)
+		return w->sink(w->ctx, bytes, len, e);
+	base64_encoder_add(&w->encoder, &w->text, bytes, len);
+	rc = w->sink(w->ctx, w->text.ptr, w->text.len, e);
+	buf_clear(&w->text);
+	return rc;
+}
+
+static char *
+dup_or_null(const char *text)
+{
+	return text != NULL ? mem_strdup(text) : NULL;
+}
+
+struct bundle_writer *
+bundle_writer_new(const struct bundle_params *params, sink_fn *sink,
+    void *ctx)
+{
+	struct bundle_writer *w = mem_alloc(1, sizeof(*w));
+	struct smtp_client_options opts = {
+		.batch = true,
+		.assumed = params->extensions,
+	};
+	int level = params->gzip_level != 0 ? params->gzip_level : 6;
+
+	w->params = *params;
+	w->params.id = w->id = dup_or_null(params->id);
+	w->params.helo = w->helo = dup_or_null(params->helo);
+	w->params.from = w->from = dup_or_null(params->from);
+	w->params.to = w->to = dup_or_null(params->to);
+	w->sink = sink;
+	w->ctx = ctx;
+	w->base64 = params->dialect == BUNDLE_RFC2442 &&
+	    (params->gzip || params->encoding == MIME_BASE64);
+	base64_encoder_init(&w->encoder);
+	buf_init(&w->text);
+	if (params->gzip)
+		w->gzip = gzip_writer_new(level, write_encoded, w);
+	opts.helo = w->helo;
+	w->client = smtp_client_new(&opts);
+	return w;
+}
+
+void
+bundle_writer_free(struct bundle_writer *w)
+{
+	if (w == NULL)
+		return;
+	smtp_client_free(w->client);
+	gzip_writer_free(w->gzip);
+	buf_release(&w->text);
+	free(w->id);
+	free(w->helo);
+	free(w->from);
+	free(w->to);
+	free(w);
+}
+
+/*
+ * required-extensions replaces RFC 2442's list where it is given, so the
+ * three of that list are named together with what goes beyond them.
+ */
+static void
+add_required(struct buf *out, unsigned required)
+{
+	unsigned beyond = required & ~(unsigned)SMTP_EXT_RFC2442;
+
+	if (beyond == 0)
+		return;
+	buf_adds(out, ";\r\n required-extensions=\"8bitMIME,SIZE,NOTARY");
+	for (unsigned bit = 1; bit != 0 && bit <= beyond; bit <<= 1)
+		if (beyond & bit)
+			buf_addf(out, ",%s", smtp_extension_name(bit));
+	buf_addc(out, '"');
+}
+
+static const char *
+encoding_name(const struct bundle_writer *w)
+{
+	if (w->base64)
+		return "base64";
+	switch (w->params.encoding) {
+	case MIME_7BIT:
+		return "7bit";
+	case MIME_BINARY:
+		return "binary";
+	default:
+		return "8bit";
+	}
+}
+
+/* Nothing is in it but what must be: the same for every object of a pair. */
+static int
+write_header(struct bundle_writer *w, struct err *e)
+{
+	struct bundle_params *p = &w->params;
+	unsigned required = p->required | (p->gzip ? SMTP_EXT_XGZIP : 0);
+	struct buf header = BUF_INIT;
+	int rc;
+
+	buf_addf(&header, "From: <%s>\r\nTo: <%s>\r\nSubject: batch\r\nDate: ",
+	    p->from != NULL ? p->from : "", p->to != NULL ? p->to : "");
+	date_format(&header, p->date_ms);
+	buf_addf(&header, "\r\nMessage-ID: <%s@%s>\r\nMIME-Version: 1.0\r\n"
+	    "Content-Type: application/batch-SMTP",
+	    p->id != NULL ? p->id : "", p->helo != NULL ? p->helo : "");
+	add_required(&header, required);
+	buf_addf(&header, "\r\nContent-Transfer-Encoding: %s\r\n\r\n",
+	    encoding_name(w));
+	rc = w->sink(w->ctx, header.ptr, header.len, e);
+	buf_release(&header);
+	return rc;
+}
+
+/* Hands what the client has written to the next step, from `least` octets. */
+static int
+pump(struct bundle_writer *w, size_t least, struct err *e)
+{
+	struct buf *out = smtp_client_output(w->client);
+	int rc;
+
+	if (out->len < least || out->len == 0)
+		return 0;
+	if (w->gzip != NULL)
+		rc = gzip_writer_add(w->gzip, out->ptr, out->len, e);
+	else
+		rc = write_encoded(w, out->ptr, out->len, e);
+	w->batch_octets += out->len;
+	buf_clear(out);
+	return rc;
+}
+
+static void
+drain_events(struct bundle_writer *w)
+{
+	struct smtp_client_event ev;
+
+	while (smtp_client_next(w->client, &ev) == 1)
+		;	/* a batch takes every command to succeed */
+}
+
+static int
+start(struct bundle_writer *w, struct err *e)
+{
+	if (w->started)
+		return 0;
+	w->started = true;
+	drain_events(w);
+	if (w->params.dialect == BUNDLE_RFC2442) {
+		int rc = write_header(w, e);
+
+		if (rc < 0)
+			return rc;
+	}
+	if (w->params.ids && w->params.id != NULL) {
+		char *text = mem_printf("postrider-id=%s", w->params.id);
+
+		smtp_client_noop(w->client, text);
+		free(text);
+	}
+	return 0;
+}
+
+int
+bundle_writer_begin(struct bundle_writer *w, const struct envelope *env,
+    const struct content_facts *facts, unsigned hops, const size_t *rcpt,
+    size_t n, struct err *e)
+{
+	struct smtp_refusal refusal;
+	char noop[48];
+	int rc = start(w, e);
+
+	if (rc < 0)
+		return rc;
+	if (n > BUNDLE_RECIPIENTS_MAX)
+		return err_set(e, ERR_LIMIT,
+		    "%zu recipients in one transaction, %d are allowed", n,
+		    BUNDLE_RECIPIENTS_MAX);
+	if (w->params.ids && hops > 0) {
+		snprintf(noop, sizeof(noop), "postrider-hops=%u", hops);
+		smtp_client_noop(w->client, noop);
+	}
+	rc = smtp_client_begin(w->client, env, facts, rcpt, n, &refusal);
+	if (rc < 0)
+		return err_set(e, ERR_UNSUPPORTED, "%d %s %s", refusal.code,
+		    refusal.status, refusal.text);
+	drain_events(w);
+	return pump(w, STEP, e);
+}
+
+int
+bundle_writer_content(struct bundle_writer *w, const char *bytes, size_t len,
+    struct err *e)
+{
+	while (len > 0) {
+		size_t n = len < STEP ? len : STEP;
+		int rc;
+
+		smtp_client_content(w->client, bytes, n);
+		rc = pump(w, STEP, e);
+		if (rc < 0)
+			return rc;
+		bytes += n;
+		len -= n;
+	}
+	return 0;
+}
+
+int
+bundle_writer_end_message(struct bundle_writer *w, struct err *e)
+{
+	smtp_client_content_end(w->client);
+	drain_events(w);
+	return pump(w, STEP, e);
+}
+
+int
+bundle_writer_finish(struct bundle_writer *w, struct err *e)
+{
+	int rc = start(w, e);
+
+	if (rc < 0)
+		return rc;
+	smtp_client_quit(w->client);
+	drain_events(w);
+	rc = pump(w, 0, e);
+	if (rc == 0 && w->gzip != NULL)
+		rc = gzip_writer_end(w->gzip, e);
+	if (rc == 0 && w->base64) {
+		base64_encoder_end(&w->encoder, &w->text);
+		if (w->text.len > 0)
+			rc = w->sink(w->ctx, w->text.ptr, w->text.len, e);
+		buf_clear(&w->text);
+	}
+	return rc;
+}
+
+uint64_t
+bundle_writer_batch_octets(const struct bundle_writer *w)
+{
+	return w->batch_octets + smtp_client_output(w->client)->len;
+}
