@@ -78,7 +78,8 @@ void buf_put8(struct buf *b, uint8_t v);
 void buf_put16(struct buf *b, uint16_t v);
 void buf_put32(struct buf *b, uint32_t v);
 void buf_put64(struct buf *b, uint64_t v);
-void buf_put_text(struct buf *b, const char *text);	/* NULL is kept apart from "" */
+/* NULL is kept apart from "". */
+void buf_put_text(struct buf *b, const char *text);
 void buf_put_bytes(struct buf *b, const void *bytes, size_t len);
 
 struct reader {
