@@ -65,18 +65,21 @@ err_errno(struct err *e, const char *fmt, ...)
 int
 err_prefix(struct err *e, const char *fmt, ...)
 {
-	char words[ERR_TEXT_MAX], old[ERR_TEXT_MAX];
+	char words[ERR_TEXT_MAX];
+	size_t len, room;
 	va_list ap;
-	size_t len;
 
 	if (e == NULL)
 		return ERR_IO;
 	va_start(ap, fmt);
-	vsnprintf(words, sizeof(words), fmt, ap);
+	vsnprintf(words, sizeof(words) - 2, fmt, ap);
 	va_end(ap);
-	memcpy(old, e->text, sizeof(old));
-	len = (size_t)snprintf(e->text, sizeof(e->text), "%.*s: ",
-	    ERR_TEXT_MAX - 3, words);
-	snprintf(e->text + len, sizeof(e->text) - len, "%s", old);
+	len = strlen(words);
+	memcpy(words + len, ": ", 2);
+	len += 2;
+	room = sizeof(e->text) - 1 - len;
+	memmove(e->text + len, e->text, room);
+	memcpy(e->text, words, len);
+	e->text[sizeof(e->text) - 1] = '\0';
 	return e->code;
 }
