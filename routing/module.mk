@@ -1,1 +1,1 @@
-# Needs nothing but base.
+# Needs base, and the addresses of smtp.

@@ -28,6 +28,10 @@ struct routing;
 struct routing *routing_new(const char *site);
 void routing_free(struct routing *t);
 
+/* Where that which is added from now on was written, for explanations and
+ * refusals: FILE and line; file NULL: nowhere. */
+void routing_set_origin(struct routing *t, const char *file, unsigned line);
+
 /* A domain that this site delivers itself; delivery: an index that the caller
  * chose, given back in the decision.  Users may be added; where none is, any
  * local part is taken.  User names are compared without regard to case, and
@@ -36,7 +40,10 @@ int routing_add_local(struct routing *t, const char *domain, size_t delivery,
     struct err *e) MUST_CHECK;
 int routing_add_user(struct routing *t, const char *domain, const char *user,
     struct err *e) MUST_CHECK;
-/* pattern: user@domain, domain, .suffix or "*"; to the name of a site. */
+/* pattern: user@domain, domain, .suffix or "*"; to the name of a site.  To
+ * our own site only what is local anyway may lead, and changes nothing: so
+ * one map file can serve all sites.  ERR_EXISTS: the pattern is local, or has
+ * a rule already. */
 int routing_add_rule(struct routing *t, const char *pattern, const char *site,
     struct err *e) MUST_CHECK;
 /* A neighbour that we exchange objects with. cost at least 1. */
@@ -46,11 +53,13 @@ int routing_add_peer(struct routing *t, const char *peer, unsigned cost,
 int routing_add_link(struct routing *t, const char *a, const char *b,
     unsigned cost, struct err *e) MUST_CHECK;
 /* A map file: lines "pattern site", "#" comments, blank lines.  Every fault
- * is told with file and line; returns the first error, having read all. */
+ * is told with file and line; returns the first error, having read all.
+ * Local domains must be there before. */
 int routing_add_map(struct routing *t, const char *path,
     void (*told)(void *ctx, const char *text), void *ctx, struct err *e)
     MUST_CHECK;
-/* Rules whose site cannot be reached, as sentences; number of them. */
+/* Rules whose site is unknown or cannot be reached, as sentences that begin
+ * with the rule's origin; number of them. */
 size_t routing_check(struct routing *t,
     void (*told)(void *ctx, const char *text), void *ctx);
 
