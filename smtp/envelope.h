@@ -51,6 +51,8 @@ void envelope_clear(struct envelope *env);
  * next call. */
 struct recipient *envelope_add_recipient(struct envelope *env,
     const char *address, const char *notify, const char *orcpt);
+/* Takes the last one out; there must be one. */
+void envelope_drop_recipient(struct envelope *env);
 /* Deep copy into an initialised one. */
 void envelope_copy(struct envelope *to, const struct envelope *from);
 /* The bits of a NOTIFY value; NULL gives 0 (the default of RFC 3461 4.1:
@@ -81,7 +83,7 @@ struct content_scanner {
 	struct content_facts facts;
 	size_t line_len;	/* octets of the present line so far */
 	char line_start[9];	/* its first octets, for "Received:" */
-	bool in_header, after_cr;
+	bool in_header, after_cr, after_crlf;
 };
 
 void content_scanner_init(struct content_scanner *scan);
@@ -95,5 +97,9 @@ void content_scanner_end(struct content_scanner *scan);
  * BINARYMIME as used.  DSN and SIZE are never required. */
 unsigned envelope_needs(const struct envelope *env,
     const struct content_facts *facts);
+/* The same for the recipients rcpt[0..n-1] alone (indexes into env->rcpt;
+ * NULL: the first n). */
+unsigned envelope_needs_for(const struct envelope *env,
+    const struct content_facts *facts, const size_t *rcpt, size_t n);
 
 #endif
