@@ -285,7 +285,8 @@ def octet_soup():
     plain("mixed-ends", "CR LF, LF, CR, LF CR and CR CR LF",
           b"a\r\nb\nc\rd\n\re\r\r\nf\r\n", "Mixed")
     plain("smuggle", "every false end of data that was ever believed",
-          b"1\n.\n2\n.\r\n3\r\n.\n4\r.\r5\r\n.\r\r\n6\r\n\x00.\r\n7\r.\r\n8\r\n",
+          b"1\n.\n2\n.\r\n3\r\n.\n4\r.\r5\r\n.\r\r\n6\r\n"
+          b"\x00.\r\n7\r.\r\n8\r\n",
           "Smuggle")
     plain("ends-in-cr", "the last octet is a CR", b"text\r", "CR at end")
     plain("ends-in-dot", "ends in CR LF and a dot", b"text\r\n.", "Dot at end")

@@ -67,54 +67,52 @@ def peers():
     peers_common.peers_fetch()
 
 
-def _maker(cls, work, start):
-    """A function that makes instances below work, and their end."""
+def _peers(cls, work):
+    """A function that makes and starts instances below work, and then
+    their end."""
     made = []
 
-    def make(name, *args, **more):
-        one = cls(os.path.join(work, name), *args, **more)
-        made.append(one)
-        if start:
-            one.start()
-        return one
+    def make(name, **more):
+        made.append(cls(os.path.join(work, name), **more))
+        made[-1].start()
+        return made[-1]
 
-    def end():
-        for one in reversed(made):
-            one.kill()
-
-    return make, end
-
-
-def _peer_maker(cls, work):
     if os.geteuid() != 0:
         cannot(f"{cls.__name__} needs root")
-    return _maker(cls, work, True)
+    yield make
+    for one in reversed(made):
+        one.kill()
 
 
 @pytest.fixture
 def postfix(peers, work):
     """postfix(NAME, ...): a started Postfix in work/NAME."""
-    make, end = _peer_maker(Postfix, work)
-    yield make
-    end()
+    yield from _peers(Postfix, work)
 
 
 @pytest.fixture
 def exim(peers, work):
     """exim(NAME, ...): a started Exim in work/NAME."""
-    make, end = _peer_maker(Exim, work)
-    yield make
-    end()
+    yield from _peers(Exim, work)
 
 
 @pytest.fixture
-def node(work):
+def node(work, request):
     """node(SITE, ...): a Node in work/SITE with a configuration, not yet
-    started."""
-    make, end = _maker(Node, work, False)
+    started.  When the test passed, those that still run must end well, and
+    no sanitizer may have spoken."""
+    nodes = []
 
-    def make_node(site, **more):
-        return make(site, site, **more)
+    def make(site, **more):
+        nodes.append(Node(os.path.join(work, site), site, **more))
+        return nodes[-1]
 
-    yield make_node
-    end()
+    yield make
+    try:
+        if not getattr(request.node, "failed_call", False):
+            for one in nodes:
+                one.stop()
+                one.check_sanitizers()
+    finally:
+        for one in nodes:
+            one.kill()

@@ -23,8 +23,8 @@ import tempfile
 import time
 
 PROJECT = os.path.realpath(os.path.join(os.path.dirname(__file__), "../.."))
-BUILD = os.path.join(PROJECT, os.environ.get("POSTRIDER_BUILD",
-                                             "build/release"))
+BUILD = os.path.join(PROJECT, os.environ.get("POSTRIDER_BUILD")
+                     or os.environ.get("BUILD") or "build/release")
 PEERS = os.path.join(PROJECT, "build/peers")
 PEERS_ROOT = os.path.join(PEERS, "root")
 MAILS = os.path.join(PROJECT, "tests/mails")
@@ -40,12 +40,12 @@ def sha256(data):
 
 def program(name):
     """The path of one of our own programs, which must have been built."""
-    for sub in ("", "node", "transports"):
+    for sub in ("", "libexec"):
         path = os.path.join(BUILD, sub, name)
         if os.path.isfile(path) and os.access(path, os.X_OK):
             return path
     raise FileNotFoundError(
-        f"{name} is not in {BUILD}: run make, or set POSTRIDER_BUILD")
+        f"{name} is not in {BUILD}: run make, or set BUILD")
 
 
 def free_port(address="127.0.0.1"):

@@ -75,6 +75,7 @@ begin routers
 {routers}
 routed:
   driver = manualroute
+  domains = ! +local_domains
   route_data = ${{lookup{{$domain}}wildlsearch{{{directory}/routes}}}}
   transport = remote
   self = send
@@ -124,8 +125,8 @@ class Exim:
                 to pass through its parents
     hostname    must differ from that of every other server in a test
     domains     local; delivered to the Maildirs of users
-    routes      domain (or *.domain, or *) to "HOST:PORT"; looked at before
-                the local domains
+    routes      domain, *.domain, or * for all that is not local, to
+                "HOST:PORT"; the first that fits is taken
     listen      more "HOST:PORT" to listen on, such as "127.0.0.2:25"
     settings    more of the main section, name to value
     routers     more routers, before ours; transports: more transports
@@ -180,9 +181,13 @@ class Exim:
 
     def _write_routes(self):
         lines = []
-        for domain, target in self.routes.items():
+        for domain, target in sorted(self.routes.items(),
+                                     key=lambda one: one[0] == "*"):
             host, _, port = target.rpartition(":")
-            lines.append(f"{domain}: {host.strip('[]')}::{port}\n")
+            if ":" in host:
+                lines.append(f'{domain}: "<+ {host}:{port}"\n')
+            else:
+                lines.append(f"{domain}: {host}::{port}\n")
         self._write(os.path.join(self.directory, "routes"), "".join(lines))
 
     def prepare(self):

@@ -14,6 +14,8 @@ from peers_smtp import Smtp, submit
 # Command words that are followed by another one.
 GROUPS = ("queue", "spool")
 
+SANITIZERS = re.compile(r"runtime error: |(Address|Leak)Sanitizer")
+
 
 class Node:
     """One site on 127.0.0.1:port.
@@ -50,8 +52,11 @@ class Node:
         self.start()
         return self
 
-    def __exit__(self, *_):
-        self.stop()
+    def __exit__(self, kind, *_):
+        if kind is None:
+            self.stop()
+        else:
+            self.kill()
 
     def _listen(self):
         if ":" in self.address:
@@ -122,6 +127,7 @@ class Node:
         if code != 0:
             raise AssertionError(f"{self.site}: postriderd ended with {code}"
                                  f": {self.log()}")
+        self.check_sanitizers()
 
     def kill(self):
         """SIGKILL to the daemon and its transports."""
@@ -145,6 +151,13 @@ class Node:
             return ""
         with open(self.stderr, encoding="utf-8", errors="replace") as file:
             return file.read()
+
+    def check_sanitizers(self):
+        """AssertionError if a sanitizer spoke; kill() does not look."""
+        found = SANITIZERS.search(self.log())
+        if found:
+            raise AssertionError(f"{self.site}: "
+                                 + self.log()[found.start():])
 
     def wait_log(self, pattern, timeout=20):
         return wait_for(lambda: re.search(pattern, self.log(), re.MULTILINE),

@@ -64,8 +64,8 @@ class Postfix:
                 to pass through its parents
     hostname    must differ from that of every other server in a test
     domains     local; delivered to the Maildirs of users
-    routes      domain (or .domain, or *) to "HOST:PORT" or, where there is
-                a blank or no colon, to any transport:nexthop as it stands
+    routes      domain, .domain, or * for all that is not local, to
+                "HOST:PORT", or to "transport:[HOST]:PORT" as it stands
     relayhost   "HOST:PORT" for everything else
     listen      more "HOST:PORT" to listen on, such as "127.0.0.2:25"; these
                 do not count as its own when it looks for loops
@@ -187,8 +187,11 @@ class Postfix:
         self._write_routes()
 
     def _write_routes(self):
-        self._write("transport", [f"{domain} {self._nexthop(target)}"
-                                  for domain, target in self.routes.items()])
+        routes = {**{domain: "virtual:" for domain in self.domains},
+                  **{domain: self._nexthop(target)
+                     for domain, target in self.routes.items()}}
+        self._write("transport", [f"{domain} {nexthop}"
+                                  for domain, nexthop in routes.items()])
 
     def _directory(self, path, mode, uid=0, gid=0):
         os.makedirs(path, exist_ok=True)
@@ -218,7 +221,9 @@ class Postfix:
 
     def _ready(self):
         if not self._master.running():
-            raise AssertionError(f"Postfix ended: {self.log()}")
+            # master cannot log before postlogd runs; sendmail speaks up.
+            cause = self.run("sendmail", "-bs", check=False).stderr
+            raise AssertionError(f"Postfix ended: {self.log()}{cause}")
         return answers(self.port)
 
     def stop(self):
@@ -244,7 +249,7 @@ class Postfix:
     def run(self, name, *args, data=None, check=True):
         """Run one of Postfix's programs on this instance; its output is
         bytes."""
-        done = subprocess.run([peers_program(name), *args], input=data,
+        done = subprocess.run([peers_program(name), *args], input=data or b"",
                               env=self.env, check=False,
                               stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         if check and done.returncode != 0:
