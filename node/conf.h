@@ -70,6 +70,8 @@ struct conf_peer {
 	uint64_t retry_min_secs, retry_max_secs;	/* transport back-off */
 	struct conf_strings may_reach;	/* patterns; empty: local domains */
 	struct conf_strings may_send_as;	/* patterns; empty: any */
+	struct conf_strings urgent;	/* patterns: mail from or to these is
+					 * cut and sent at once */
 	bool may_relay;		/* may reach whatever is routed */
 	struct conf_strings receive_users;	/* uids or names that may hand
 						 * in objects as this peer */

@@ -1,0 +1,581 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Life of the exchange and its group commit.  Everything that has to become
+ * durable between two returns to the event loop, accepted messages and
+ * outcomes of deliveries alike, is gathered in lists and written by
+ * exchange_commit with one flush at the end, however many transactions the
+ * limit on their size makes of it.
+ */
+#include "node/exchange.h"
+
+#include <stdlib.h>
+
+#include "node/exchange_private.h"
+
+uint64_t
+now_secs(struct exchange *x)
+{
+	return spool_elapsed_secs(x->spool);
+}
+
+struct exchange *
+exchange_new(const struct exchange_options *opts)
+{
+	struct exchange *x = mem_alloc(1, sizeof(*x));
+
+	x->clock = opts->clock;
+	x->rng = opts->rng;
+	x->log = opts->log;
+	x->spool = opts->spool;
+	x->conf = opts->conf;
+	x->entries = map_new();
+	x->cuts = map_new();
+	x->jobs = map_new();
+	x->next_job = 1;
+	list_init(&x->accepted);
+	list_init(&x->completed);
+	list_init(&x->outcomes);
+	list_init(&x->actions);
+	x->last_tick_ms = INT64_MIN;
+	x->dirty = true;
+	queue_targets(x);
+	return x;
+}
+
+static void
+accepted_free(struct accepted *a)
+{
+	spool_draft_free(a->draft);
+	message_release(&a->m);
+	free(a);
+}
+
+void
+exchange_free(struct exchange *x)
+{
+	struct list *item, *after;
+	struct outcome *o;
+	void *value;
+	size_t pos = 0;
+
+	if (x == NULL)
+		return;
+	list_for_each_safe(item, after, &x->accepted)
+		accepted_free(list_entry(item, struct accepted, link));
+	list_for_each_safe(item, after, &x->completed)
+		free(list_entry(item, struct completed, link));
+	list_for_each_safe(item, after, &x->outcomes)
+		outcome_free(list_entry(item, struct outcome, link));
+	list_for_each_safe(item, after, &x->actions) {
+		struct pending_action *p =
+		    list_entry(item, struct pending_action, link);
+		exchange_action_release(&p->a);
+		free(p);
+	}
+	while (map_next(x->jobs, &pos, NULL, &value)) {
+		o = value;
+		outcome_free(o);
+	}
+	queue_free(x);
+	map_free(x->jobs);
+	map_free(x->entries);
+	map_free(x->cuts);
+	free(x);
+}
+
+static int
+load_messages(struct exchange *x, struct err *e)
+{
+	struct message_state st;
+	struct message m;
+	uint64_t id = 0;
+	int rc;
+
+	for (;;) {
+		message_init(&m);
+		rc = spool_next_message(x->spool, &id, &m, e);
+		if (rc == ERR_CORRUPT) {
+			log_event(x->log, LOG_LEVEL_WARNING, "message-damaged",
+			    "id", message_name(id).s, "reason", e->text, NULL);
+			message_release(&m);
+			continue;
+		}
+		if (rc == 0)
+			rc = spool_get_state(x->spool, id, m.env.nrcpt, &st, e);
+		if (rc != 0) {
+			message_release(&m);
+			return rc == ERR_NOT_FOUND ? 0 : rc;
+		}
+		queue_add(x, &m, &st);
+		message_state_release(&st);
+		message_release(&m);
+	}
+}
+
+int
+exchange_start(struct exchange *x, struct err *e)
+{
+	int rc;
+
+	rc = load_messages(x, e);
+	if (rc == 0)
+		rc = cut_load(x, e);
+	if (rc == 0)
+		log_event(x->log, LOG_LEVEL_INFO, "spool-loaded",
+		    "messages", num_str(x->messages).s,
+		    "octets", num_str(x->octets).s,
+		    "objects", num_str(map_count(x->cuts)).s, NULL);
+	return rc;
+}
+
+void
+exchange_reload(struct exchange *x, const struct conf *conf)
+{
+	x->conf = conf;
+	queue_targets(x);
+	queue_reroute(x);
+	x->dirty = true;
+}
+
+bool
+exchange_commit_pending(const struct exchange *x)
+{
+	return !list_empty(&x->accepted) || !list_empty(&x->outcomes);
+}
+
+static void
+complete(struct exchange *x, struct accepted *a,
+    const struct smtp_refusal *refusal)
+{
+	struct completed *done = mem_alloc(1, sizeof(*done));
+
+	done->c.cookie = a->cookie;
+	done->c.id = a->m.id;
+	done->c.durable = refusal == NULL;
+	if (refusal != NULL)
+		done->c.refusal = *refusal;
+	if (a->waited)
+		list_add_tail(&x->completed, &done->link);
+	else
+		free(done);
+}
+
+static void
+log_accepted(struct exchange *x, const struct message *m)
+{
+	log_event(x->log, LOG_LEVEL_INFO, "message-accepted",
+	    "id", message_name(m->id).s, "source", m->source,
+	    "from", m->env.sender,
+	    "recipients", num_str(m->env.nrcpt).s,
+	    "size", num_str(m->facts.octets).s, NULL);
+}
+
+/* Everything of the batch is refused; nothing of it happened. */
+static void
+refuse_batch(struct exchange *x, struct list *batch, const char *why)
+{
+	struct smtp_refusal r;
+	struct list *item, *after;
+	struct accepted *a;
+
+	exchange_refused_full(&r);
+	log_event(x->log, LOG_LEVEL_WARNING, "commit-refused", "reason", why,
+	    NULL);
+	list_for_each_safe(item, after, batch) {
+		a = list_entry(item, struct accepted, link);
+		list_del(item);
+		complete(x, a, &r);
+		accepted_free(a);
+	}
+}
+
+static void
+index_batch(struct exchange *x, struct list *batch)
+{
+	struct list *item, *after;
+	struct accepted *a;
+
+	list_for_each_safe(item, after, batch) {
+		a = list_entry(item, struct accepted, link);
+		list_del(item);
+		log_accepted(x, &a->m);
+		queue_add(x, &a->m, NULL);
+		x->counters.accepted++;
+		complete(x, a, NULL);
+		accepted_free(a);
+	}
+}
+
+/* Writes as much of `from` as one transaction takes and moves it to `to`. */
+static int
+write_accepted(struct exchange *x, struct list *from, struct list *to,
+    bool sync, struct err *e)
+{
+	struct spool_unit *u = NULL;
+	struct accepted *a;
+	int rc;
+
+	rc = spool_begin(x->spool, &u, e);
+	while (rc == 0 && !list_empty(from) &&
+	    spool_unit_octets(u) < SPOOL_UNIT_MAX) {
+		a = list_entry(from->next, struct accepted, link);
+		rc = spool_add_message(u, a->draft, &a->m, e);
+		if (rc != 0)
+			break;
+		list_del(&a->link);
+		list_add_tail(to, &a->link);
+	}
+	if (rc != 0) {
+		if (u != NULL)
+			spool_abort(u);
+		return rc;
+	}
+	return spool_commit(u, sync && list_empty(from), e);
+}
+
+/* All accepted messages; durable only if the last transaction is. */
+static int
+commit_accepted(struct exchange *x, bool sync, struct list *done,
+    struct err *e)
+{
+	struct list *item, *after;
+	int rc = 0;
+
+	while (rc == 0 && !list_empty(&x->accepted))
+		rc = write_accepted(x, &x->accepted, done, sync, e);
+	if (rc == 0)
+		return 0;
+	/* What earlier transactions of this commit wrote has not been
+	 * acknowledged: it must not stay. */
+	list_for_each_safe(item, after, done) {
+		list_del(item);
+		list_add_tail(&x->accepted, item);
+	}
+	return rc;
+}
+
+/* Messages of a commit that failed half way: take back what was written. */
+static void
+withdraw_written(struct exchange *x, struct list *batch)
+{
+	struct err e = ERR_INIT;
+	struct spool_unit *u;
+	struct list *item;
+	struct accepted *a;
+
+	if (spool_begin(x->spool, &u, &e) != 0)
+		return;
+	list_for_each(item, batch) {
+		a = list_entry(item, struct accepted, link);
+		if (a->m.id != 0 &&
+		    spool_del_message(u, a->m.id, &e) != 0)
+			break;
+	}
+	if (e.code != 0)
+		spool_abort(u);
+	else if (spool_commit(u, false, &e) != 0)
+		log_event(x->log, LOG_LEVEL_WARNING, "commit-refused",
+		    "reason", e.text, NULL);
+}
+
+static int
+write_outcomes(struct exchange *x, struct list *from, struct list *to,
+    struct err *e)
+{
+	struct spool_unit *u = NULL;
+	struct outcome *o;
+	size_t weight = 0;
+	int rc;
+
+	rc = spool_begin(x->spool, &u, e);
+	while (rc == 0 && !list_empty(from) && weight < SPOOL_UNIT_MAX) {
+		o = list_entry(from->next, struct outcome, link);
+		weight += settle_weight(o);
+		rc = settle_write(x, u, o, e);
+		if (rc != 0)
+			break;
+		list_del(&o->link);
+		list_add_tail(to, &o->link);
+	}
+	if (rc != 0) {
+		if (u != NULL)
+			spool_abort(u);
+		return rc;
+	}
+	return spool_commit(u, false, e);
+}
+
+static int
+commit_outcomes(struct exchange *x, struct err *e)
+{
+	struct list batch, done, *item, *after;
+	int rc;
+
+	list_init(&batch);
+	list_init(&done);
+	list_for_each_safe(item, after, &x->outcomes) {
+		list_del(item);
+		list_add_tail(&batch, item);
+	}
+	rc = settle_prepare(x, &batch, e);
+	while (rc == 0 && !list_empty(&batch))
+		rc = write_outcomes(x, &batch, &done, e);
+	list_for_each_safe(item, after, &done) {
+		list_del(item);
+		settle_done(x, list_entry(item, struct outcome, link));
+	}
+	/* What could not be written is kept for the next commit. */
+	list_for_each_safe(item, after, &batch) {
+		list_del(item);
+		list_add_tail(&x->outcomes, item);
+	}
+	return rc;
+}
+
+int
+exchange_commit(struct exchange *x, struct err *e)
+{
+	struct list done;
+	bool outcomes = !list_empty(&x->outcomes);
+	int rc = 0;
+
+	if (!exchange_commit_pending(x))
+		return 0;
+	list_init(&done);
+	if (outcomes)
+		rc = commit_outcomes(x, e);
+	if (rc != 0 && (rc != ERR_FULL || store_failed(spool_store(x->spool))))
+		return rc;
+	if (list_empty(&x->accepted))
+		return store_flush(spool_store(x->spool), e);
+	rc = commit_accepted(x, true, &done, e);
+	x->accepted_octets = 0;
+	x->dirty = true;
+	if (rc == 0) {
+		index_batch(x, &done);
+		return 0;
+	}
+	if (store_failed(spool_store(x->spool)))
+		return rc;
+	withdraw_written(x, &x->accepted);
+	refuse_batch(x, &x->accepted, e->text);
+	return 0;
+}
+
+int
+exchange_next_completion(struct exchange *x, struct exchange_completion *c_out)
+{
+	struct completed *done;
+
+	if (list_empty(&x->completed))
+		return 0;
+	done = list_entry(x->completed.next, struct completed, link);
+	list_del(&done->link);
+	*c_out = done->c;
+	free(done);
+	return 1;
+}
+
+void
+exchange_forget(struct exchange *x, void *cookie)
+{
+	struct list *item, *after;
+
+	list_for_each(item, &x->accepted) {
+		struct accepted *a = list_entry(item, struct accepted, link);
+
+		if (a->cookie == cookie)
+			a->waited = false;
+	}
+	list_for_each_safe(item, after, &x->completed) {
+		struct completed *done =
+		    list_entry(item, struct completed, link);
+
+		if (done->c.cookie != cookie)
+			continue;
+		list_del(item);
+		free(done);
+	}
+}
+
+struct exchange_action *
+action_add(struct exchange *x, enum exchange_action_kind kind,
+    const struct target *t)
+{
+	struct pending_action *p = mem_alloc(1, sizeof(*p));
+
+	p->a.kind = kind;
+	if (t->kind == TARGET_PEER)
+		p->a.peer = mem_strdup(t->name);
+	p->a.delivery = t->index;
+	list_add_tail(&x->actions, &p->link);
+	return &p->a;
+}
+
+/* Gives a delivery as many legs as it may hold. */
+static void
+delivery_pump(struct exchange *x, struct target *t)
+{
+	struct exchange_action *a;
+	struct outcome *o;
+	struct leg *leg;
+	size_t i, max = t->failures > 0 ? 1 : JOBS_MAX;
+
+	if (t->pause_ms > clock_mono_ms(x->clock))
+		return;
+	while (t->running < max && !list_empty(&t->ready)) {
+		leg = list_entry(t->ready.next, struct leg, link);
+		leg_take(leg, LEG_RUNNING);
+		o = outcome_new(x, leg);
+		o->job = x->next_job++;
+		map_put_u64(x->jobs, o->job, o);
+		t->running++;
+		a = action_add(x, EXCHANGE_DELIVER, t);
+		a->job = o->job;
+		a->message = leg->entry->id;
+		a->nrcpt = leg->nrcpt;
+		a->rcpt = mem_alloc(leg->nrcpt, sizeof(*a->rcpt));
+		for (i = 0; i < leg->nrcpt; i++)
+			a->rcpt[i] = leg_rcpt(leg)[i];
+	}
+}
+
+static void
+pump(struct exchange *x)
+{
+	struct target *t;
+	size_t i;
+
+	x->dirty = false;
+	for (i = 0; i < x->ntargets; i++) {
+		t = x->target[i];
+		queue_wake(t, now_secs(x));
+		if (t->kind == TARGET_DELIVERY)
+			delivery_pump(x, t);
+		if (t->kind == TARGET_PEER) {
+			cut_pump(x, t);
+			road_pump(x, t);
+		}
+	}
+}
+
+int
+exchange_next_action(struct exchange *x, struct exchange_action *a_out)
+{
+	struct pending_action *p;
+
+	if (list_empty(&x->actions) && x->dirty)
+		pump(x);
+	if (list_empty(&x->actions))
+		return 0;
+	p = list_entry(x->actions.next, struct pending_action, link);
+	list_del(&p->link);
+	*a_out = p->a;
+	free(p);
+	return 1;
+}
+
+void
+exchange_action_release(struct exchange_action *a)
+{
+	free(a->peer);
+	free(a->name);
+	free(a->rcpt);
+	memset(a, 0, sizeof(*a));
+}
+
+/* Mail that waited too long for t fails, once its road has been tried. */
+static void
+expire(struct exchange *x, struct target *t, struct list *head, uint64_t now)
+{
+	struct list *item, *after;
+	struct leg *leg;
+	uint64_t lifetime;
+
+	lifetime = t->peer != NULL && t->peer->lifetime_secs != 0 ?
+	    t->peer->lifetime_secs : x->conf->lifetime_secs;
+	list_for_each_safe(item, after, head) {
+		leg = list_entry(item, struct leg, link);
+		if (leg->entry->accepted_secs + lifetime > now)
+			break;
+		if (leg->entry->kind == MESSAGE_POSTMASTER)
+			continue;
+		if (t->kind == TARGET_PEER && (!t->chance ||
+		    t->last_chance_secs < leg->entry->accepted_secs))
+			continue;
+		settle_fail(x, leg, "4.4.7", "it could not be handed on "
+		    "within its lifetime", true);
+	}
+}
+
+int
+exchange_tick(struct exchange *x, struct err *e)
+{
+	uint64_t now = now_secs(x);
+	struct target *t;
+	size_t i;
+	int rc;
+
+	rc = spool_tick(x->spool, e);
+	if (rc != 0 && store_failed(spool_store(x->spool)))
+		return rc;
+	for (i = 0; i < x->ntargets; i++) {
+		t = x->target[i];
+		expire(x, t, &t->ready, now);
+		expire(x, t, &t->later, now);
+	}
+	rc = spool_maintain(x->spool, e);
+	if (rc < 0 && store_failed(spool_store(x->spool)))
+		return rc;
+	x->maintain = rc == 1;
+	if (!x->maintain && now > x->conf->ledger_secs) {
+		rc = spool_expire_ledger(x->spool, now - x->conf->ledger_secs,
+		    e);
+		if (rc < 0 && store_failed(spool_store(x->spool)))
+			return rc;
+	}
+	x->last_tick_ms = clock_mono_ms(x->clock);
+	x->dirty = true;
+	return 0;
+}
+
+/* When the first leg that sleeps in t wakes. */
+static int64_t
+wake_ms(struct exchange *x, const struct target *t)
+{
+	const struct leg *leg;
+	uint64_t now = now_secs(x);
+
+	if (list_empty(&t->later))
+		return INT64_MAX;
+	leg = list_entry(t->later.next, struct leg, link);
+	if (leg->next_secs <= now)
+		return clock_mono_ms(x->clock);
+	return clock_mono_ms(x->clock) +
+	    (int64_t)(leg->next_secs - now) * 1000;
+}
+
+int64_t
+exchange_deadline_ms(struct exchange *x)
+{
+	int64_t at, now = clock_mono_ms(x->clock);
+	struct target *t;
+	size_t i;
+
+	at = x->maintain ? now : x->last_tick_ms == INT64_MIN ? now :
+	    x->last_tick_ms + 60000;
+	for (i = 0; i < x->ntargets; i++) {
+		int64_t when = INT64_MAX, wake;
+
+		t = x->target[i];
+		wake = wake_ms(x, t);
+		if (t->kind == TARGET_PEER)
+			when = road_deadline_ms(x, t);
+		else if (t->kind == TARGET_DELIVERY &&
+		    !list_empty(&t->ready) && t->pause_ms > now)
+			when = t->pause_ms;
+		at = when < at ? when : at;
+		at = wake < at ? wake : at;
+	}
+	return at < now ? now : at;
+}

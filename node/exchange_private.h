@@ -1,0 +1,241 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef NODE_EXCHANGE_PRIVATE_H
+#define NODE_EXCHANGE_PRIVATE_H
+/*
+ * What the files of the exchange share among themselves: the index of what
+ * waits, in memory, bounded by the quotas.  Each message is an entry; the
+ * recipients of it that go to the same target are a leg; a target is a peer, a
+ * delivery, or `limbo`, where legs stay that lead nowhere now.
+ *
+ *	exchange.c	life, group commit		queue.c	  the index
+ *	submit.c	what may come in		settle.c  outcomes, notices
+ *	cut.c		objects for peers		outbound.c their octets
+ *	inbound.c	objects from peers		quarantine.c broken ones
+ *	road.c		transports and schedules	operate.c  orders
+ */
+#include "base/list.h"
+#include "base/map.h"
+#include "base/mem.h"
+#include "node/exchange.h"
+
+enum target_kind { TARGET_PEER, TARGET_DELIVERY, TARGET_LIMBO };
+
+enum leg_status {
+	LEG_READY,	/* in target->ready */
+	LEG_LATER,	/* in target->later until next_secs */
+	LEG_HELD,	/* in target->held */
+	LEG_CUT,	/* in an object */
+	LEG_RUNNING,	/* in a delivery job, or being settled */
+};
+
+struct target;
+
+struct leg {
+	struct list link;
+	struct entry *entry;
+	struct target *target;
+	enum leg_status status;
+	unsigned attempts;
+	uint64_t next_secs;
+	uint64_t object;	/* LEG_CUT */
+	uint16_t *rcpt;		/* open recipients, or NULL: one, in `one` */
+	uint16_t nrcpt, one;
+};
+
+struct entry {
+	uint64_t id;
+	uint64_t octets;
+	uint64_t accepted_secs;
+	enum message_kind kind;
+	unsigned needs;		/* envelope_needs */
+	uint32_t open;		/* recipients not yet settled */
+	bool urgent;
+	bool recorded;		/* has a state record */
+	size_t nlegs;
+	struct leg leg[];
+};
+
+struct target {
+	enum target_kind kind;
+	char *name;
+	size_t index;			/* delivery number */
+	const struct conf_peer *peer;	/* NULL: gone from the configuration */
+	struct list ready, later, held;
+	uint64_t ready_count, ready_octets, later_count, held_count;
+	uint64_t later_octets;
+	unsigned running;		/* jobs of a delivery */
+	unsigned failures;		/* in a row, of road or server */
+	int64_t pause_ms;		/* monotonic: not before */
+	/* peers */
+	struct list objects;		/* struct cut */
+	unsigned nobjects, nwritten;
+	uint64_t object_octets;
+	bool wanted;			/* somebody asked: flush */
+	unsigned urgent;		/* legs waiting that cut at once */
+	bool up;			/* its transport runs */
+	bool told;			/* nothing new since RUN was said */
+	bool down;			/* alternates are preferred */
+	int64_t last_call_ms;		/* wall; INT64_MIN: never */
+	int64_t last_sent_ms, last_received_ms;
+	uint64_t last_chance_secs;	/* when its road was last tried */
+	bool chance;			/* it was tried at all */
+	char *last_error;
+	unsigned broken_told;		/* notices in the present hour */
+	unsigned broken_untold;
+	int64_t broken_hour_ms;
+};
+
+/* An object on its way; the parts stay in the spool's record. */
+struct cut {
+	struct list link;
+	uint64_t id;
+	enum object_status status;
+	struct target *target;
+	char *name;
+	uint64_t octets;	/* once written */
+	uint64_t weight;	/* octets of its messages */
+	uint64_t cut_secs;
+	unsigned char digest[32];
+	bool asked;		/* EXCHANGE_WRITE was said */
+	bool missing;		/* not to be sent before written again */
+};
+
+struct accepted {
+	struct list link;
+	struct spool_draft *draft;
+	struct message m;
+	void *cookie;
+	bool waited;		/* somebody waits for the cookie */
+};
+
+struct completed {
+	struct list link;
+	struct exchange_completion c;
+};
+
+struct verdict {
+	enum delivery_verdict verdict;
+	bool told;
+	char status[12];
+	char *text;
+};
+
+/* Outcomes of one leg, to be written with the next commit. */
+struct outcome {
+	struct list link;
+	uint64_t job;
+	struct leg *leg;
+	struct verdict *verdict;	/* for each of leg->rcpt */
+	bool expired;
+	struct spool_draft *draft;	/* of the notice, while committing */
+	struct message notice;
+};
+
+struct pending_action {
+	struct list link;
+	struct exchange_action a;
+};
+
+struct exchange {
+	struct clock *clock;
+	struct rng *rng;
+	struct log *log;
+	struct spool *spool;
+	const struct conf *conf;
+	struct map *entries;		/* u64 id -> struct entry */
+	struct map *cuts;		/* u64 id -> struct cut */
+	struct map *jobs;		/* u64 job -> struct outcome */
+	uint64_t next_job;
+	struct target **target;
+	size_t ntargets;
+	struct target *limbo;
+	struct list accepted, completed, outcomes, actions;
+	uint64_t accepted_octets;
+	uint64_t messages, octets;
+	struct exchange_counters counters;
+	int64_t last_tick_ms;
+	bool maintain;			/* the spool has more upkeep to do */
+	bool dirty;			/* something may be ready: pump */
+};
+
+#define JOBS_MAX 128	/* handed to one delivery at a time */
+#define OBJECTS_MAX 64	/* outstanding for one peer */
+
+/* queue.c */
+void queue_targets(struct exchange *x);		/* after (re)configuration */
+void queue_free(struct exchange *x);
+struct target *queue_peer(const struct exchange *x, const char *name);
+struct target *queue_delivery(const struct exchange *x, size_t index);
+/* Puts a message into the index; st may be NULL: all queued. */
+struct entry *queue_add(struct exchange *x, const struct message *m,
+    const struct message_state *st);
+void queue_forget(struct exchange *x, struct entry *entry);
+const uint16_t *leg_rcpt(const struct leg *leg);
+void leg_set_rcpt(struct leg *leg, const uint16_t *rcpt, size_t n);
+/* Takes a leg out of whatever list it is in; puts it into another. */
+void leg_ready(struct leg *leg);
+void leg_later(struct leg *leg, uint64_t next_secs);
+void leg_hold(struct leg *leg);
+void leg_take(struct leg *leg, enum leg_status status);
+void leg_move(struct leg *leg, struct target *target);
+/* Routes everything that waits anew. */
+void queue_reroute(struct exchange *x);
+/* Legs whose time has come become ready. */
+void queue_wake(struct target *t, uint64_t now_secs);
+struct target *queue_route(struct exchange *x, const char *address,
+    enum message_kind kind);
+
+/* submit.c */
+/* Where an address leads for one who may reach it; -1 with the refusal. */
+int submit_route(struct exchange *x, const char *address,
+    const struct conf_peer *from, struct smtp_refusal *r) MUST_CHECK;
+/* The address that mail for it is stored under ("postmaster" is ours). */
+const char *submit_address(const struct exchange *x, const char *address);
+
+/* settle.c */
+struct outcome *outcome_new(struct exchange *x, struct leg *leg);
+void outcome_free(struct outcome *o);
+void outcome_set(struct outcome *o, size_t i, enum delivery_verdict v,
+    const char *status, const char *text);
+/* To be written with the next commit. */
+void outcome_queue(struct exchange *x, struct outcome *o);
+/* Before the unit begins: builds notices.  In it: changes.  After: index. */
+int settle_prepare(struct exchange *x, struct list *batch, struct err *e)
+    MUST_CHECK;
+int settle_write(struct exchange *x, struct spool_unit *u,
+    struct outcome *o, struct err *e) MUST_CHECK;
+void settle_done(struct exchange *x, struct outcome *o);
+/* Octets that deleting what this outcome settles puts into the log. */
+size_t settle_weight(const struct outcome *o);
+/* All recipients of a leg fail for one reason. */
+void settle_fail(struct exchange *x, struct leg *leg, const char *status,
+    const char *text, bool expired);
+
+/* cut.c */
+int cut_load(struct exchange *x, struct err *e) MUST_CHECK;
+/* Makes objects of what waits for t, as its limits and schedule say. */
+void cut_pump(struct exchange *x, struct target *t);
+struct cut *cut_find(struct exchange *x, const char *peer, const char *name);
+/* Takes an object back: its messages wait again. */
+int cut_withdraw(struct exchange *x, struct cut *c, struct err *e) MUST_CHECK;
+bool cut_is_ours(const char *id);
+
+/* road.c */
+void road_pump(struct exchange *x, struct target *t);
+void road_failed(struct exchange *x, struct target *t, const char *why);
+void road_good(struct exchange *x, struct target *t);
+int64_t road_deadline_ms(struct exchange *x, struct target *t);
+bool road_is_open(struct exchange *x, struct target *t);
+/* Is a call due by the schedule now? */
+bool road_is_due(struct exchange *x, struct target *t);
+/* Back-off for a number of failures, with a little chance in it. */
+uint64_t backoff_secs(struct exchange *x, unsigned failures, uint64_t min,
+    uint64_t max);
+
+/* exchange.c */
+struct exchange_action *action_add(struct exchange *x,
+    enum exchange_action_kind kind, const struct target *t);
+uint64_t now_secs(struct exchange *x);
+void exchange_refused_full(struct smtp_refusal *r);
+
+#endif

@@ -1,0 +1,382 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Outcomes: what became of the recipients of a leg, made durable together
+ * with the notices that they ask for.  A recipient starts as "retry", so a
+ * branch that forgets one leaves it waiting.  Notices are written as drafts
+ * before the transaction begins, since a long one writes chunks of its own.
+ */
+#include <stdlib.h>
+
+#include "node/exchange_private.h"
+#include "node/notice.h"
+
+struct outcome *
+outcome_new(struct exchange *x, struct leg *leg)
+{
+	struct outcome *o = mem_alloc(1, sizeof(*o));
+
+	(void)x;
+	list_init(&o->link);
+	o->leg = leg;
+	o->verdict = mem_alloc(leg->nrcpt, sizeof(*o->verdict));
+	message_init(&o->notice);
+	return o;
+}
+
+void
+outcome_free(struct outcome *o)
+{
+	size_t i;
+
+	for (i = 0; i < o->leg->nrcpt; i++)
+		free(o->verdict[i].text);
+	free(o->verdict);
+	spool_draft_free(o->draft);
+	message_release(&o->notice);
+	free(o);
+}
+
+void
+outcome_set(struct outcome *o, size_t i, enum delivery_verdict v,
+    const char *status, const char *text)
+{
+	struct verdict *out = &o->verdict[i];
+
+	out->verdict = v;
+	out->told = true;
+	(void)snprintf(out->status, sizeof(out->status), "%s",
+	    status != NULL ? status : "");
+	free(out->text);
+	out->text = text != NULL ? mem_strdup(text) : NULL;
+}
+
+void
+outcome_queue(struct exchange *x, struct outcome *o)
+{
+	list_add_tail(&x->outcomes, &o->link);
+	x->dirty = true;
+}
+
+void
+settle_fail(struct exchange *x, struct leg *leg, const char *status,
+    const char *text, bool expired)
+{
+	struct outcome *o;
+	size_t i;
+
+	leg_take(leg, LEG_RUNNING);
+	o = outcome_new(x, leg);
+	o->expired = expired;
+	for (i = 0; i < leg->nrcpt; i++)
+		outcome_set(o, i, VERDICT_FAILED, status, text);
+	outcome_queue(x, o);
+}
+
+/* Does this failure have to be told?  RFC 3461 4.1: without NOTIFY it does. */
+static bool
+wants_failure(const struct recipient *rcpt)
+{
+	int notify = smtp_notify_parse(rcpt->notify);
+
+	return notify <= 0 || (notify & SMTP_NOTIFY_FAILURE) != 0;
+}
+
+static size_t
+failures(const struct outcome *o, const struct message *m,
+    struct notice_recipient *out)
+{
+	const struct recipient *rcpt;
+	size_t i, n = 0;
+
+	for (i = 0; i < o->leg->nrcpt; i++) {
+		rcpt = &m->env.rcpt[leg_rcpt(o->leg)[i]];
+		if (o->verdict[i].verdict != VERDICT_FAILED ||
+		    (m->kind == MESSAGE_MAIL && !wants_failure(rcpt)))
+			continue;
+		out[n].address = rcpt->address;
+		out[n].orcpt = rcpt->orcpt;
+		out[n].action = "failed";
+		out[n].status = o->verdict[i].status;
+		out[n].text = o->verdict[i].text;
+		n++;
+	}
+	return n;
+}
+
+/* A failure is told to the sender; that of a notice, or of mail without a
+ * sender, to the postmaster. */
+static int
+prepare_notice(struct exchange *x, struct outcome *o, const struct message *m,
+    const struct notice_recipient *rcpt, size_t n, struct err *e)
+{
+	bool to_sender = m->kind == MESSAGE_MAIL && m->env.sender[0] != '\0';
+	struct notice notice = {
+		.clock = x->clock,
+		.rng = x->rng,
+		.hostname = x->conf->hostname,
+		.site = x->conf->site,
+		.to = to_sender ? m->env.sender : x->conf->postmaster,
+		.about = m,
+		.rcpt = rcpt,
+		.nrcpt = n,
+		.why_postmaster = to_sender ? NULL :
+		    "The message has no sender who could be told.",
+	};
+
+	o->draft = spool_draft_new(x->spool);
+	o->notice.kind = to_sender ? MESSAGE_NOTICE : MESSAGE_POSTMASTER;
+	o->notice.env.sender = mem_strdup("");
+	o->notice.env.body = SMTP_BODY_8BITMIME;
+	(void)envelope_add_recipient(&o->notice.env, notice.to, NULL, NULL);
+	o->notice.source = mem_strdup("notice");
+	o->notice.accepted_wall_ms = clock_wall_ms(x->clock);
+	o->notice.accepted_secs = now_secs(x);
+	return notice_write(&notice, x->spool, o->draft, e);
+}
+
+static bool
+has_failure(const struct outcome *o)
+{
+	size_t i;
+
+	for (i = 0; i < o->leg->nrcpt; i++) {
+		if (o->verdict[i].verdict == VERDICT_FAILED)
+			return true;
+	}
+	return false;
+}
+
+/* A message to the postmaster is never given up: its failures are retries. */
+static void
+keep_postmaster(struct outcome *o)
+{
+	size_t i;
+
+	for (i = 0; i < o->leg->nrcpt; i++) {
+		if (o->verdict[i].verdict == VERDICT_FAILED)
+			o->verdict[i].verdict = VERDICT_RETRY;
+	}
+}
+
+static int
+prepare(struct exchange *x, struct outcome *o, struct err *e)
+{
+	struct notice_recipient *rcpt;
+	struct message m;
+	size_t n;
+	int rc;
+
+	if (o->leg->entry->kind == MESSAGE_POSTMASTER)
+		keep_postmaster(o);
+	if (!has_failure(o) || o->draft != NULL)
+		return 0;
+	message_init(&m);
+	rc = spool_get_message(x->spool, o->leg->entry->id, &m, e);
+	if (rc == 0) {
+		rcpt = mem_alloc(o->leg->nrcpt, sizeof(*rcpt));
+		n = failures(o, &m, rcpt);
+		if (n > 0)
+			rc = prepare_notice(x, o, &m, rcpt, n, e);
+		free(rcpt);
+	}
+	message_release(&m);
+	if (rc != 0) {
+		spool_draft_free(o->draft);
+		o->draft = NULL;
+		message_release(&o->notice);
+		message_init(&o->notice);
+	}
+	return rc;
+}
+
+/* An outcome whose notice cannot be written now is put back as a retry:
+ * nothing is dropped before its notice is durable. */
+static void
+postpone(struct outcome *o)
+{
+	size_t i;
+
+	for (i = 0; i < o->leg->nrcpt; i++) {
+		if (o->verdict[i].verdict == VERDICT_FAILED)
+			o->verdict[i].verdict = VERDICT_RETRY;
+	}
+}
+
+int
+settle_prepare(struct exchange *x, struct list *batch, struct err *e)
+{
+	struct list *item;
+	struct outcome *o;
+
+	list_for_each(item, batch) {
+		o = list_entry(item, struct outcome, link);
+		if (prepare(x, o, e) == 0)
+			continue;
+		log_event(x->log, LOG_LEVEL_WARNING, "notice-postponed", "id",
+		    message_name(o->leg->entry->id).s, "reason", e->text,
+		    NULL);
+		postpone(o);
+		e->code = 0;
+	}
+	return 0;
+}
+
+size_t
+settle_weight(const struct outcome *o)
+{
+	size_t body = o->leg->entry->octets < SPOOL_INLINE_MAX ?
+	    (size_t)o->leg->entry->octets : 0;
+
+	return body + 512 + (o->draft != NULL ? 4096 : 0);
+}
+
+static uint32_t
+settled_count(const struct outcome *o)
+{
+	uint32_t n = 0;
+	size_t i;
+
+	for (i = 0; i < o->leg->nrcpt; i++)
+		n += o->verdict[i].verdict != VERDICT_RETRY;
+	return n;
+}
+
+static uint64_t
+retry_secs(struct exchange *x, const struct leg *leg)
+{
+	uint64_t wait = backoff_secs(x, leg->attempts + 1,
+	    x->conf->retry_min_secs, x->conf->retry_max_secs);
+
+	return now_secs(x) + (wait > 0 ? wait : 1);
+}
+
+static int
+write_state(struct exchange *x, struct spool_unit *u, struct outcome *o,
+    struct err *e)
+{
+	struct message_state st;
+	struct message m;
+	struct recipient_state *rs;
+	const struct verdict *v;
+	size_t i;
+	int rc;
+
+	message_init(&m);
+	rc = spool_get_message(x->spool, o->leg->entry->id, &m, e);
+	if (rc == 0)
+		rc = spool_get_state(x->spool, m.id, m.env.nrcpt, &st, e);
+	if (rc != 0) {
+		message_release(&m);
+		return rc;
+	}
+	o->leg->next_secs = retry_secs(x, o->leg);
+	for (i = 0; i < o->leg->nrcpt; i++) {
+		rs = &st.rcpt[leg_rcpt(o->leg)[i]];
+		v = &o->verdict[i];
+		rs->status = v->verdict == VERDICT_DONE ? RCPT_DONE :
+		    v->verdict == VERDICT_FAILED ? RCPT_FAILED : rs->status;
+		rs->attempts = o->leg->attempts + 1;
+		rs->next_secs = o->leg->next_secs;
+		(void)snprintf(rs->status_code, sizeof(rs->status_code), "%s",
+		    v->status);
+		free(rs->text);
+		rs->text = v->text != NULL ? mem_strdup(v->text) : NULL;
+	}
+	rc = spool_put_state(u, m.id, &st, e);
+	message_state_release(&st);
+	message_release(&m);
+	return rc;
+}
+
+int
+settle_write(struct exchange *x, struct spool_unit *u, struct outcome *o,
+    struct err *e)
+{
+	struct entry *entry = o->leg->entry;
+	int rc = 0;
+
+	if (o->draft != NULL)
+		rc = spool_add_message(u, o->draft, &o->notice, e);
+	if (rc != 0)
+		return rc;
+	if (settled_count(o) == entry->open)
+		return spool_del_message(u, entry->id, e);
+	entry->recorded = true;
+	entry->open -= settled_count(o);
+	rc = write_state(x, u, o, e);
+	entry->open += settled_count(o);
+	return rc;
+}
+
+static void
+log_verdicts(struct exchange *x, const struct outcome *o)
+{
+	static const char *const word[] = {
+		[VERDICT_RETRY] = "recipient-deferred",
+		[VERDICT_DONE] = "recipient-delivered",
+		[VERDICT_FAILED] = "recipient-failed",
+	};
+	const struct verdict *v;
+	size_t i;
+
+	for (i = 0; i < o->leg->nrcpt; i++) {
+		v = &o->verdict[i];
+		x->counters.delivered += v->verdict == VERDICT_DONE;
+		x->counters.failed += v->verdict == VERDICT_FAILED;
+		log_event(x->log, LOG_LEVEL_INFO, word[v->verdict],
+		    "id", message_name(o->leg->entry->id).s,
+		    "recipient", num_str(leg_rcpt(o->leg)[i]).s,
+		    "to", o->leg->target->name,
+		    "status", v->status[0] != '\0' ? v->status : NULL,
+		    "said", v->text, NULL);
+	}
+}
+
+/* What is left of the leg waits for its next turn. */
+static void
+rest_of_leg(struct exchange *x, struct outcome *o)
+{
+	struct leg *leg = o->leg;
+	uint16_t *rest = mem_alloc(leg->nrcpt, sizeof(*rest));
+	size_t i, n = 0, was = leg->nrcpt;
+
+	for (i = 0; i < was; i++) {
+		if (o->verdict[i].verdict == VERDICT_RETRY)
+			rest[n++] = leg_rcpt(leg)[i];
+		free(o->verdict[i].text);
+		o->verdict[i].text = NULL;
+	}
+	leg->entry->open -= (uint32_t)(was - n);
+	leg_set_rcpt(leg, rest, n);
+	free(rest);
+	if (n == 0)
+		return;
+	leg->attempts++;
+	leg_later(leg, leg->next_secs > now_secs(x) ? leg->next_secs :
+	    now_secs(x) + 1);
+}
+
+void
+settle_done(struct exchange *x, struct outcome *o)
+{
+	struct entry *entry = o->leg->entry;
+	struct message notice;
+	bool gone = settled_count(o) == entry->open;
+
+	log_verdicts(x, o);
+	if (o->draft != NULL) {
+		x->counters.notices++;
+		notice = o->notice;
+		message_init(&o->notice);
+		log_event(x->log, LOG_LEVEL_INFO, "notice-written",
+		    "id", message_name(notice.id).s,
+		    "about", message_name(entry->id).s,
+		    "to", notice.env.rcpt[0].address, NULL);
+		queue_add(x, &notice, NULL);
+		message_release(&notice);
+	}
+	rest_of_leg(x, o);
+	outcome_free(o);
+	if (gone)
+		queue_forget(x, entry);
+}
