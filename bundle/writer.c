@@ -209,7 +209,9 @@ bundle_writer_begin(struct bundle_writer *w, const struct envelope *env,
     size_t n, struct err *e)
 {
 	struct smtp_refusal refusal;
+	struct buf *out = smtp_client_output(w->client);
 	char noop[48];
+	size_t before;
 	int rc = start(w, e);
 
 	if (rc < 0)
@@ -218,14 +220,17 @@ bundle_writer_begin(struct bundle_writer *w, const struct envelope *env,
 		return err_set(e, ERR_LIMIT,
 		    "%zu recipients in one transaction, %d are allowed", n,
 		    BUNDLE_RECIPIENTS_MAX);
+	before = out->len;
 	if (w->params.ids && hops > 0) {
 		snprintf(noop, sizeof(noop), "postrider-hops=%u", hops);
 		smtp_client_noop(w->client, noop);
 	}
 	rc = smtp_client_begin(w->client, env, facts, rcpt, n, &refusal);
-	if (rc < 0)
+	if (rc < 0) {
+		buf_truncate(out, before);	/* the NOOP */
 		return err_set(e, ERR_UNSUPPORTED, "%d %s %s", refusal.code,
 		    refusal.status, refusal.text);
+	}
 	drain_events(w);
 	return pump(w, STEP, e);
 }
