@@ -33,6 +33,9 @@
 #define SPOOL_INLINE_MAX 60000	/* octets of content kept in the record */
 #define SPOOL_CHUNK 65536	/* octets of a chunk of a larger one */
 #define SPOOL_UNIT_MAX (1 << 20)	/* octets of a transaction, about */
+/* The count of elapsed seconds of a new spool begins here, so that what is
+ * imported can keep its age. */
+#define SPOOL_ELAPSED_START 8640000
 
 struct spool;
 
@@ -57,7 +60,7 @@ struct store *spool_store(struct spool *sp);
 /* Random, 16 octets as 32 hex digits: this spool since it was made, restored
  * or salvaged. */
 const char *spool_id(const struct spool *sp);
-/* Durable count of elapsed seconds since the spool was made: a clock that
+/* Durable count of elapsed seconds, from SPOOL_ELAPSED_START on: a clock that
  * jumps ages nothing (design: Custody).  spool_tick writes it down now and
  * then; call it about once a minute. */
 uint64_t spool_elapsed_secs(const struct spool *sp);
