@@ -5,6 +5,7 @@
  * branch that forgets one leaves it waiting.  Notices are written as drafts
  * before the transaction begins, since a long one writes chunks of its own.
  */
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "node/exchange_private.h"
