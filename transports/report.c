@@ -1,0 +1,193 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Report lines.  The parser is strict: one spelling for each report, so that
+ * a transport that prints something else by accident moves nothing.
+ */
+#include "transports/report.h"
+#include "base/text.h"
+
+#include <assert.h>
+#include <inttypes.h>
+
+static const struct report_word {
+	const char *word;
+	const char *second;	/* stands behind the name */
+	bool name, numbers, text;
+} words[] = {
+	[REPORT_SENDING] = { "sending", NULL, true, true, false },
+	[REPORT_SENT] = { "sent", NULL, true, false, false },
+	[REPORT_RECEIVED] = { "received", NULL, true, false, false },
+	[REPORT_FAILED_TEMPORARY] =
+	    { "failed", "temporary", true, false, true },
+	[REPORT_FAILED_PERMANENT] =
+	    { "failed", "permanent", true, false, true },
+	[REPORT_NOTE] = { "note", NULL, false, false, true },
+};
+
+static_assert(sizeof(words) / sizeof(words[0]) == REPORT_KINDS,
+    "a word for each kind of report");
+
+static bool
+is_control(char c)
+{
+	return (unsigned char)c < 0x20 || c == 0x7f;
+}
+
+bool
+report_name_ok(struct slice name)
+{
+	if (name.len == 0 || name.len > REPORT_NAME_MAX || name.ptr[0] == '.')
+		return false;
+	for (size_t i = 0; i < name.len; i++) {
+		char c = name.ptr[i];
+
+		if (is_control(c) || c == ' ' || c == '/')
+			return false;
+	}
+	return true;
+}
+
+/* Cuts the next word off; false if there is none. */
+static bool
+next_word(struct slice *rest, struct slice *word_out)
+{
+	const char *blank;
+
+	if (rest->len == 0)
+		return false;
+	blank = memchr(rest->ptr, ' ', rest->len);
+	word_out->ptr = rest->ptr;
+	word_out->len = blank == NULL ? rest->len :
+	    (size_t)(blank - rest->ptr);
+	rest->ptr += word_out->len;
+	rest->len -= word_out->len;
+	if (blank != NULL) {
+		rest->ptr++;
+		rest->len--;
+	}
+	return word_out->len > 0;
+}
+
+/* A number and nothing behind it but what the next one needs. */
+static int
+parse_numbers(struct slice *rest, struct report *r, struct err *e)
+{
+	struct slice done, total;
+
+	if (!next_word(rest, &done) || !next_word(rest, &total) ||
+	    rest->len != 0 || total.ptr + total.len != rest->ptr)
+		return err_set(e, ERR_SYNTAX, "\"sending\" wants NAME DONE "
+		    "TOTAL");
+	if (num_parse(done, UINT64_MAX, &r->done) < 0 ||
+	    num_parse(total, UINT64_MAX, &r->total) < 0 ||
+	    r->done > r->total)
+		return err_set(e, ERR_SYNTAX, "\"sending\" with bad numbers");
+	return 0;
+}
+
+static int
+parse_name(struct slice *rest, struct report *r, struct err *e)
+{
+	if (!next_word(rest, &r->name))
+		return err_set(e, ERR_SYNTAX, "\"%s\" without a name",
+		    words[r->kind].word);
+	if (!report_name_ok(r->name))
+		return err_set(e, ERR_SYNTAX, "\"%s\" with a name that is "
+		    "not plain", words[r->kind].word);
+	return 0;
+}
+
+static int
+parse_failed(struct slice *rest, struct report *r, struct err *e)
+{
+	struct slice how;
+
+	if (next_word(rest, &how)) {
+		for (int k = 0; k < REPORT_KINDS; k++) {
+			if (words[k].second == NULL ||
+			    !slice_eqs(how, words[k].second))
+				continue;
+			r->kind = (enum report_kind)k;
+			return 0;
+		}
+	}
+	return err_set(e, ERR_SYNTAX,
+	    "\"failed\" wants NAME temporary or permanent TEXT");
+}
+
+static int
+parse_kind(struct slice word, struct report *r, struct err *e)
+{
+	for (int k = 0; k < REPORT_KINDS; k++) {
+		if (!slice_eqs(word, words[k].word))
+			continue;
+		r->kind = (enum report_kind)k;
+		return 0;
+	}
+	return err_set(e, ERR_SYNTAX, "not a report of the contract");
+}
+
+int
+report_parse(struct slice line, struct report *r_out, struct err *e)
+{
+	struct slice rest = line, word = SLICE_LIT("");
+	const struct report_word *w;
+	int rc;
+
+	*r_out = (struct report){ .name = SLICE_LIT(""),
+	    .text = SLICE_LIT("") };
+	if (line.len > REPORT_LINE_MAX)
+		return err_set(e, ERR_LIMIT, "line over %d octets",
+		    REPORT_LINE_MAX);
+	if (!next_word(&rest, &word))
+		return err_set(e, ERR_SYNTAX, "an empty line");
+	rc = parse_kind(word, r_out, e);
+	if (rc < 0)
+		return rc;
+	w = &words[r_out->kind];
+	if (w->name)
+		rc = parse_name(&rest, r_out, e);
+	if (rc == 0 && w->second != NULL)
+		rc = parse_failed(&rest, r_out, e);
+	if (rc == 0 && w->numbers)
+		return parse_numbers(&rest, r_out, e);
+	if (rc == 0 && w->text)
+		r_out->text = rest;
+	else if (rc == 0 && rest.ptr != r_out->name.ptr + r_out->name.len)
+		return err_set(e, ERR_SYNTAX, "\"%s\" with something behind "
+		    "the name", w->word);
+	return rc;
+}
+
+static void
+add_text(struct buf *out, struct slice text, size_t room)
+{
+	if (text.len > room)
+		text.len = room;
+	for (size_t i = 0; i < text.len; i++)
+		buf_addc(out, is_control(text.ptr[i]) ? ' ' : text.ptr[i]);
+}
+
+void
+report_format(struct buf *out, const struct report *r)
+{
+	const struct report_word *w = &words[r->kind];
+	size_t start = out->len;
+
+	buf_adds(out, w->word);
+	if (w->name) {
+		assert(report_name_ok(r->name));
+		buf_addc(out, ' ');
+		buf_addslice(out, r->name);
+	}
+	if (w->second != NULL)
+		buf_addf(out, " %s", w->second);
+	if (w->numbers)
+		buf_addf(out, " %" PRIu64 " %" PRIu64, r->done, r->total);
+	if (w->text) {
+		buf_addc(out, ' ');
+		add_text(out, r->text,
+		    REPORT_LINE_MAX - (out->len - start));
+	}
+	buf_addc(out, '\n');
+}
