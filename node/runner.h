@@ -7,6 +7,13 @@
  * exit status; what it writes on standard error goes to the log.
  *
  *	idle --runner_start--> running --exit--> idle (hooks.exited)
+ *
+ * The program ignores SIGPIPE, as daemons do, and leaves the reaping of
+ * these children to the runner.  From inside a hook runner_more, runner_stop
+ * and, in exited, runner_start may be called, but never runner_free.  Lines
+ * on standard output that are no reports, and those on standard error, are
+ * logged as transport-said, so many a second; what the program leaves behind
+ * in its process group ends with it.
  */
 #include <event2/event.h>
 
@@ -20,11 +27,12 @@ enum runner_report {
 struct runner_hooks {
 	void *ctx;
 	/* name: of the file, checked to be a plain name ("" for a note); text
-	 * of failed and note; done and total for sending. */
+	 * of failed and note, its control characters escaped, else ""; done
+	 * and total for sending.  Both texts live until the hook returns. */
 	void (*report)(void *ctx, enum runner_report what, const char *name,
 	    const char *text, uint64_t done, uint64_t total);
-	/* status: as of exit(3); -1 with the signal's name in text where it
-	 * was killed or could not be started. */
+	/* status: as of exit(3), text ""; -1 with the signal's name in text
+	 * where it was killed.  All its reports have been told before. */
 	void (*exited)(void *ctx, int status, const char *text);
 };
 
@@ -33,15 +41,17 @@ struct runner *runner_new(struct event_base *base, struct log *log,
     const char *peer, const struct runner_hooks *hooks);
 /* Ends a running program: SIGTERM, then SIGKILL; hooks are not called. */
 void runner_free(struct runner *r);
-/* program: path; set: n texts "KEY=VALUE".  The child gets a clean
+/* program: absolute path; set: n texts "KEY=VALUE".  An error means that it
+ * was not started, and exited is not called; ERR_STATE: one is running.  The child gets a clean
  * environment (PATH, LANG, TZ, HOME), its own process group, no descriptors
  * but 0, 1, 2. */
 int runner_start(struct runner *r, const char *program, const char *out_dir,
     const char *in_dir, char *const *set, size_t nset, struct err *e)
     MUST_CHECK;
 bool runner_running(const struct runner *r);
+/* Tells it that there are new files; nothing if none is running. */
 void runner_more(struct runner *r);
-/* Asks it to end; SIGTERM follows after grace_secs, SIGKILL after as many
+/* Asks it to end (stop, and the end of its standard input); SIGTERM follows after grace_secs, SIGKILL after as many
  * again. */
 void runner_stop(struct runner *r, unsigned grace_secs);
 

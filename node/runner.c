@@ -1,0 +1,675 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The daemon's side of the transport contract.  A child is watched through a
+ * pidfd, so that runners need no common handler of SIGCHLD; its process group
+ * is killed while the child is still a zombie and its number therefore still
+ * its own.
+ */
+#include "node/runner.h"
+#include "base/clock.h"
+#include "base/mem.h"
+#include "base/text.h"
+#include "transports/lines.h"
+#include "transports/report.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdlib.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define READ_STEP 65536
+#define DRAIN_MAX (1U << 21)	/* more than any pipe holds */
+#define SAID_BURST 100		/* lines logged at once, */
+#define SAID_PER_SEC 2		/* and later each second */
+#define SAID_TEXT_MAX 1000
+#define FREE_GRACE_MS 500
+#define REAP_POLL_MS 100	/* where the kernel has no pidfd */
+
+enum stop_step { STOP_NOT, STOP_ASKED, STOP_TERM, STOP_KILL };
+
+struct stream {
+	struct runner *runner;
+	const char *name;
+	int fd;
+	struct event *ev;
+	struct lines lines;
+	void (*line)(struct runner *r, struct slice line);
+};
+
+struct runner {
+	struct event_base *base;
+	struct log *log;
+	char *peer;
+	struct runner_hooks hooks;
+	pid_t pid;		/* 0: idle */
+	int pidfd;		/* -1: looked for by the clock */
+	struct event *ev_exit;
+	struct stream out, err;
+	int commands_fd;	/* -1: closed */
+	struct event *ev_commands;
+	struct buf commands;	/* not yet written */
+	struct event *ev_grace;
+	enum stop_step stop;
+	unsigned grace_secs;
+	bool more;		/* "more" stands in commands, unwritten */
+	unsigned said;		/* lines that may still be logged now */
+	int64_t said_ms;
+	uint64_t unsaid;
+};
+
+static const enum runner_report reports[] = {
+	[REPORT_SENDING] = RUNNER_SENDING,
+	[REPORT_SENT] = RUNNER_SENT,
+	[REPORT_RECEIVED] = RUNNER_RECEIVED,
+	[REPORT_FAILED_TEMPORARY] = RUNNER_FAILED_TEMPORARY,
+	[REPORT_FAILED_PERMANENT] = RUNNER_FAILED_PERMANENT,
+	[REPORT_NOTE] = RUNNER_NOTE,
+};
+
+_Static_assert(sizeof(reports) / sizeof(reports[0]) == REPORT_KINDS,
+    "a runner_report for each kind of report");
+
+static struct event *
+new_event(struct runner *r, int fd, short what, event_callback_fn fn,
+    void *ctx)
+{
+	struct event *ev = event_new(r->base, fd, what, fn, ctx);
+
+	if (ev == NULL)
+		abort();
+	return ev;
+}
+
+static void
+free_event(struct event **ev)
+{
+	if (*ev != NULL)
+		event_free(*ev);
+	*ev = NULL;
+}
+
+static void
+close_fd(int *fd)
+{
+	if (*fd >= 0)
+		close(*fd);
+	*fd = -1;
+}
+
+/* What the child says. */
+
+/* Whether one more line may be logged now: a flood must not fill the log. */
+static bool
+may_say(struct runner *r)
+{
+	int64_t now = clock_mono_ms(clock_real());
+	int64_t more = (now - r->said_ms) * SAID_PER_SEC / 1000;
+
+	if (more > 0) {
+		r->said_ms = now;
+		r->said = more >= SAID_BURST - (int64_t)r->said ? SAID_BURST :
+		    r->said + (unsigned)more;
+	}
+	if (r->said == 0) {
+		r->unsaid++;
+		return false;
+	}
+	r->said--;
+	return true;
+}
+
+static void
+tell_unsaid(struct runner *r)
+{
+	if (r->unsaid > 0)
+		log_event(r->log, LOG_LEVEL_WARNING, "transport-said",
+		    "peer", r->peer, "left-out", num_str(r->unsaid).s, NULL);
+	r->unsaid = 0;
+}
+
+static void
+log_said(struct runner *r, enum log_level level, const char *stream,
+    struct slice line, const char *why)
+{
+	struct buf text = BUF_INIT;
+
+	if (!may_say(r))
+		return;
+	tell_unsaid(r);
+	text_escape(&text, line, SAID_TEXT_MAX, true);
+	log_event(r->log, level, "transport-said", "peer", r->peer,
+	    "stream", stream, "text", buf_cstr(&text), "reason", why, NULL);
+	buf_release(&text);
+}
+
+static void
+take_report(struct runner *r, struct slice line)
+{
+	struct buf text = BUF_INIT;
+	struct err e = ERR_INIT;
+	struct report report;
+	char *name;
+
+	if (report_parse(line, &report, &e) < 0) {
+		log_said(r, LOG_LEVEL_WARNING, "stdout", line, e.text);
+		return;
+	}
+	text_escape(&text, report.text, REPORT_LINE_MAX, true);
+	name = slice_dup(report.name);
+	r->hooks.report(r->hooks.ctx, reports[report.kind], name,
+	    buf_cstr(&text), report.done, report.total);
+	free(name);
+	buf_release(&text);
+}
+
+static void
+take_complaint(struct runner *r, struct slice line)
+{
+	if (line.len > 0)
+		log_said(r, LOG_LEVEL_INFO, "stderr", line, NULL);
+}
+
+static void
+take_lines(struct stream *s)
+{
+	struct slice line;
+	int rc;
+
+	while ((rc = lines_next(&s->lines, &line)) != 0) {
+		if (rc > 0)
+			s->line(s->runner, line);
+		else
+			log_said(s->runner, LOG_LEVEL_WARNING, s->name, line,
+			    "the line is too long");
+	}
+}
+
+/* More than zero: so many octets came; 0: the end; negative: nothing now. */
+static ssize_t
+stream_read(struct stream *s)
+{
+	char *bytes = mem_alloc(1, READ_STEP);
+	ssize_t n;
+
+	do {
+		n = read(s->fd, bytes, READ_STEP);
+	} while (n < 0 && errno == EINTR);
+	if (n > 0) {
+		lines_add(&s->lines, bytes, (size_t)n);
+		take_lines(s);
+	}
+	free(bytes);
+	return n < 0 && errno != EAGAIN ? 0 : n;
+}
+
+static void
+stream_readable(evutil_socket_t fd, short what, void *ctx)
+{
+	struct stream *s = ctx;
+
+	(void)fd;
+	(void)what;
+	/* At its end only the watching ends: the exit comes by itself. */
+	if (stream_read(s) == 0)
+		event_del(s->ev);
+}
+
+static void
+stream_open(struct runner *r, struct stream *s, int fd)
+{
+	s->fd = fd;
+	lines_clear(&s->lines);
+	s->ev = new_event(r, fd, EV_READ | EV_PERSIST, stream_readable, s);
+	event_add(s->ev, NULL);
+}
+
+/* Takes what is still in the pipe. */
+static void
+stream_finish(struct stream *s)
+{
+	struct slice line;
+	size_t got = 0;
+	ssize_t n;
+
+	while (got < DRAIN_MAX && (n = stream_read(s)) > 0)
+		got += (size_t)n;
+	if (lines_last(&s->lines, &line) == 1)
+		s->line(s->runner, line);
+	free_event(&s->ev);
+	close_fd(&s->fd);
+	lines_clear(&s->lines);
+}
+
+/* What the child is told. */
+
+static void
+commands_end(struct runner *r)
+{
+	free_event(&r->ev_commands);
+	close_fd(&r->commands_fd);
+	buf_clear(&r->commands);
+	r->more = false;
+}
+
+static void
+commands_write(struct runner *r)
+{
+	while (r->commands.len > 0) {
+		ssize_t n = write(r->commands_fd, r->commands.ptr,
+		    r->commands.len);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0 && errno == EAGAIN) {
+			event_add(r->ev_commands, NULL);
+			return;
+		}
+		if (n < 0) {
+			commands_end(r);
+			return;
+		}
+		buf_consume(&r->commands, (size_t)n);
+	}
+	r->more = false;
+	if (r->stop != STOP_NOT)
+		commands_end(r);
+}
+
+static void
+commands_writable(evutil_socket_t fd, short what, void *ctx)
+{
+	(void)fd;
+	(void)what;
+	commands_write(ctx);
+}
+
+void
+runner_more(struct runner *r)
+{
+	if (r->commands_fd < 0 || r->more || r->stop != STOP_NOT)
+		return;
+	buf_adds(&r->commands, "more\n");
+	r->more = true;
+	commands_write(r);
+}
+
+/* The end of the child. */
+
+static void
+kill_group(const struct runner *r, int sig)
+{
+	/* Before the child has made its group, if ever, there is none. */
+	if (kill(-r->pid, sig) < 0)
+		kill(r->pid, sig);
+}
+
+static int
+exit_status(int wait_status, char *text, size_t size)
+{
+	const char *abbrev;
+
+	text[0] = '\0';
+	if (WIFEXITED(wait_status))
+		return WEXITSTATUS(wait_status);
+	abbrev = sigabbrev_np(WTERMSIG(wait_status));
+	if (abbrev != NULL)
+		snprintf(text, size, "SIG%s", abbrev);
+	else
+		snprintf(text, size, "signal %d", WTERMSIG(wait_status));
+	return -1;
+}
+
+static pid_t
+reap(struct runner *r, int options, int *status_out)
+{
+	pid_t pid;
+
+	*status_out = 0;
+	do {
+		pid = waitpid(r->pid, status_out, options);
+	} while (pid < 0 && errno == EINTR);
+	return pid;
+}
+
+static void
+forget_child(struct runner *r)
+{
+	free_event(&r->ev_exit);
+	free_event(&r->ev_grace);
+	close_fd(&r->pidfd);
+	commands_end(r);
+	r->pid = 0;
+	r->stop = STOP_NOT;
+}
+
+static void
+child_ended(struct runner *r)
+{
+	int wait_status, status;
+	char text[32];
+
+	kill_group(r, SIGKILL);
+	(void)reap(r, 0, &wait_status);
+	status = exit_status(wait_status, text, sizeof(text));
+	stream_finish(&r->out);
+	stream_finish(&r->err);
+	tell_unsaid(r);
+	forget_child(r);
+	r->hooks.exited(r->hooks.ctx, status, text);
+}
+
+static void
+exit_seen(evutil_socket_t fd, short what, void *ctx)
+{
+	struct timeval again = { 0, REAP_POLL_MS * 1000 };
+	struct runner *r = ctx;
+	siginfo_t info = { .si_pid = 0 };
+
+	(void)fd;
+	(void)what;
+	if (waitid(P_PID, (id_t)r->pid, &info, WEXITED | WNOHANG | WNOWAIT)
+	    == 0 && info.si_pid == 0) {
+		event_add(r->ev_exit, r->pidfd < 0 ? &again : NULL);
+		return;
+	}
+	child_ended(r);
+}
+
+static void
+watch_exit(struct runner *r)
+{
+	struct timeval first = { 0, REAP_POLL_MS * 1000 };
+
+	r->pidfd = (int)syscall(SYS_pidfd_open, r->pid, 0);
+	if (r->pidfd >= 0) {
+		fcntl(r->pidfd, F_SETFD, FD_CLOEXEC);
+		r->ev_exit = new_event(r, r->pidfd, EV_READ, exit_seen, r);
+		event_add(r->ev_exit, NULL);
+	} else {
+		r->ev_exit = new_event(r, -1, EV_TIMEOUT, exit_seen, r);
+		event_add(r->ev_exit, &first);
+	}
+}
+
+static void
+grace_over(evutil_socket_t fd, short what, void *ctx)
+{
+	struct runner *r = ctx;
+	struct timeval grace = { r->grace_secs, 0 };
+
+	(void)fd;
+	(void)what;
+	if (r->stop == STOP_ASKED) {
+		r->stop = STOP_TERM;
+		kill_group(r, SIGTERM);
+		event_add(r->ev_grace, &grace);
+	} else {
+		r->stop = STOP_KILL;
+		kill_group(r, SIGKILL);
+	}
+}
+
+void
+runner_stop(struct runner *r, unsigned grace_secs)
+{
+	struct timeval grace = { grace_secs, 0 };
+
+	if (r->pid == 0 || r->stop != STOP_NOT)
+		return;
+	r->stop = STOP_ASKED;
+	r->grace_secs = grace_secs;
+	r->ev_grace = new_event(r, -1, EV_TIMEOUT, grace_over, r);
+	event_add(r->ev_grace, &grace);
+	if (r->commands_fd >= 0) {
+		buf_adds(&r->commands, "stop\n");
+		commands_write(r);
+	}
+}
+
+/* The start of the child. */
+
+struct pipes {
+	int in[2], out[2], err[2];
+};
+
+static void
+pipes_close(struct pipes *p)
+{
+	close_fd(&p->in[0]);
+	close_fd(&p->in[1]);
+	close_fd(&p->out[0]);
+	close_fd(&p->out[1]);
+	close_fd(&p->err[0]);
+	close_fd(&p->err[1]);
+}
+
+/* Only our ends do not wait: the child's are other open files. */
+static int
+pipes_open(struct pipes *p, struct err *e)
+{
+	*p = (struct pipes){ { -1, -1 }, { -1, -1 }, { -1, -1 } };
+	if (pipe2(p->in, O_CLOEXEC) < 0 || pipe2(p->out, O_CLOEXEC) < 0 ||
+	    pipe2(p->err, O_CLOEXEC) < 0 ||
+	    fcntl(p->in[1], F_SETFL, O_NONBLOCK) < 0 ||
+	    fcntl(p->out[0], F_SETFL, O_NONBLOCK) < 0 ||
+	    fcntl(p->err[0], F_SETFL, O_NONBLOCK) < 0)
+		return err_errno(e, "cannot make pipes");
+	return 0;
+}
+
+/* Which of our variables the child gets. */
+static char **
+clean_environment(void)
+{
+	static const char *const kept[] = { "PATH", "LANG", "TZ", "HOME" };
+	static const size_t nkept = sizeof(kept) / sizeof(kept[0]);
+	char **env = mem_alloc(nkept + 1, sizeof(*env));
+	size_t n = 0;
+
+	for (size_t i = 0; i < nkept; i++) {
+		const char *value = getenv(kept[i]);
+
+		if (value == NULL && strcmp(kept[i], "PATH") == 0)
+			value = "/usr/local/bin:/usr/bin:/bin";
+		if (value != NULL)
+			env[n++] = mem_printf("%s=%s", kept[i], value);
+	}
+	return env;
+}
+
+static void
+add_arg(char **argv, size_t *n, const char *text)
+{
+	argv[(*n)++] = mem_strdup(text);
+}
+
+static char **
+arguments(const struct runner *r, const char *program, const char *out_dir,
+    const char *in_dir, char *const *set, size_t nset)
+{
+	char **argv = mem_alloc(8 + 2 * nset, sizeof(*argv));
+	size_t n = 0;
+
+	add_arg(argv, &n, program);
+	add_arg(argv, &n, "--peer");
+	add_arg(argv, &n, r->peer);
+	add_arg(argv, &n, "--out");
+	add_arg(argv, &n, out_dir);
+	add_arg(argv, &n, "--in");
+	add_arg(argv, &n, in_dir);
+	for (size_t i = 0; i < nset; i++) {
+		add_arg(argv, &n, "--set");
+		add_arg(argv, &n, set[i]);
+	}
+	return argv;
+}
+
+static void
+free_texts(char **texts)
+{
+	for (size_t i = 0; texts[i] != NULL; i++)
+		free(texts[i]);
+	free(texts);
+}
+
+/* posix_spawn rather than fork, since the daemon may be large and a program
+ * that cannot be run is told at once. */
+static int
+spawn(struct runner *r, char *const *argv, struct pipes *p)
+{
+	char **env = clean_environment();
+	posix_spawn_file_actions_t files;
+	posix_spawnattr_t attr;
+	sigset_t all, none;
+	int rc;
+
+	sigfillset(&all);
+	sigemptyset(&none);
+	posix_spawn_file_actions_init(&files);
+	posix_spawn_file_actions_adddup2(&files, p->in[0], STDIN_FILENO);
+	posix_spawn_file_actions_adddup2(&files, p->out[1], STDOUT_FILENO);
+	posix_spawn_file_actions_adddup2(&files, p->err[1], STDERR_FILENO);
+	posix_spawn_file_actions_addclosefrom_np(&files, STDERR_FILENO + 1);
+	posix_spawnattr_init(&attr);
+	posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETPGROUP |
+	    POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
+	posix_spawnattr_setpgroup(&attr, 0);
+	posix_spawnattr_setsigdefault(&attr, &all);
+	posix_spawnattr_setsigmask(&attr, &none);
+	rc = posix_spawn(&r->pid, argv[0], &files, &attr, argv, env);
+	posix_spawn_file_actions_destroy(&files);
+	posix_spawnattr_destroy(&attr);
+	free_texts(env);
+	return rc;
+}
+
+static int
+take_end(int *end)
+{
+	int fd = *end;
+
+	*end = -1;
+	return fd;
+}
+
+static void
+watch(struct runner *r, struct pipes *p)
+{
+	r->commands_fd = take_end(&p->in[1]);
+	r->ev_commands = new_event(r, r->commands_fd, EV_WRITE,
+	    commands_writable, r);
+	stream_open(r, &r->out, take_end(&p->out[0]));
+	stream_open(r, &r->err, take_end(&p->err[0]));
+	r->said = SAID_BURST;
+	r->said_ms = clock_mono_ms(clock_real());
+	watch_exit(r);
+}
+
+int
+runner_start(struct runner *r, const char *program, const char *out_dir,
+    const char *in_dir, char *const *set, size_t nset, struct err *e)
+{
+	struct pipes p;
+	char **argv;
+	int rc;
+
+	if (r->pid != 0)
+		return err_set(e, ERR_STATE, "the transport of %s is running",
+		    r->peer);
+	rc = pipes_open(&p, e);
+	if (rc == 0) {
+		argv = arguments(r, program, out_dir, in_dir, set, nset);
+		errno = spawn(r, argv, &p);
+		if (errno != 0) {
+			rc = err_errno(e, "cannot run %s", program);
+			r->pid = 0;
+		} else {
+			watch(r, &p);
+		}
+		free_texts(argv);
+	}
+	pipes_close(&p);
+	return rc;
+}
+
+bool
+runner_running(const struct runner *r)
+{
+	return r->pid != 0;
+}
+
+static void
+stream_init(struct runner *r, struct stream *s, const char *name,
+    void (*line)(struct runner *, struct slice))
+{
+	s->runner = r;
+	s->name = name;
+	s->line = line;
+	s->fd = -1;
+	lines_init(&s->lines, REPORT_LINE_MAX);
+}
+
+struct runner *
+runner_new(struct event_base *base, struct log *log, const char *peer,
+    const struct runner_hooks *hooks)
+{
+	struct runner *r = mem_alloc(1, sizeof(*r));
+
+	r->base = base;
+	r->log = log;
+	r->peer = mem_strdup(peer);
+	r->hooks = *hooks;
+	r->pidfd = -1;
+	r->commands_fd = -1;
+	buf_init(&r->commands);
+	stream_init(r, &r->out, "stdout", take_report);
+	stream_init(r, &r->err, "stderr", take_complaint);
+	return r;
+}
+
+/* Waits a little for a child that was told to end, then ends it. */
+static void
+end_child(struct runner *r)
+{
+	int status;
+
+	kill_group(r, SIGTERM);
+	for (int waited = 0; waited < FREE_GRACE_MS; waited += 10) {
+		siginfo_t info = { .si_pid = 0 };
+
+		if (waitid(P_PID, (id_t)r->pid, &info,
+		    WEXITED | WNOHANG | WNOWAIT) < 0 || info.si_pid != 0)
+			break;
+		(void)poll(NULL, 0, 10);
+	}
+	kill_group(r, SIGKILL);
+	(void)reap(r, 0, &status);
+}
+
+static void
+stream_release(struct stream *s)
+{
+	free_event(&s->ev);
+	close_fd(&s->fd);
+	lines_release(&s->lines);
+}
+
+void
+runner_free(struct runner *r)
+{
+	if (r == NULL)
+		return;
+	if (r->pid != 0)
+		end_child(r);
+	forget_child(r);
+	stream_release(&r->out);
+	stream_release(&r->err);
+	buf_release(&r->commands);
+	free(r->peer);
+	free(r);
+}
