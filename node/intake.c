@@ -1,0 +1,261 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * One file as an inbound object.
+ *
+ * The exchange wants the octets in order and, if they are broken, once more;
+ * so the file stays open, and each step of the work is one read.  A step is a
+ * timer of zero length: other sockets are served between two of them.
+ */
+#include "node/intake.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+#include "base/text.h"
+
+#define STEP 65536
+
+struct intake {
+	struct daemon *d;
+	char *peer, *path, *name;
+	struct buf pickup;
+	intake_done *done;
+	void *ctx;
+	struct event *timer;
+	/* The present step: 1 go on, 0 over, negative failed. */
+	int (*step)(struct intake *in, struct err *e);
+	int fd;
+	struct stat st;
+	struct sha256 hash;
+	struct inbound *inbound;
+	struct quarantine *quarantine;
+	enum inbound_outcome outcome;
+};
+
+static int	feed_step(struct intake *, struct err *);
+static int	quarantine_step(struct intake *, struct err *);
+
+static int
+rewind_file(struct intake *in, struct err *e)
+{
+	if (lseek(in->fd, 0, SEEK_SET) == -1)
+		return err_errno(e, "%s", in->path);
+	return 0;
+}
+
+/* Octets read, 0 at the end, negative on failure. */
+static int
+read_some(struct intake *in, char bytes[STEP], size_t *len_out, struct err *e)
+{
+	ssize_t n;
+
+	do
+		n = read(in->fd, bytes, STEP);
+	while (n == -1 && errno == EINTR);
+	if (n == -1)
+		return err_errno(e, "%s", in->path);
+	*len_out = (size_t)n;
+	return n > 0;
+}
+
+static int
+begin_feed(struct intake *in, struct err *e)
+{
+	in->inbound = exchange_inbound_new(in->d->exchange, in->peer, in->name,
+	    buf_slice(&in->pickup));
+	in->step = feed_step;
+	return rewind_file(in, e);
+}
+
+/* Name, inode, time and hash (design: Custody). */
+static void
+identify(struct intake *in)
+{
+	unsigned char digest[SHA256_LEN];
+
+	sha256_end(&in->hash, digest);
+	buf_put_text(&in->pickup, in->name);
+	buf_put64(&in->pickup, (uint64_t)in->st.st_ino);
+	buf_put64(&in->pickup, (uint64_t)in->st.st_mtim.tv_sec);
+	buf_put32(&in->pickup, (uint32_t)in->st.st_mtim.tv_nsec);
+	buf_add(&in->pickup, digest, sizeof(digest));
+}
+
+static int
+hash_step(struct intake *in, struct err *e)
+{
+	char bytes[STEP];
+	size_t len;
+	int r = read_some(in, bytes, &len, e);
+
+	if (r < 0)
+		return r;
+	if (r > 0) {
+		sha256_add(&in->hash, bytes, len);
+		return 1;
+	}
+	identify(in);
+	r = begin_feed(in, e);
+	return r < 0 ? r : 1;
+}
+
+static int
+begin_quarantine(struct intake *in, struct err *e)
+{
+	in->quarantine = exchange_quarantine_new(in->inbound,
+	    (uint64_t)in->st.st_size);
+	in->step = quarantine_step;
+	if (rewind_file(in, e) < 0)
+		return e->code;
+	return 1;
+}
+
+static int
+end_feed(struct intake *in, struct err *e)
+{
+	in->outcome = exchange_inbound_end(in->inbound);
+	if (in->outcome == INBOUND_BROKEN)
+		return begin_quarantine(in, e);
+	return 0;
+}
+
+static int
+feed_step(struct intake *in, struct err *e)
+{
+	char bytes[STEP];
+	size_t len;
+	int r = read_some(in, bytes, &len, e);
+
+	if (r < 0)
+		return r;
+	if (r == 0)
+		return end_feed(in, e);
+	r = exchange_inbound_add(in->inbound, bytes, len, e);
+	if (r == ERR_FULL || r == ERR_IO)
+		return r;
+	if (r < 0)	/* no use in the rest: it says so at its end */
+		return end_feed(in, e);
+	return 1;
+}
+
+static int
+quarantine_step(struct intake *in, struct err *e)
+{
+	char bytes[STEP];
+	struct quarantine *q = in->quarantine;
+	size_t len;
+	int r = read_some(in, bytes, &len, e);
+
+	if (r < 0)
+		return r;
+	if (r == 0) {
+		in->quarantine = NULL;	/* freed by its end */
+		return exchange_quarantine_end(q, NULL, e);
+	}
+	r = exchange_quarantine_add(q, bytes, len, e);
+	return r < 0 ? r : 1;
+}
+
+static void
+finish(struct intake *in, const char *failure)
+{
+	const char *reason = "";
+	uint64_t messages = 0;
+
+	if (in->inbound != NULL) {
+		messages = exchange_inbound_messages(in->inbound);
+		reason = exchange_inbound_reason(in->inbound);
+	}
+	if (failure != NULL) {
+		in->outcome = INBOUND_LATER;
+		reason = failure;
+	}
+	if (store_failed(spool_store(in->d->spool)))
+		in->d->failed = true;
+	in->step = NULL;
+	in->done(in->ctx, in->outcome, reason != NULL ? reason : "",
+	    messages);
+}
+
+static void
+again(struct intake *in)
+{
+	static const struct timeval at_once = { 0, 0 };
+
+	event_add(in->timer, &at_once);
+}
+
+static int
+open_step(struct intake *in, struct err *e)
+{
+	in->fd = open(in->path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	if (in->fd == -1 || fstat(in->fd, &in->st) == -1)
+		return err_errno(e, "%s", in->path);
+	if (!S_ISREG(in->st.st_mode))
+		return err_set(e, ERR_IO, "%s: not a regular file", in->path);
+	if (in->pickup.len > 0)
+		return begin_feed(in, e) < 0 ? e->code : 1;
+	sha256_init(&in->hash);
+	in->step = hash_step;
+	return 1;
+}
+
+static void
+on_turn(evutil_socket_t fd, short what, void *ctx)
+{
+	struct intake *in = ctx;
+	struct err e = ERR_INIT;
+	int r = in->step(in, &e);
+
+	(void)fd;
+	(void)what;
+	daemon_wake(in->d);
+	if (r > 0)
+		again(in);
+	else
+		finish(in, r < 0 ? e.text : NULL);
+}
+
+struct intake *
+intake_start(struct daemon *d, const char *peer, const char *path,
+    const char *name, struct slice pickup, intake_done *done, void *ctx)
+{
+	struct intake *in = mem_alloc(1, sizeof(*in));
+
+	in->d = d;
+	in->peer = mem_strdup(peer);
+	in->path = mem_strdup(path);
+	in->name = mem_strdup(name);
+	buf_addslice(&in->pickup, pickup);
+	in->done = done;
+	in->ctx = ctx;
+	in->fd = -1;
+	in->outcome = INBOUND_LATER;
+	in->step = open_step;
+	in->timer = event_new(d->base, -1, 0, on_turn, in);
+	again(in);
+	return in;
+}
+
+void
+intake_free(struct intake *in)
+{
+	if (in == NULL)
+		return;
+	event_free(in->timer);
+	if (in->quarantine != NULL)
+		exchange_quarantine_abort(in->quarantine);
+	if (in->inbound != NULL)
+		exchange_inbound_free(in->inbound);
+	if (in->fd != -1)
+		close(in->fd);
+	buf_release(&in->pickup);
+	free(in->peer);
+	free(in->path);
+	free(in->name);
+	free(in);
+}

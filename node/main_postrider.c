@@ -1,0 +1,120 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * postrider: the command line.  A table of words leads to the commands, each
+ * in a file of its own; all that is known here is where the configuration is.
+ */
+#include <getopt.h>
+#include <locale.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sysexits.h>
+
+#include "node/cli.h"
+#include "node/cmd_batch.h"
+#if __has_include("node/cmd_init.h")
+#include "node/cmd_init.h"
+#endif
+#include "node/cmd_inspect.h"
+
+#define CONFIG_DEFAULT "/etc/postrider/postrider.conf"
+
+struct command {
+	const char *word;
+	int (*run)(struct cli *cli, int argc, char **argv);
+	int (*run_alone)(int argc, char **argv);	/* wants no cli */
+	const char *args, *help;
+};
+
+static const struct command commands[] = {
+#if __has_include("node/cmd_init.h")
+	{ "init", NULL, cmd_init, "--dir DIR --site NAME ...",
+	    "make a working configuration" },
+#endif
+	{ "inspect", NULL, cmd_inspect, "[--json] [FILE|-]",
+	    "say what is in an object" },
+	{ "batch", NULL, cmd_batch, "--from A --to B... FILE...",
+	    "write mails as an object" },
+};
+
+static const struct command *
+find_command(const char *word)
+{
+	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++)
+		if (strcmp(commands[i].word, word) == 0)
+			return &commands[i];
+	return NULL;
+}
+
+static void
+print_help(FILE *to)
+{
+	fprintf(to, "usage: postrider [-c FILE] COMMAND ...\n\n");
+	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
+		const struct command *cmd = &commands[i];
+
+		fprintf(to, "  %-8s %-32s %s\n", cmd->word, cmd->args,
+		    cmd->help);
+	}
+	fprintf(to, "\nThe configuration is %s, or where POSTRIDER_CONF or "
+	    "-c says.\nEverything is explained in postrider(1).\n",
+	    CONFIG_DEFAULT);
+}
+
+static int
+run_command(struct cli *cli, int argc, char **argv)
+{
+	const struct command *cmd = find_command(argv[0]);
+
+	if (cmd == NULL) {
+		fprintf(stderr, "postrider: there is no command \"%s\"; "
+		    "\"postrider --help\" lists them\n", argv[0]);
+		return EX_USAGE;
+	}
+	cli->command = cmd->word;
+	if (cmd->run_alone != NULL)
+		return cmd->run_alone(argc, argv);
+	return cmd->run(cli, argc, argv);
+}
+
+static int
+run(struct cli *cli, int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "config", required_argument, NULL, 'c' },
+		{ "help", no_argument, NULL, 'h' },
+		{ "version", no_argument, NULL, 'V' },
+		{ NULL, 0, NULL, 0 },
+	};
+	int c;
+
+	while ((c = getopt_long(argc, argv, "+c:hV", options, NULL)) != -1) {
+		if (c == 'c')
+			cli->config = optarg;
+		else if (c == 'h' || c == 'V') {
+			if (c == 'h')
+				print_help(stdout);
+			else
+				printf("postrider %s\n", POSTRIDER_VERSION);
+			return fflush(stdout) == 0 ? EX_OK : EX_IOERR;
+		} else
+			return EX_USAGE;
+	}
+	if (optind == argc) {
+		print_help(stderr);
+		return EX_USAGE;
+	}
+	return run_command(cli, argc - optind, argv + optind);
+}
+
+/* argv[0] will choose the command for names such as rsmtp and sendmail. */
+int
+main(int argc, char **argv)
+{
+	struct cli cli = { .config = getenv("POSTRIDER_CONF") };
+
+	setlocale(LC_CTYPE, "");
+	if (cli.config == NULL || *cli.config == '\0')
+		cli.config = CONFIG_DEFAULT;
+	return run(&cli, argc, argv);
+}
