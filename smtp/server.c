@@ -375,8 +375,6 @@ feed_chunk(struct smtp_server *s, const char *in, size_t len)
 	if (s->chunk_refusal.code == 0)
 		give(s, (struct slice){ in, len });
 	s->chunk_left -= len;
-	if (s->chunk_left == 0)
-		chunk_end(s);
 	return len;
 }
 
@@ -467,7 +465,9 @@ run_rcpt(struct smtp_server *s, struct slice args)
 	s->rcpt_seen = true;
 	if (s->opts.recipients_max != 0 &&
 	    s->env.nrcpt >= s->opts.recipients_max) {
-		refuse(s, 452, "4.5.3", "Error: too many recipients");
+		/* alone, in a batch too: the others are as good as before */
+		smtp_refuse(&r, 452, "4.5.3", "Error: too many recipients");
+		push_error(s, &r, false);
 		return;
 	}
 	if (smtp_command_rcpt(args, s->opts.extensions, s->opts.lenient,
@@ -553,8 +553,6 @@ run_bdat(struct smtp_server *s, struct slice args)
 	}
 	s->chunk_octets = s->chunk_left;
 	start_chunk(s);
-	if (s->state == STATE_CHUNK && s->chunk_left == 0 && !s->waiting)
-		chunk_end(s);
 }
 
 static void
@@ -782,11 +780,18 @@ smtp_server_next(struct smtp_server *s, const char *in, size_t len,
 			*used_out = used;
 			return 1;
 		}
-		if (s->waiting || used == len)
+		if (s->waiting)
 			break;
 		if (s->forget)
 			envelope_clear(&s->env);
 		s->forget = false;
+		/* Only now, when the caller has seen all of the chunk. */
+		if (s->state == STATE_CHUNK && s->chunk_left == 0) {
+			chunk_end(s);
+			continue;
+		}
+		if (used == len)
+			break;
 		if (s->state == STATE_CLOSED)
 			n = len - used;
 		else if (s->state == STATE_DATA)
@@ -886,8 +891,6 @@ answer_begin(struct smtp_server *s, bool ok, const struct smtp_refusal *r)
 			s->chunk_after = STATE_GREETED;
 			s->state = STATE_CHUNK;
 		}
-		if (s->chunk_left == 0)
-			chunk_end(s);
 		return true;
 	}
 	if (ok || s->opts.batch) {
