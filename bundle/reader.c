@@ -249,15 +249,16 @@ on_noop(struct bundle_reader *r, struct slice noop)
 	}
 }
 
-/* "line 12: mail from:x<: 501 5.1.7 ..." */
+/* line 12: "mail from:x<": 501 5.1.7 ... */
 static void
 explain(struct bundle_reader *r, const struct bundle_event *ev)
 {
 	buf_clear(&r->reason);
 	buf_addf(&r->reason, "line %llu: ", (unsigned long long)ev->line);
 	if (ev->bytes.len > 0) {
+		buf_addc(&r->reason, '"');
 		text_escape(&r->reason, ev->bytes, 120, true);
-		buf_adds(&r->reason, ": ");
+		buf_adds(&r->reason, "\": ");
 	}
 	buf_addf(&r->reason, "%d %s %s", ev->refusal.code,
 	    ev->refusal.status, ev->refusal.text);

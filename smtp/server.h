@@ -82,7 +82,8 @@ struct smtp_event {
 				 * (syntax, order, unknown command); not set
 				 * where one message alone suffers (too large,
 				 * bare CR or LF: 554 5.6.0, its content was
-				 * swallowed up to its end) */
+				 * swallowed up to its end), or one recipient
+				 * (452 4.5.3, too many) */
 };
 
 struct smtp_server *smtp_server_new(const struct smtp_server_options *opts);
