@@ -186,6 +186,10 @@ struct exchange_action {
 	char *peer;		/* name; freed by exchange_action_release */
 	char *name;
 	uint64_t object;
+	uint64_t octets;	/* WRITE: of the file if it was whole before
+				 * (0: it was not), and its digest: if it is
+				 * still there nothing needs writing */
+	unsigned char digest[32];
 	uint64_t job;
 	size_t delivery;
 	uint64_t message;

@@ -165,10 +165,16 @@ struct exchange {
 void queue_targets(struct exchange *x);		/* after (re)configuration */
 void queue_free(struct exchange *x);
 struct target *queue_peer(const struct exchange *x, const char *name);
+/* For an object whose peer may have left the configuration. */
+struct target *queue_peer_or_gone(struct exchange *x, const char *name);
 struct target *queue_delivery(const struct exchange *x, size_t index);
 /* Puts a message into the index; st may be NULL: all queued. */
 struct entry *queue_add(struct exchange *x, const struct message *m,
     const struct message_state *st);
+/* Gives these recipients of a message, which wait, a leg of their own for t,
+ * LEG_CUT; NULL if they do not wait.  Only while the spool is loaded. */
+struct leg *queue_claim(struct exchange *x, uint64_t message,
+    const uint16_t *rcpt, size_t n, struct target *t);
 void queue_forget(struct exchange *x, struct entry *entry);
 const uint16_t *leg_rcpt(const struct leg *leg);
 void leg_set_rcpt(struct leg *leg, const uint16_t *rcpt, size_t n);

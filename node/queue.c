@@ -111,6 +111,14 @@ queue_peer(const struct exchange *x, const char *name)
 }
 
 struct target *
+queue_peer_or_gone(struct exchange *x, const char *name)
+{
+	struct target *t = queue_peer(x, name);
+
+	return t != NULL ? t : target_need(x, TARGET_PEER, name, SIZE_MAX);
+}
+
+struct target *
 queue_delivery(const struct exchange *x, size_t index)
 {
 	size_t i;
@@ -415,6 +423,91 @@ queue_forget(struct exchange *x, struct entry *entry)
 	free(entry);
 }
 
+static bool
+has_index(const uint16_t *rcpt, size_t n, uint16_t index)
+{
+	size_t i;
+
+	for (i = 0; i < n; i++) {
+		if (rcpt[i] == index)
+			return true;
+	}
+	return false;
+}
+
+/* Takes the claimed recipients out of a leg; how many it had. */
+static size_t
+leg_give(struct leg *leg, const uint16_t *rcpt, size_t n)
+{
+	uint16_t *rest = mem_alloc(leg->nrcpt + 1u, sizeof(*rest));
+	size_t i, k = 0, given;
+
+	for (i = 0; i < leg->nrcpt; i++) {
+		if (!has_index(rcpt, n, leg_rcpt(leg)[i]))
+			rest[k++] = leg_rcpt(leg)[i];
+	}
+	given = leg->nrcpt - k;
+	leg_set_rcpt(leg, rest, k);
+	if (k == 0)
+		leg_take(leg, LEG_RUNNING);
+	free(rest);
+	return given;
+}
+
+/* The same message in an entry with room for one more leg. */
+static struct entry *
+entry_grow(struct exchange *x, struct entry *old)
+{
+	struct entry *entry;
+	struct list *next;
+	size_t i;
+
+	entry = mem_alloc(1, sizeof(*entry) +
+	    (old->nlegs + 1) * sizeof(struct leg));
+	memcpy(entry, old, sizeof(*old) + old->nlegs * sizeof(struct leg));
+	for (i = 0; i < entry->nlegs; i++) {
+		struct leg *leg = &entry->leg[i];
+
+		leg->entry = entry;
+		next = old->leg[i].link.next;
+		list_del(&old->leg[i].link);
+		list_init(&leg->link);
+		if (next != &old->leg[i].link)
+			list_add_tail(next, &leg->link);
+	}
+	map_put_u64(x->entries, entry->id, entry);
+	free(old);
+	return entry;
+}
+
+struct leg *
+queue_claim(struct exchange *x, uint64_t message, const uint16_t *rcpt,
+    size_t n, struct target *t)
+{
+	struct entry *entry = map_get_u64(x->entries, message);
+	size_t i, given = 0;
+	struct leg *leg;
+
+	if (entry == NULL)
+		return NULL;
+	for (i = 0; i < entry->nlegs; i++) {
+		if (entry->leg[i].status != LEG_CUT)
+			given += leg_give(&entry->leg[i], rcpt, n);
+	}
+	if (given != n)
+		log_event(x->log, LOG_LEVEL_WARNING, "object-odd", "id",
+		    message_name(message).s, "reason",
+		    "not all of its recipients wait", NULL);
+	entry = entry_grow(x, entry);
+	leg = &entry->leg[entry->nlegs++];
+	leg->entry = entry;
+	leg->target = t;
+	leg->status = LEG_CUT;
+	list_init(&leg->link);
+	leg_set_rcpt(leg, rcpt, given == n ? n : 0);
+	return leg;
+}
+
 /* Can this entry be taken out of the index and routed again? */
 static bool
 is_waiting(const struct entry *entry)
@@ -451,8 +544,49 @@ reroute(struct exchange *x, struct entry *entry)
 	message_release(&m);
 }
 
-/* Legs under way keep their target; an entry that has one of those is left
- * until the next time, but for legs whose target is gone. */
+/* Where all recipients of a leg go now; NULL if they would part. */
+static struct target *
+leg_route(struct exchange *x, const struct leg *leg, const struct message *m)
+{
+	struct target *t = NULL, *next;
+	size_t i;
+
+	for (i = 0; i < leg->nrcpt; i++) {
+		next = queue_route(x, m->env.rcpt[leg_rcpt(leg)[i]].address,
+		    m->kind);
+		if (t != NULL && next != t)
+			return NULL;
+		t = next;
+	}
+	return t;
+}
+
+/* Legs that wait move on, beside others of their message under way. */
+static void
+reroute_legs(struct exchange *x, struct entry *entry)
+{
+	struct err e = ERR_INIT;
+	struct message m;
+	struct target *t;
+	size_t i;
+
+	message_init(&m);
+	if (spool_get_message(x->spool, entry->id, &m, &e) == 0) {
+		for (i = 0; i < entry->nlegs; i++) {
+			struct leg *leg = &entry->leg[i];
+
+			if (leg->nrcpt == 0 || leg->status == LEG_CUT ||
+			    leg->status == LEG_RUNNING)
+				continue;
+			t = leg_route(x, leg, &m);
+			if (t != NULL && t != leg->target)
+				leg_move(leg, t);
+		}
+	}
+	message_release(&m);
+}
+
+/* What is under way stays; what waits goes where it would go now. */
 void
 queue_reroute(struct exchange *x)
 {
@@ -466,6 +600,8 @@ queue_reroute(struct exchange *x)
 	for (i = 0; i < n; i++) {
 		if (is_waiting(all[i]))
 			reroute(x, all[i]);
+		else
+			reroute_legs(x, all[i]);
 	}
 	free(all);
 }

@@ -381,3 +381,57 @@ settle_done(struct exchange *x, struct outcome *o)
 	if (gone)
 		queue_forget(x, entry);
 }
+
+/*
+ * Delivery jobs.
+ */
+void
+exchange_delivery_result(struct exchange *x, uint64_t job, size_t rcpt,
+    enum delivery_verdict verdict, const char *status, const char *text)
+{
+	struct outcome *o = map_get_u64(x->jobs, job);
+	size_t i;
+
+	for (i = 0; o != NULL && i < o->leg->nrcpt; i++) {
+		if (leg_rcpt(o->leg)[i] == rcpt)
+			outcome_set(o, i, verdict, status, text);
+	}
+}
+
+/* Did the server not answer at all?  Then the others need not ask it now. */
+static bool
+unreachable(const struct outcome *o)
+{
+	size_t i;
+
+	for (i = 0; i < o->leg->nrcpt; i++) {
+		if (o->verdict[i].verdict != VERDICT_RETRY ||
+		    strncmp(o->verdict[i].status, "4.4.", 4) != 0)
+			return false;
+	}
+	return true;
+}
+
+void
+exchange_delivery_over(struct exchange *x, uint64_t job)
+{
+	struct outcome *o = map_del_u64(x->jobs, job);
+	struct target *t;
+
+	if (o == NULL)
+		return;
+	t = o->leg->target;
+	t->running--;
+	if (!unreachable(o)) {
+		t->failures = 0;
+		t->pause_ms = 0;
+	} else {
+		/* Jobs that failed together count once. */
+		if (t->pause_ms <= clock_mono_ms(x->clock))
+			t->failures++;
+		t->pause_ms = clock_mono_ms(x->clock) + 1000 * (int64_t)
+		    backoff_secs(x, t->failures, x->conf->retry_min_secs,
+		    x->conf->retry_max_secs);
+	}
+	outcome_queue(x, o);
+}

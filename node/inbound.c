@@ -1,0 +1,594 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Objects from peers.  The processor of bundle/ gives messages; each
+ * recipient is held against what the peer may reach; groups of messages are
+ * committed together with the ledger's progress, so that an interrupted object
+ * goes on behind the last message committed and none is taken twice.
+ */
+#include "node/inbound.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "node/notice.h"
+#include "smtp/address.h"
+#include "smtp/extension.h"
+
+#define GROUP_MESSAGES 50
+#define HEAD_MAX 16384		/* octets of a header kept for notices */
+
+static void
+options(const struct exchange *x, struct bundle_reader_options *opts)
+{
+	bundle_reader_options_default(opts);
+	opts->extensions = SMTP_EXT_RFC2442 | SMTP_EXT_CHUNKING |
+	    SMTP_EXT_BINARYMIME | SMTP_EXT_SMTPUTF8 | SMTP_EXT_XGZIP |
+	    SMTP_EXT_PIPELINING | SMTP_EXT_ENHANCEDSTATUSCODES;
+	opts->message_max = x->conf->message_max;
+	opts->line_max = x->conf->line_max;
+	opts->recipients_max = x->conf->recipients_max;
+}
+
+struct inbound *
+exchange_inbound_new(struct exchange *x, const char *peer, const char *name,
+    struct slice pickup)
+{
+	struct inbound *in = mem_alloc(1, sizeof(*in));
+	struct bundle_reader_options opts;
+
+	in->x = x;
+	in->peer = mem_strdup(peer);
+	in->name = mem_strdup(name);
+	in->conf = conf_find_peer(x->conf, peer);
+	buf_addslice(&in->key, pickup);
+	list_init(&in->group);
+	options(x, &opts);
+	in->reader = bundle_reader_new(&opts);
+	return in;
+}
+
+static void
+arrived_free(struct arrived *a)
+{
+	spool_draft_free(a->draft);
+	message_release(&a->m);
+	free(a);
+}
+
+static void
+drop_group(struct inbound *in)
+{
+	struct list *item, *after;
+
+	list_for_each_safe(item, after, &in->group) {
+		list_del(item);
+		arrived_free(list_entry(item, struct arrived, link));
+	}
+	in->group_octets = 0;
+	in->group_count = 0;
+}
+
+static void
+free_refused(struct inbound *in)
+{
+	size_t i;
+
+	for (i = 0; i < in->nwords; i++)
+		free(in->words[i]);
+	free(in->words);
+	in->words = NULL;
+	in->nwords = 0;
+	free(in->refused);
+	in->refused = NULL;
+	in->nrefused = 0;
+}
+
+void
+exchange_inbound_free(struct inbound *in)
+{
+	if (in == NULL)
+		return;
+	drop_group(in);
+	bundle_reader_free(in->reader);
+	spool_draft_free(in->draft);
+	buf_release(&in->key);
+	buf_release(&in->head);
+	free_refused(in);
+	free(in->first_error);
+	free(in->reason);
+	free(in->peer);
+	free(in->name);
+	free(in);
+}
+
+const char *
+exchange_inbound_reason(const struct inbound *in)
+{
+	return in->reason != NULL ? in->reason : "";
+}
+
+uint64_t
+exchange_inbound_messages(const struct inbound *in)
+{
+	return in->messages;
+}
+
+/*
+ * The ledger.
+ */
+
+/* Our own ids tell an object from all others; foreign ones are not trusted to
+ * (a generator may well repeat a Message-ID), the pick-up tells those. */
+static void
+take_id(struct inbound *in, const char *id)
+{
+	if (in->looked_up || !cut_is_ours(id))
+		return;
+	buf_clear(&in->key);
+	buf_adds(&in->key, id[0] == '<' ? id + 1 : id);
+	if (id[0] == '<') {
+		const char *at = memchr(in->key.ptr, '@', in->key.len);
+
+		buf_truncate(&in->key, at != NULL ?
+		    (size_t)(at - in->key.ptr) : in->key.len - 1);
+	}
+}
+
+static int
+look_up(struct inbound *in, struct err *e)
+{
+	int rc;
+
+	if (in->looked_up)
+		return 0;
+	in->looked_up = true;
+	rc = spool_get_ledger(in->x->spool, in->peer, buf_slice(&in->key),
+	    &in->ledger, e);
+	if (rc != 0)
+		return rc;
+	if (in->ledger.first_secs == 0 && !in->ledger.done &&
+	    in->ledger.transactions == 0)
+		in->ledger.first_secs = now_secs(in->x);
+	in->skip = in->ledger.transactions;
+	in->duplicate = in->ledger.done;
+	return 0;
+}
+
+/*
+ * Committing.
+ */
+static int
+write_group(struct inbound *in, struct spool_unit *u, struct err *e)
+{
+	struct ledger_entry ledger = in->ledger;
+	struct list *item;
+	struct arrived *a;
+	int rc = 0;
+
+	list_for_each(item, &in->group) {
+		a = list_entry(item, struct arrived, link);
+		if (rc == 0)
+			rc = spool_add_message(u, a->draft, &a->m, e);
+	}
+	ledger.transactions = in->index;
+	ledger.done = in->done && in->reason == NULL;
+	if (rc == 0)
+		rc = spool_put_ledger(u, in->peer, buf_slice(&in->key),
+		    &ledger, e);
+	if (rc == 0)
+		in->ledger = ledger;
+	return rc;
+}
+
+static void
+index_group(struct inbound *in)
+{
+	struct exchange *x = in->x;
+	struct list *item;
+	struct arrived *a;
+
+	list_for_each(item, &in->group) {
+		a = list_entry(item, struct arrived, link);
+		if (a->m.kind == MESSAGE_MAIL)
+			x->counters.accepted++;
+		else
+			x->counters.notices++;
+		log_event(x->log, LOG_LEVEL_INFO, "message-accepted",
+		    "id", message_name(a->m.id).s, "source", a->m.source,
+		    "from", a->m.env.sender,
+		    "recipients", num_str(a->m.env.nrcpt).s,
+		    "size", num_str(a->m.facts.octets).s, NULL);
+		queue_add(x, &a->m, NULL);
+	}
+}
+
+static int
+commit_group(struct inbound *in, struct err *e)
+{
+	struct ledger_entry before = in->ledger;
+	struct spool_unit *u;
+	int rc;
+
+	rc = spool_begin(in->x->spool, &u, e);
+	if (rc != 0)
+		return rc;
+	rc = write_group(in, u, e);
+	if (rc == 0)
+		rc = spool_commit(u, true, e);
+	else
+		spool_abort(u);
+	if (rc != 0) {
+		in->ledger = before;
+		return rc;
+	}
+	index_group(in);
+	drop_group(in);
+	return 0;
+}
+
+static int
+add_to_group(struct inbound *in, struct spool_draft *d, struct message *m,
+    struct err *e)
+{
+	struct arrived *a = mem_alloc(1, sizeof(*a));
+	uint64_t octets = spool_draft_facts(d)->octets;
+
+	a->draft = d;
+	a->m = *m;
+	message_init(m);
+	list_add_tail(&in->group, &a->link);
+	in->group_count++;
+	in->group_octets += (octets < SPOOL_INLINE_MAX ? octets : 0) + 512;
+	(void)e;
+	return 0;
+}
+
+/*
+ * One message.
+ */
+static bool
+may_send(const struct conf_peer *peer, const char *sender)
+{
+	size_t i;
+
+	for (i = 0; i < peer->may_send_as.n; i++) {
+		if (routing_pattern_match(peer->may_send_as.item[i], sender))
+			return true;
+	}
+	return peer->may_send_as.n == 0 || sender[0] == '\0';
+}
+
+static void
+refuse(struct inbound *in, const struct message *m, size_t i,
+    const struct smtp_refusal *r)
+{
+	struct notice_recipient *out = &in->refused[in->nrefused++];
+
+	out->address = m->env.rcpt[i].address;
+	out->orcpt = m->env.rcpt[i].orcpt;
+	out->action = "failed";
+	in->words = mem_realloc(in->words, in->nwords + 2, sizeof(char *));
+	out->status = in->words[in->nwords++] = mem_strdup(r->status);
+	out->text = in->words[in->nwords++] = mem_printf("%d %s %s", r->code,
+	    r->status, r->text);
+	log_event(in->x->log, LOG_LEVEL_INFO, "recipient-refused",
+	    "peer", in->peer, "object", in->name,
+	    "transaction", num_str(in->index).s,
+	    "recipient", m->env.rcpt[i].address,
+	    "status", r->status, NULL);
+}
+
+/* The recipients that may be reached are moved into `good`. */
+static void
+sort_recipients(struct inbound *in, const struct message *m,
+    struct envelope *good)
+{
+	struct exchange *x = in->x;
+	struct smtp_refusal r;
+	size_t i;
+
+	for (i = 0; i < m->env.nrcpt; i++) {
+		const struct recipient *rcpt = &m->env.rcpt[i];
+
+		memset(&r, 0, sizeof(r));
+		if (in->conf == NULL || !may_send(in->conf, m->env.sender))
+			smtp_refuse(&r, 550, "5.7.1", "The peer %s may not "
+			    "send mail of this sender", in->peer);
+		else if (m->hops > x->conf->hops_max)
+			smtp_refuse(&r, 554, "5.4.6", "Mail loop: the message "
+			    "has passed more than %u nodes",
+			    x->conf->hops_max);
+		else if (x->conf->received_max != 0 &&
+		    m->facts.received > x->conf->received_max)
+			smtp_refuse(&r, 554, "5.4.6", "Mail loop: more than "
+			    "%u Received fields", x->conf->received_max);
+		else
+			(void)submit_route(x, rcpt->address, in->conf, &r);
+		if (r.code != 0)
+			refuse(in, m, i, &r);
+		else
+			envelope_add_recipient(good, rcpt->address,
+			    rcpt->notify, rcpt->orcpt);
+	}
+}
+
+static bool
+wants_notice(const struct message *m, const struct notice_recipient *r)
+{
+	size_t i;
+
+	for (i = 0; i < m->env.nrcpt; i++) {
+		if (m->env.rcpt[i].address == r->address) {
+			int n = smtp_notify_parse(m->env.rcpt[i].notify);
+
+			return n <= 0 || (n & SMTP_NOTIFY_FAILURE) != 0;
+		}
+	}
+	return true;
+}
+
+/* Who is told of the refused: the sender, if this peer may speak for him;
+ * else the postmaster. */
+static int
+write_refusals(struct inbound *in, const struct message *m, struct err *e)
+{
+	struct exchange *x = in->x;
+	bool to_sender = m->env.sender[0] != '\0' && in->conf != NULL &&
+	    may_send(in->conf, m->env.sender);
+	struct notice n = {
+		.clock = x->clock, .rng = x->rng,
+		.hostname = x->conf->hostname, .site = x->conf->site,
+		.to = to_sender ? m->env.sender : x->conf->postmaster,
+		.about = m, .rcpt = in->refused,
+		.header = buf_slice(&in->head),
+		.why_postmaster = to_sender ? NULL :
+		    "The message has no sender who could be told.",
+	};
+	struct spool_draft *d;
+	struct message out;
+	size_t i, k = 0;
+	int rc;
+
+	for (i = 0; i < in->nrefused; i++) {
+		if (!to_sender || wants_notice(m, &in->refused[i]))
+			in->refused[k++] = in->refused[i];
+	}
+	n.nrcpt = k;
+	if (k == 0)
+		return 0;
+	if (n.header.ptr == NULL)
+		n.header = SLICE_LIT("");
+	message_init(&out);
+	out.kind = to_sender ? MESSAGE_NOTICE : MESSAGE_POSTMASTER;
+	out.env.sender = mem_strdup("");
+	out.env.body = SMTP_BODY_8BITMIME;
+	envelope_add_recipient(&out.env, n.to, NULL, NULL);
+	out.source = mem_strdup("notice");
+	out.accepted_wall_ms = clock_wall_ms(x->clock);
+	out.accepted_secs = now_secs(x);
+	d = spool_draft_new(x->spool);
+	rc = notice_write(&n, x->spool, d, e);
+	if (rc == 0)
+		return add_to_group(in, d, &out, e);
+	spool_draft_free(d);
+	message_release(&out);
+	return rc;
+}
+
+static void
+fill_message(struct inbound *in, const struct bundle_event *ev,
+    struct message *m)
+{
+	message_init(m);
+	envelope_copy(&m->env, ev->envelope);
+	m->facts = *ev->facts;
+	m->source = mem_printf("peer %s", in->peer);
+	m->peer = mem_strdup(in->peer);
+	m->hops = ev->hops + 1;
+	m->accepted_wall_ms = clock_wall_ms(in->x->clock);
+	m->accepted_secs = now_secs(in->x);
+}
+
+/* Replaces the recipients of env by those of good, which becomes empty. */
+static void
+take_recipients(struct envelope *env, struct envelope *good)
+{
+	struct recipient *rcpt = env->rcpt;
+	size_t n = env->nrcpt;
+
+	env->rcpt = good->rcpt;
+	env->nrcpt = good->nrcpt;
+	good->rcpt = rcpt;
+	good->nrcpt = n;
+}
+
+static int
+message_whole(struct inbound *in, const struct bundle_event *ev, struct err *e)
+{
+	struct envelope good;
+	struct message m;
+	int rc;
+
+	in->index = ev->index;
+	if (in->draft == NULL)
+		return 0;		/* taken before a crash */
+	envelope_init(&good);
+	fill_message(in, ev, &m);
+	in->refused = mem_alloc(m.env.nrcpt + 1, sizeof(*in->refused));
+	sort_recipients(in, &m, &good);
+	rc = spool_draft_end(in->draft, e);
+	if (rc == 0 && in->nrefused > 0)
+		rc = write_refusals(in, &m, e);
+	free_refused(in);
+	take_recipients(&m.env, &good);
+	if (rc == 0 && m.env.nrcpt > 0) {
+		rc = add_to_group(in, in->draft, &m, e);
+		in->draft = NULL;
+		in->messages++;
+	}
+	message_release(&m);
+	envelope_release(&good);
+	spool_draft_free(in->draft);
+	in->draft = NULL;
+	if (rc == 0 && (in->group_count >= GROUP_MESSAGES ||
+	    in->group_octets >= SPOOL_UNIT_MAX))
+		rc = commit_group(in, e);
+	return rc;
+}
+
+static int
+begin(struct inbound *in, const struct bundle_event *ev, struct err *e)
+{
+	int rc = look_up(in, e);
+
+	if (rc != 0)
+		return rc;
+	buf_clear(&in->head);
+	in->head_whole = false;
+	if (!in->duplicate && ev->index > in->skip)
+		in->draft = spool_draft_new(in->x->spool);
+	return 0;
+}
+
+static int
+content(struct inbound *in, struct slice bytes, struct err *e)
+{
+	size_t n = HEAD_MAX - in->head.len;
+
+	if (in->draft == NULL)
+		return 0;
+	if (!in->head_whole)
+		buf_add(&in->head, bytes.ptr, bytes.len < n ? bytes.len : n);
+	in->head_whole = in->head.len == HEAD_MAX;
+	return spool_draft_add(in->draft, bytes.ptr, bytes.len, e);
+}
+
+static void
+broken(struct inbound *in, const char *reason)
+{
+	if (in->reason == NULL)
+		in->reason = mem_strdup(reason != NULL ? reason :
+		    "not a batch");
+	in->done = true;
+}
+
+/* A message that suffers alone takes its place in the count of transactions;
+ * what was wrong with it goes to the postmaster with the object. */
+static void
+one_suffers(struct inbound *in, const struct bundle_event *ev)
+{
+	if (in->suffered++ == 0)
+		in->first_error = mem_printf("line %llu: %d %s %s",
+		    (unsigned long long)ev->line, ev->refusal.code,
+		    ev->refusal.status, ev->refusal.text);
+	log_event(in->x->log, LOG_LEVEL_WARNING, "batch-error",
+	    "peer", in->peer, "object", in->name,
+	    "line", num_str(ev->line).s,
+	    "code", num_str((uint64_t)ev->refusal.code).s,
+	    "reason", ev->refusal.text, NULL);
+}
+
+static int
+happened(struct inbound *in, const struct bundle_event *ev, struct err *e)
+{
+	switch (ev->kind) {
+	case BUNDLE_EVENT_FORMAT:
+	case BUNDLE_EVENT_ID:
+		take_id(in, ev->id);
+		return 0;
+	case BUNDLE_EVENT_BEGIN:
+		return begin(in, ev, e);
+	case BUNDLE_EVENT_CONTENT:
+		return content(in, ev->bytes, e);
+	case BUNDLE_EVENT_END:
+		return message_whole(in, ev, e);
+	case BUNDLE_EVENT_RESET:
+		spool_draft_free(in->draft);
+		in->draft = NULL;
+		return 0;
+	case BUNDLE_EVENT_ERROR:
+		one_suffers(in, ev);
+		return 0;
+	case BUNDLE_EVENT_BROKEN:
+	case BUNDLE_EVENT_NOT_BATCH:
+		broken(in, ev->reason);
+		return look_up(in, e);
+	case BUNDLE_EVENT_DONE:
+		in->done = true;
+		return look_up(in, e);
+	}
+	return 0;
+}
+
+int
+exchange_inbound_add(struct inbound *in, const char *bytes, size_t len,
+    struct err *e)
+{
+	struct bundle_event ev;
+	size_t used;
+	int rc = 0, got;
+
+	while (rc == 0 && !in->duplicate) {
+		got = bundle_reader_next(in->reader, bytes, len, &used, &ev);
+		bytes += used;
+		len -= used;
+		if (got == 1)
+			rc = happened(in, &ev, e);
+		else if (len == 0 || used == 0)
+			break;
+	}
+	in->failed = rc != 0;
+	return rc;
+}
+
+static int
+finish(struct inbound *in, struct err *e)
+{
+	struct bundle_event ev;
+	int rc = 0;
+
+	while (rc == 0 && !in->duplicate &&
+	    bundle_reader_eof(in->reader, &ev) == 1)
+		rc = happened(in, &ev, e);
+	if (rc == 0)
+		rc = look_up(in, e);
+	if (rc != 0 || in->duplicate)
+		return rc;
+	if (in->suffered > 0 && in->reason == NULL) {
+		in->reason = in->first_error;
+		in->first_error = NULL;
+	}
+	return commit_group(in, e);
+}
+
+enum inbound_outcome
+exchange_inbound_end(struct inbound *in)
+{
+	struct exchange *x = in->x;
+	struct target *t = queue_peer(x, in->peer);
+	struct err e = ERR_INIT;
+
+	if (in->failed || finish(in, &e) != 0) {
+		log_event(x->log, LOG_LEVEL_WARNING, "object-later",
+		    "peer", in->peer, "name", in->name, "reason", e.text,
+		    NULL);
+		return INBOUND_LATER;
+	}
+	free(in->first_error);
+	in->first_error = NULL;
+	x->dirty = true;
+	if (t != NULL)
+		t->last_received_ms = clock_wall_ms(x->clock);
+	if (in->duplicate) {
+		x->counters.duplicates++;
+		log_event(x->log, LOG_LEVEL_INFO, "object-duplicate",
+		    "peer", in->peer, "name", in->name, NULL);
+		return INBOUND_DUPLICATE;
+	}
+	log_event(x->log, in->reason != NULL ? LOG_LEVEL_WARNING :
+	    LOG_LEVEL_INFO, in->reason != NULL ? "object-broken" :
+	    "object-received", "peer", in->peer, "name", in->name,
+	    "messages", num_str(in->messages).s, "reason", in->reason, NULL);
+	x->counters.objects_in++;
+	return in->reason != NULL ? INBOUND_BROKEN : INBOUND_DONE;
+}

@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef NODE_INBOUND_H
+#define NODE_INBOUND_H
+/*
+ * An object being read, shared by its processing and the quarantine.
+ */
+#include "bundle/reader.h"
+#include "node/exchange_private.h"
+#include "node/notice.h"
+
+/* A message or a notice that the next commit takes. */
+struct arrived {
+	struct list link;
+	struct spool_draft *draft;
+	struct message m;
+};
+
+struct inbound {
+	struct exchange *x;
+	const struct conf_peer *conf;	/* NULL: gone */
+	char *peer, *name;
+	struct buf key;			/* in the ledger */
+	struct ledger_entry ledger;
+	bool looked_up, duplicate;
+	uint64_t skip;			/* transactions committed before */
+	uint64_t index;			/* of the last one whole */
+	struct bundle_reader *reader;
+	struct spool_draft *draft;	/* of the message at hand */
+	struct buf head;		/* its header, for notices */
+	bool head_whole;
+	struct notice_recipient *refused;
+	size_t nrefused;
+	char **words;			/* that `refused` points to */
+	size_t nwords;
+	struct list group;
+	size_t group_count, group_octets;
+	uint64_t messages;
+	unsigned suffered;
+	char *first_error;
+	char *reason;			/* why it is broken */
+	bool done, failed;
+};
+
+#endif

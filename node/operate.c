@@ -1,0 +1,311 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * What people see of the exchange, and what an operator orders.
+ */
+#include <stdlib.h>
+
+#include "node/exchange_private.h"
+
+size_t
+exchange_peer_count(const struct exchange *x)
+{
+	size_t i, n = 0;
+
+	for (i = 0; i < x->ntargets; i++)
+		n += x->target[i]->kind == TARGET_PEER;
+	return n;
+}
+
+static struct target *
+nth_peer(struct exchange *x, size_t n)
+{
+	size_t i;
+
+	for (i = 0; i < x->ntargets; i++) {
+		if (x->target[i]->kind == TARGET_PEER && n-- == 0)
+			return x->target[i];
+	}
+	return NULL;
+}
+
+static uint64_t
+oldest(struct exchange *x, const struct list *head, uint64_t age)
+{
+	const struct leg *leg;
+	uint64_t now = now_secs(x), at;
+
+	if (list_empty(head))
+		return age;
+	leg = list_entry(head->next, struct leg, link);
+	at = leg->entry->accepted_secs;
+	return now > at && now - at > age ? now - at : age;
+}
+
+void
+exchange_peer_status(struct exchange *x, size_t i,
+    struct exchange_peer_status *st)
+{
+	struct target *t = nth_peer(x, i);
+
+	memset(st, 0, sizeof(*st));
+	if (t == NULL)
+		return;
+	st->name = t->name;
+	st->waiting_count = t->ready_count + t->later_count;
+	st->waiting_octets = t->ready_octets + t->later_octets;
+	st->held_count = t->held_count;
+	st->objects = t->nobjects;
+	st->object_octets = t->object_octets;
+	st->oldest_secs = oldest(x, &t->later, oldest(x, &t->ready, 0));
+	st->running = t->up;
+	st->down = t->down;
+	st->failures = t->failures;
+	st->next_call_ms = t->peer == NULL ? INT64_MAX : schedule_next(
+	    t->peer->call, clock_wall_ms(x->clock), t->last_call_ms,
+	    t->ready_count > 0 || t->nobjects > 0);
+	st->last_sent_ms = t->last_sent_ms;
+	st->last_received_ms = t->last_received_ms;
+	st->last_error = t->last_error != NULL ? t->last_error : "";
+	st->gone = t->peer == NULL;
+}
+
+void
+exchange_counters(const struct exchange *x, struct exchange_counters *c_out)
+{
+	size_t i;
+
+	*c_out = x->counters;
+	c_out->messages = x->messages;
+	c_out->octets = x->octets;
+	for (i = 0; i < x->ntargets; i++) {
+		const struct target *t = x->target[i];
+
+		if (t->kind != TARGET_DELIVERY)
+			continue;
+		c_out->deliveries_waiting += t->ready_count + t->later_count;
+		c_out->deliveries_running += t->running;
+	}
+}
+
+static const struct leg *
+leg_of(const struct entry *entry, size_t rcpt)
+{
+	size_t i, k;
+
+	for (i = 0; i < entry->nlegs; i++) {
+		for (k = 0; k < entry->leg[i].nrcpt; k++) {
+			if (leg_rcpt(&entry->leg[i])[k] == rcpt)
+				return &entry->leg[i];
+		}
+	}
+	return NULL;
+}
+
+bool
+exchange_where(struct exchange *x, uint64_t message, size_t rcpt,
+    struct exchange_where *w)
+{
+	static const char *const word[] = {
+		[LEG_READY] = "queued", [LEG_LATER] = "queued",
+		[LEG_HELD] = "held", [LEG_CUT] = "bundled",
+		[LEG_RUNNING] = "delivering",
+	};
+	struct entry *entry = map_get_u64(x->entries, message);
+	const struct leg *leg;
+
+	memset(w, 0, sizeof(*w));
+	w->state = "done";
+	w->target = "";
+	if (entry == NULL)
+		return false;
+	leg = leg_of(entry, rcpt);
+	if (leg == NULL)
+		return true;
+	w->state = leg->target == x->limbo ? "held" : word[leg->status];
+	w->target = leg->target->name;
+	w->object = leg->status == LEG_CUT ? leg->object : 0;
+	w->next_secs = leg->status == LEG_LATER ? leg->next_secs : 0;
+	return true;
+}
+
+int
+exchange_flush(struct exchange *x, const char *peer, struct err *e)
+{
+	struct target *t = queue_peer(x, peer);
+	struct leg *leg;
+
+	if (t == NULL || t->peer == NULL)
+		return err_set(e, ERR_NOT_FOUND, "there is no peer \"%s\" in "
+		    "the configuration", peer);
+	while (!list_empty(&t->later)) {
+		leg = list_entry(t->later.next, struct leg, link);
+		leg_ready(leg);
+	}
+	t->pause_ms = 0;
+	t->wanted = true;
+	t->told = false;
+	x->dirty = true;
+	return 0;
+}
+
+static struct entry *
+need_entry(struct exchange *x, uint64_t message, struct err *e)
+{
+	struct entry *entry = map_get_u64(x->entries, message);
+
+	if (entry == NULL)
+		err_set(e, ERR_NOT_FOUND, "there is no message %s in the "
+		    "queue", message_name(message).s);
+	return entry;
+}
+
+/* Writes what the index says of held and queued recipients. */
+static int
+record_held(struct exchange *x, struct entry *entry, bool held, struct err *e)
+{
+	struct message_state st;
+	struct spool_unit *u;
+	struct message m;
+	size_t i;
+	int rc;
+
+	message_init(&m);
+	rc = spool_get_message(x->spool, entry->id, &m, e);
+	if (rc == 0)
+		rc = spool_get_state(x->spool, m.id, m.env.nrcpt, &st, e);
+	if (rc != 0) {
+		message_release(&m);
+		return rc;
+	}
+	for (i = 0; i < st.n; i++) {
+		const struct leg *leg = leg_of(entry, i);
+
+		if (leg == NULL || leg->status == LEG_CUT ||
+		    leg->status == LEG_RUNNING)
+			continue;
+		st.rcpt[i].status = held ? RCPT_HELD : RCPT_QUEUED;
+		st.rcpt[i].next_secs = 0;
+	}
+	rc = spool_begin(x->spool, &u, e);
+	if (rc == 0) {
+		rc = spool_put_state(u, m.id, &st, e);
+		if (rc == 0)
+			rc = spool_commit(u, true, e);
+		else
+			spool_abort(u);
+	}
+	message_state_release(&st);
+	message_release(&m);
+	return rc;
+}
+
+int
+exchange_hold(struct exchange *x, uint64_t message, struct err *e)
+{
+	struct entry *entry = need_entry(x, message, e);
+	size_t i, n = 0;
+	int rc;
+
+	if (entry == NULL)
+		return ERR_NOT_FOUND;
+	for (i = 0; i < entry->nlegs; i++)
+		n += entry->leg[i].nrcpt > 0 &&
+		    (entry->leg[i].status == LEG_READY ||
+		    entry->leg[i].status == LEG_LATER ||
+		    entry->leg[i].status == LEG_HELD);
+	if (n == 0)
+		return err_set(e, ERR_STATE, "message %s is on its way: it "
+		    "cannot be held now", message_name(message).s);
+	rc = record_held(x, entry, true, e);
+	for (i = 0; rc == 0 && i < entry->nlegs; i++) {
+		struct leg *leg = &entry->leg[i];
+
+		if (leg->status == LEG_READY || leg->status == LEG_LATER)
+			leg_hold(leg);
+	}
+	return rc;
+}
+
+int
+exchange_release(struct exchange *x, uint64_t message, struct err *e)
+{
+	struct entry *entry = need_entry(x, message, e);
+	size_t i;
+	int rc;
+
+	if (entry == NULL)
+		return ERR_NOT_FOUND;
+	rc = record_held(x, entry, false, e);
+	for (i = 0; rc == 0 && i < entry->nlegs; i++) {
+		if (entry->leg[i].status == LEG_HELD)
+			leg_ready(&entry->leg[i]);
+	}
+	x->dirty = true;
+	return rc;
+}
+
+static void
+wake_all(struct target *t)
+{
+	t->pause_ms = 0;
+	while (!list_empty(&t->later))
+		leg_ready(list_entry(t->later.next, struct leg, link));
+}
+
+int
+exchange_retry(struct exchange *x, uint64_t message, struct err *e)
+{
+	struct entry *entry;
+	size_t i;
+
+	x->dirty = true;
+	if (message == 0) {
+		for (i = 0; i < x->ntargets; i++)
+			wake_all(x->target[i]);
+		return 0;
+	}
+	entry = need_entry(x, message, e);
+	if (entry == NULL)
+		return ERR_NOT_FOUND;
+	for (i = 0; i < entry->nlegs; i++) {
+		entry->leg[i].target->pause_ms = 0;
+		if (entry->leg[i].status == LEG_LATER)
+			leg_ready(&entry->leg[i]);
+	}
+	return 0;
+}
+
+int
+exchange_delete(struct exchange *x, uint64_t message, struct err *e)
+{
+	struct entry *entry = need_entry(x, message, e);
+	struct spool_unit *u;
+	size_t i;
+	int rc;
+
+	if (entry == NULL)
+		return ERR_NOT_FOUND;
+	for (i = 0; i < entry->nlegs; i++) {
+		if (entry->leg[i].nrcpt > 0 &&
+		    (entry->leg[i].status == LEG_CUT ||
+		    entry->leg[i].status == LEG_RUNNING))
+			return err_set(e, ERR_STATE, "message %s is on its "
+			    "way: try again later",
+			    message_name(message).s);
+	}
+	rc = spool_begin(x->spool, &u, e);
+	if (rc != 0)
+		return rc;
+	rc = spool_del_message(u, message, e);
+	if (rc != 0) {
+		spool_abort(u);
+		return rc;
+	}
+	rc = spool_commit(u, true, e);
+	if (rc != 0)
+		return rc;
+	log_event(x->log, LOG_LEVEL_INFO, "message-deleted", "id",
+	    message_name(message).s, NULL);
+	queue_forget(x, entry);
+	return 0;
+}

@@ -1,0 +1,248 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The octets of an object, from its record and the messages it names.  The
+ * parameters are kept as text in the record, so that an object made again
+ * after a restart, even under another configuration, has the same octets.
+ */
+#include "node/outbound.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/text.h"
+#include "node/exchange_private.h"
+#include "smtp/extension.h"
+
+#define RECIPIENTS_MAX 100	/* of a transaction, RFC 5321 4.5.3.1.8 */
+#define PIECE 65536
+
+char *
+outbound_params(const struct conf *conf, const struct conf_peer *peer,
+    unsigned needs)
+{
+	unsigned required = needs & ~(unsigned)SMTP_EXT_RFC2442;
+
+	if (peer->gzip && peer->dialect == BUNDLE_RFC2442)
+		required |= SMTP_EXT_XGZIP;
+	return mem_printf("dialect=%d\ngzip=%d\nencoding=%d\nids=%d\n"
+	    "extensions=%u\nrequired=%u\nhelo=%s\nfrom=%s\nto=%s\n",
+	    (int)peer->dialect, peer->gzip, (int)peer->encoding, peer->ids,
+	    SMTP_EXT_RFC2442 | peer->extensions, required, conf->hostname,
+	    conf->address != NULL ? conf->address : "",
+	    peer->address != NULL ? peer->address : "");
+}
+
+/* The value of a key in the text above; the caller frees. */
+static char *
+param(const char *params, const char *key)
+{
+	const char *line = params, *end;
+	size_t len = strlen(key);
+
+	for (; line != NULL && *line != '\0'; line = end + 1) {
+		end = strchr(line, '\n');
+		if (end == NULL)
+			break;
+		if (strncmp(line, key, len) == 0 && line[len] == '=')
+			return mem_strndup(line + len + 1,
+			    (size_t)(end - line) - len - 1);
+	}
+	return mem_strdup("");
+}
+
+static unsigned
+param_number(const char *params, const char *key)
+{
+	char *text = param(params, key);
+	uint64_t n = 0;
+
+	if (num_parse(slice_of(text), UINT32_MAX, &n) != 0)
+		n = 0;
+	free(text);
+	return (unsigned)n;
+}
+
+struct outbound {
+	struct exchange *x;
+	struct object object;
+	struct bundle_writer *writer;
+	char *id, *helo, *from, *to;
+	struct buf made, text;
+	size_t part;			/* at hand */
+	size_t rcpt;			/* of it, written so far */
+	size_t chosen[RECIPIENTS_MAX];
+	struct message m;
+	struct spool_body *body;
+	bool finished;
+};
+
+static int
+keep(void *ctx, const char *bytes, size_t len, struct err *e)
+{
+	struct outbound *ob = ctx;
+
+	(void)e;
+	buf_add(&ob->made, bytes, len);
+	return 0;
+}
+
+static void
+start_writer(struct outbound *ob)
+{
+	const char *params = ob->object.params;
+	struct bundle_params bp = {
+		.dialect = (enum bundle_dialect)param_number(params,
+		    "dialect"),
+		.gzip = param_number(params, "gzip") != 0,
+		.gzip_level = 6,
+		.encoding = (enum mime_encoding)param_number(params,
+		    "encoding"),
+		.ids = param_number(params, "ids") != 0,
+		.extensions = param_number(params, "extensions"),
+		.required = param_number(params, "required"),
+		.date_ms = ob->object.cut_wall_ms,
+	};
+
+	ob->helo = param(params, "helo");
+	ob->from = param(params, "from");
+	ob->to = param(params, "to");
+	ob->id = mem_printf("pr-%s-%" PRIu64, spool_id(ob->x->spool),
+	    ob->object.id);
+	bp.helo = ob->helo;
+	bp.from = ob->from;
+	bp.to = ob->to;
+	bp.id = ob->id;
+	ob->writer = bundle_writer_new(&bp, keep, ob);
+}
+
+int
+exchange_outbound_new(struct exchange *x, uint64_t object,
+    struct outbound **ob_out, struct err *e)
+{
+	struct outbound *ob = mem_alloc(1, sizeof(*ob));
+	int rc;
+
+	ob->x = x;
+	object_init(&ob->object);
+	message_init(&ob->m);
+	rc = spool_get_object(x->spool, object, &ob->object, e);
+	if (rc != 0) {
+		exchange_outbound_free(ob);
+		return rc;
+	}
+	start_writer(ob);
+	*ob_out = ob;
+	return 0;
+}
+
+void
+exchange_outbound_free(struct outbound *ob)
+{
+	if (ob == NULL)
+		return;
+	spool_body_close(ob->body);
+	bundle_writer_free(ob->writer);
+	message_release(&ob->m);
+	object_release(&ob->object);
+	buf_release(&ob->made);
+	buf_release(&ob->text);
+	free(ob->id);
+	free(ob->helo);
+	free(ob->from);
+	free(ob->to);
+	free(ob);
+}
+
+/* Begins the transaction for the next recipients of the part at hand. */
+static int
+begin(struct outbound *ob, struct err *e)
+{
+	const struct object_part *part = &ob->object.part[ob->part];
+	size_t n = 0;
+	int rc = 0;
+
+	if (ob->rcpt == 0) {
+		message_release(&ob->m);
+		message_init(&ob->m);
+		rc = spool_get_message(ob->x->spool, part->message, &ob->m, e);
+	}
+	if (rc == 0)
+		rc = spool_body_open(ob->x->spool, part->message, &ob->body,
+		    e);
+	if (rc != 0)
+		return rc == ERR_NOT_FOUND ? ERR_CORRUPT : rc;
+	while (n < RECIPIENTS_MAX && ob->rcpt < part->nrcpt)
+		ob->chosen[n++] = part->rcpt[ob->rcpt++];
+	return bundle_writer_begin(ob->writer, &ob->m.env, &ob->m.facts,
+	    ob->m.hops, ob->chosen, n, e);
+}
+
+static int
+step(struct outbound *ob, struct err *e)
+{
+	int rc;
+
+	if (ob->body == NULL && ob->part == ob->object.nparts) {
+		ob->finished = true;
+		return bundle_writer_finish(ob->writer, e);
+	}
+	if (ob->body == NULL)
+		return begin(ob, e);
+	buf_clear(&ob->text);
+	rc = spool_body_read(ob->body, &ob->text, e);
+	if (rc == 1)
+		return bundle_writer_content(ob->writer, ob->text.ptr,
+		    ob->text.len, e);
+	if (rc != 0)
+		return rc;
+	spool_body_close(ob->body);
+	ob->body = NULL;
+	if (ob->rcpt == ob->object.part[ob->part].nrcpt) {
+		ob->part++;
+		ob->rcpt = 0;
+	}
+	return bundle_writer_end_message(ob->writer, e);
+}
+
+/* The message at hand is damaged: it fails alone, the others wait again. */
+static void
+put_aside(struct outbound *ob, struct err *e)
+{
+	struct exchange *x = ob->x;
+	struct cut *c = map_get_u64(x->cuts, ob->object.id);
+	uint64_t id = ob->object.part[ob->part].message;
+	struct entry *entry;
+	struct err e2 = ERR_INIT;
+	size_t i;
+
+	log_event(x->log, LOG_LEVEL_WARNING, "message-damaged",
+	    "id", message_name(id).s, "reason", e->text, NULL);
+	if (c == NULL || cut_withdraw(x, c, &e2) != 0)
+		return;
+	entry = map_get_u64(x->entries, id);
+	for (i = 0; entry != NULL && i < entry->nlegs; i++) {
+		if (entry->leg[i].nrcpt > 0 &&
+		    entry->leg[i].status == LEG_READY)
+			settle_fail(x, &entry->leg[i], "5.3.0",
+			    "the stored content is damaged", false);
+	}
+}
+
+int
+exchange_outbound_read(struct outbound *ob, struct buf *out, struct err *e)
+{
+	int rc = 0;
+
+	while (rc == 0 && !ob->finished && ob->made.len < PIECE)
+		rc = step(ob, e);
+	if (rc == ERR_CORRUPT || rc == ERR_UNSUPPORTED)
+		put_aside(ob, e);
+	if (rc != 0)
+		return rc;
+	if (ob->made.len == 0)
+		return 0;
+	buf_addslice(out, buf_slice(&ob->made));
+	buf_clear(&ob->made);
+	return 1;
+}

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef NODE_OUTBOUND_H
+#define NODE_OUTBOUND_H
+/*
+ * How the octets of an object follow from its record: everything that
+ * determines them, as text in the record's `params`.
+ */
+#include "node/conf.h"
+
+/* needs: union of envelope_needs over the messages.  The caller frees. */
+char *outbound_params(const struct conf *conf, const struct conf_peer *peer,
+    unsigned needs);
+
+#endif

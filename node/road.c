@@ -1,0 +1,196 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Roads to peers: when a transport is started, what its end means, when to
+ * try again, and when alternates are preferred.
+ */
+#include <stdlib.h>
+
+#include "node/exchange_private.h"
+
+#define DOWN_AFTER 3	/* failures in a row make a peer "down" */
+
+uint64_t
+backoff_secs(struct exchange *x, unsigned failures, uint64_t min,
+    uint64_t max)
+{
+	uint64_t wait = min;
+
+	while (failures-- > 1 && wait < max)
+		wait *= 2;
+	if (wait > max)
+		wait = max;
+	/* Not all at the same moment: between three quarters and all of it. */
+	return wait - (wait >= 4 ? rng_below(x->rng, wait / 4) : 0);
+}
+
+bool
+road_is_open(struct exchange *x, struct target *t)
+{
+	return t->peer != NULL &&
+	    schedule_is_open(t->peer->call, clock_wall_ms(x->clock));
+}
+
+static bool
+something_waits(const struct target *t)
+{
+	return t->ready_count > 0 || t->nobjects > 0;
+}
+
+bool
+road_is_due(struct exchange *x, struct target *t)
+{
+	int64_t now = clock_wall_ms(x->clock);
+
+	return t->peer != NULL && schedule_next(t->peer->call, now,
+	    t->last_call_ms, something_waits(t)) <= now;
+}
+
+static void
+set_down(struct exchange *x, struct target *t, bool down)
+{
+	if (t->down == down)
+		return;
+	t->down = down;
+	log_event(x->log, LOG_LEVEL_WARNING, down ? "peer-down" : "peer-up",
+	    "peer", t->name, "reason", t->last_error, NULL);
+	routing_set_down(x->conf->routing, t->name, down);
+	queue_reroute(x);
+}
+
+void
+road_good(struct exchange *x, struct target *t)
+{
+	t->failures = 0;
+	t->pause_ms = 0;
+	t->chance = true;
+	t->last_chance_secs = now_secs(x);
+	free(t->last_error);
+	t->last_error = NULL;
+	set_down(x, t, false);
+}
+
+void
+road_failed(struct exchange *x, struct target *t, const char *why)
+{
+	uint64_t wait = 60;
+
+	t->failures++;
+	t->chance = true;
+	t->last_chance_secs = now_secs(x);
+	if (why != NULL && why[0] != '\0') {
+		free(t->last_error);
+		t->last_error = mem_strdup(why);
+	}
+	if (t->peer != NULL)
+		wait = backoff_secs(x, t->failures, t->peer->retry_min_secs,
+		    t->peer->retry_max_secs);
+	t->pause_ms = clock_mono_ms(x->clock) + (int64_t)wait * 1000;
+	if (t->failures >= DOWN_AFTER && t->peer != NULL)
+		set_down(x, t, true);
+	x->dirty = true;
+}
+
+static void
+say_run(struct exchange *x, struct target *t)
+{
+	(void)action_add(x, EXCHANGE_RUN, t);
+	if (!t->up)
+		t->last_call_ms = clock_wall_ms(x->clock);
+	t->up = true;
+	t->told = true;
+	t->wanted = false;
+}
+
+static bool
+should_run(struct exchange *x, struct target *t)
+{
+	if (t->wanted)
+		return true;
+	if (t->pause_ms > clock_mono_ms(x->clock))
+		return false;
+	if (!schedule_is_empty(t->peer->call))
+		return road_is_due(x, t);
+	return t->peer->stays || t->nwritten > 0;
+}
+
+void
+road_pump(struct exchange *x, struct target *t)
+{
+	if (t->peer == NULL) {
+		if (t->up && !t->told)
+			(void)action_add(x, EXCHANGE_STOP, t);
+		t->told = true;
+		return;
+	}
+	/* An object is still being written: the call waits for it. */
+	if (!t->up && t->nwritten < t->nobjects && t->nwritten == 0 &&
+	    !t->peer->stays)
+		return;
+	if (t->up) {
+		if (!t->told && t->nwritten > 0)
+			say_run(x, t);
+		else if (t->peer->stays && !road_is_open(x, t) && t->told) {
+			(void)action_add(x, EXCHANGE_STOP, t);
+			t->told = false;
+		}
+		return;
+	}
+	if (should_run(x, t))
+		say_run(x, t);
+}
+
+void
+exchange_transport_exited(struct exchange *x, const char *peer, int status,
+    const char *text)
+{
+	struct target *t = queue_peer(x, peer);
+	struct num_str code = num_str(status < 0 ? 0 : (uint64_t)status);
+
+	if (t == NULL)
+		return;
+	t->up = false;
+	x->dirty = true;
+	log_event(x->log, status == 0 ? LOG_LEVEL_DEBUG : LOG_LEVEL_WARNING,
+	    "transport-exited", "peer", peer, "status",
+	    status < 0 ? "killed" : code.s, "reason", text, NULL);
+	if (status == 0 && t->nwritten == 0)
+		road_good(x, t);
+	else if (status == 0 && t->failures == 0 && t->last_error == NULL)
+		road_failed(x, t, "the transport ended and left files unsent");
+	else
+		road_failed(x, t, text);
+}
+
+int64_t
+road_deadline_ms(struct exchange *x, struct target *t)
+{
+	int64_t mono = clock_mono_ms(x->clock), at = INT64_MAX, call, wall;
+	const struct leg *leg;
+	uint64_t age;
+
+	if (t->peer == NULL)
+		return INT64_MAX;
+	if (t->pause_ms > mono)
+		at = t->pause_ms;
+	if (!schedule_is_empty(t->peer->call)) {
+		wall = clock_wall_ms(x->clock);
+		call = schedule_next(t->peer->call, wall, t->last_call_ms,
+		    something_waits(t));
+		/* Looked at once a minute in any case: the wall clock may
+		 * jump. */
+		if (call != INT64_MAX && !t->up)
+			call = mono + (call - wall < 60000 ? call - wall :
+			    60000);
+		else
+			call = mono + 60000;
+		return at < call ? at : call;
+	}
+	if (t->peer->batch_age_secs > 0 && !list_empty(&t->ready)) {
+		leg = list_entry(t->ready.next, struct leg, link);
+		age = leg->entry->accepted_secs + t->peer->batch_age_secs;
+		call = age <= now_secs(x) ? mono + 1000 :
+		    mono + (int64_t)(age - now_secs(x)) * 1000;
+		at = call < at ? call : at;
+	}
+	return at;
+}
