@@ -303,7 +303,7 @@ runner_more(struct runner *r)
 static void
 kill_group(const struct runner *r, int sig)
 {
-	/* Before the child has made its group, if ever, there is none. */
+	/* It may have left the group that it was started in. */
 	if (kill(-r->pid, sig) < 0)
 		kill(r->pid, sig);
 }
@@ -347,15 +347,19 @@ forget_child(struct runner *r)
 	r->stop = STOP_NOT;
 }
 
+/* ours: the child is a zombie still; else somebody has reaped it, its number
+ * may be a stranger's, and what became of it is unknown. */
 static void
-child_ended(struct runner *r)
+child_ended(struct runner *r, bool ours)
 {
-	int wait_status, status;
-	char text[32];
+	int wait_status, status = -1;
+	char text[32] = "reaped by another";
 
-	kill_group(r, SIGKILL);
-	(void)reap(r, 0, &wait_status);
-	status = exit_status(wait_status, text, sizeof(text));
+	if (ours) {
+		kill_group(r, SIGKILL);
+		(void)reap(r, 0, &wait_status);
+		status = exit_status(wait_status, text, sizeof(text));
+	}
 	stream_finish(&r->out);
 	stream_finish(&r->err);
 	tell_unsaid(r);
@@ -369,15 +373,15 @@ exit_seen(evutil_socket_t fd, short what, void *ctx)
 	struct timeval again = { 0, REAP_POLL_MS * 1000 };
 	struct runner *r = ctx;
 	siginfo_t info = { .si_pid = 0 };
+	int rc;
 
 	(void)fd;
 	(void)what;
-	if (waitid(P_PID, (id_t)r->pid, &info, WEXITED | WNOHANG | WNOWAIT)
-	    == 0 && info.si_pid == 0) {
+	rc = waitid(P_PID, (id_t)r->pid, &info, WEXITED | WNOHANG | WNOWAIT);
+	if (rc == 0 && info.si_pid == 0)
 		event_add(r->ev_exit, r->pidfd < 0 ? &again : NULL);
-		return;
-	}
-	child_ended(r);
+	else
+		child_ended(r, rc == 0);
 }
 
 static void
@@ -636,14 +640,17 @@ runner_new(struct event_base *base, struct log *log, const char *peer,
 static void
 end_child(struct runner *r)
 {
-	int status;
+	int status, rc;
 
 	kill_group(r, SIGTERM);
 	for (int waited = 0; waited < FREE_GRACE_MS; waited += 10) {
 		siginfo_t info = { .si_pid = 0 };
 
-		if (waitid(P_PID, (id_t)r->pid, &info,
-		    WEXITED | WNOHANG | WNOWAIT) < 0 || info.si_pid != 0)
+		rc = waitid(P_PID, (id_t)r->pid, &info,
+		    WEXITED | WNOHANG | WNOWAIT);
+		if (rc < 0)
+			return;
+		if (info.si_pid != 0)
 			break;
 		(void)poll(NULL, 0, 10);
 	}
