@@ -78,7 +78,7 @@ read_line(struct map_reader *r, struct slice line)
 	}
 	p = slice_dup(pattern);
 	s = slice_dup(site);
-	routing_set_origin(r->table, path_base(r->path), r->line);
+	routing_set_origin(r->table, r->path, r->line);
 	if (routing_add_rule(r->table, p, s, &e) < 0)
 		fault(r, e.text);
 	free(p);

@@ -1,0 +1,421 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Checks across keys.  Each fault stands at the line where it is best mended;
+ * all run whatever the others found.
+ */
+#include "node/conf_check.h"
+
+#include "base/file.h"
+#include "base/mem.h"
+#include "node/conf_net.h"
+#include "smtp/address.h"
+#include "smtp/extension.h"
+
+#include <stdlib.h>
+
+/* The line of a key, or of its section where the key is not set. */
+static unsigned
+line_of(const struct conf_node *section, const char *key)
+{
+	const struct conf_node *node = conf_node_find(section, key);
+
+	return node != NULL ? node->line : section->line;
+}
+
+static unsigned
+item_line(const struct conf_node *section, const char *key, size_t i)
+{
+	const struct conf_node *node = conf_node_find(section, key);
+
+	if (node == NULL || i >= node->nitems)
+		return section->line;
+	return node->item[i].line;
+}
+
+static void
+complete_site(struct conf *conf)
+{
+	if (conf->hostname == NULL)
+		conf->hostname = mem_strdup(conf->site);
+	if (conf->control == NULL && conf->run_dir != NULL)
+		conf->control = path_join(conf->run_dir, "control");
+	if (conf->address == NULL)
+		conf->address = mem_printf("bundle@%s",
+		    conf->ndeliveries > 0 && conf->delivery[0].domains.n > 0 ?
+		    conf->delivery[0].domains.item[0] : conf->hostname);
+}
+
+static void
+complete_listener(struct conf_listener *l)
+{
+	static const char *const usual[] = { "127.0.0.0/8", "::1", "unix" };
+	size_t i;
+
+	if (l->nallow > 0)
+		return;
+	l->allow = mem_alloc(3, sizeof(*l->allow));
+	for (i = 0; i < 3; i++)
+		if (conf_net_parse(usual[i], &l->allow[i], NULL) == 0)
+			l->nallow++;
+}
+
+/* The first domain that is routed to the peer itself. */
+static char *
+peer_address(const struct conf *conf, const char *peer)
+{
+	size_t i;
+
+	for (i = 0; i < conf->nroutes; i++)
+		if (strcmp(conf->route[i].site, peer) == 0 &&
+		    strchr("@.*", conf->route[i].pattern[0]) == NULL &&
+		    strchr(conf->route[i].pattern, '@') == NULL)
+			return mem_printf("bundle@%s", conf->route[i].pattern);
+	return mem_printf("bundle@%s", peer);
+}
+
+void
+conf_complete(struct conf_draft *draft)
+{
+	struct conf *conf = draft->conf;
+	size_t i;
+
+	if (conf->site != NULL)
+		complete_site(conf);
+	if (conf->backup_dir == NULL)
+		conf->backup_every_secs = 0;
+	for (i = 0; i < conf->nlisteners; i++)
+		complete_listener(&conf->listener[i]);
+	for (i = 0; i < conf->ndeliveries; i++)
+		if (conf->delivery[i].kind == CONF_DELIVERY_SMTP) {
+			conf->delivery[i].crlf = true;
+			conf->delivery[i].envelope_headers = false;
+		}
+	for (i = 0; i < conf->npeers; i++) {
+		struct conf_peer *peer = &conf->peer[i];
+
+		if (peer->call == NULL)
+			peer->call = schedule_new();
+		if (peer->address == NULL)
+			peer->address = peer_address(conf, peer->name);
+	}
+}
+
+static void
+check_site(struct conf_draft *draft)
+{
+	const struct conf *conf = draft->conf;
+	struct err e = ERR_INIT;
+
+	if (conf->retry_min_secs > conf->retry_max_secs)
+		conf_fault(draft->faults, line_of(draft->site, "retry-max"),
+		    "retry-max is less than retry-min");
+	if (conf->control != NULL &&
+	    conf_node_find(draft->site, "control") == NULL &&
+	    conf_socket_path_check(conf->control, &e) < 0)
+		conf_fault(draft->faults, line_of(draft->site, "run"),
+		    "the control socket: %s: set control or a shorter run",
+		    e.text);
+	if (conf->backup_dir == NULL &&
+	    conf_node_find(draft->site, "backup-every") != NULL)
+		conf_fault(draft->faults, line_of(draft->site, "backup-every"),
+		    "backup-every without backup-dir");
+	if (address_check_domain(slice_of(conf->hostname), true, NULL) < 0 &&
+	    conf_node_find(draft->site, "hostname") == NULL)
+		conf_fault(draft->faults, draft->site->line, "%s is no "
+		    "hostname: set hostname", conf->hostname);
+}
+
+/* A delivery to one of our own listeners would go round for ever. */
+static void
+check_not_ours(struct conf_draft *draft, const char *target, unsigned line)
+{
+	const struct conf *conf = draft->conf;
+	struct conf_endpoint to, at;
+	size_t i;
+
+	if (target == NULL || conf_endpoint_parse(target, &to, NULL) < 0)
+		return;
+	for (i = 0; i < conf->nlisteners; i++) {
+		if (conf_endpoint_parse(conf->listener[i].address, &at,
+		    NULL) < 0 || !conf_endpoint_reaches(&to, &at))
+			continue;
+		conf_fault(draft->faults, line, "%s is this node's own "
+		    "listener %s: the mail would go round in a circle", target,
+		    conf->listener[i].address);
+		return;
+	}
+}
+
+static void
+check_listeners(struct conf_draft *draft)
+{
+	const struct conf *conf = draft->conf;
+	size_t i, j;
+
+	for (i = 0; i < conf->nlisteners; i++) {
+		const struct conf_listener *l = &conf->listener[i];
+
+		for (j = 0; j < i; j++)
+			if (strcmp(conf->listener[j].address, l->address) == 0)
+				conf_fault(draft->faults, l->line, "there are "
+				    "two listeners %s, the first in line %u",
+				    l->address, conf->listener[j].line);
+		if (strncmp(l->address, "unix:", 5) != 0 &&
+		    draft->listener[i] != NULL &&
+		    conf_node_find(draft->listener[i], "mode") != NULL)
+			conf_warning(draft->faults,
+			    line_of(draft->listener[i], "mode"), "mode is for "
+			    "UNIX sockets: it changes nothing here");
+	}
+}
+
+static void
+check_delivery(struct conf_draft *draft, size_t n)
+{
+	static const char *const of_maildirs[] = { "eol", "envelope-headers" };
+	const struct conf_delivery *d = &draft->conf->delivery[n];
+	const struct conf_node *node = draft->delivery[n];
+	size_t i;
+
+	for (i = 0; i < n; i++)
+		if (strcmp(draft->conf->delivery[i].name, d->name) == 0)
+			conf_fault(draft->faults, d->line, "there are two "
+			    "deliveries %s, the first in line %u", d->name,
+			    draft->conf->delivery[i].line);
+	if (d->kind != CONF_DELIVERY_SMTP || d->target == NULL)
+		return;
+	check_not_ours(draft, d->target, line_of(node, "to"));
+	for (i = 0; i < 2; i++)
+		if (conf_node_find(node, of_maildirs[i]) != NULL)
+			conf_warning(draft->faults,
+			    line_of(node, of_maildirs[i]), "%s is for "
+			    "Maildirs: it changes nothing here",
+			    of_maildirs[i]);
+}
+
+static void
+check_dialect(struct conf_draft *draft, size_t n)
+{
+	const struct conf_peer *peer = &draft->conf->peer[n];
+	const struct conf_node *node = draft->peer[n];
+	unsigned both = SMTP_EXT_BINARYMIME | SMTP_EXT_CHUNKING;
+
+	if (peer->dialect == BUNDLE_RFC2442 && peer->gzip &&
+	    peer->encoding == MIME_8BIT)
+		conf_fault(draft->faults, line_of(node, "encoding"),
+		    "compress = gzip needs encoding = base64: gzip is binary");
+	if ((peer->extensions & both) == SMTP_EXT_BINARYMIME)
+		conf_fault(draft->faults, line_of(node, "extensions"),
+		    "BINARYMIME needs CHUNKING beside it (RFC 3030)");
+	if (peer->dialect != BUNDLE_BSMTP)
+		return;
+	if (conf_node_find(node, "encoding") != NULL)
+		conf_warning(draft->faults, line_of(node, "encoding"),
+		    "encoding is for dialect = rfc2442: it changes nothing "
+		    "here");
+}
+
+static bool
+has_setting(const struct conf_strings *set, const char *key)
+{
+	size_t i, len = strlen(key);
+
+	for (i = 0; i < set->n; i++)
+		if (strncmp(set->item[i], key, len) == 0 &&
+		    set->item[i][len] == '=')
+			return true;
+	return false;
+}
+
+static void
+check_settings(struct conf_draft *draft, size_t n)
+{
+	const struct conf_peer *peer = &draft->conf->peer[n];
+	size_t i, j;
+
+	for (i = 0; i < peer->set.n; i++) {
+		size_t len = strcspn(peer->set.item[i], "=");
+
+		for (j = 0; j < i; j++)
+			if (strncmp(peer->set.item[j], peer->set.item[i],
+			    len + 1) == 0)
+				conf_fault(draft->faults,
+				    item_line(draft->peer[n], "set", i),
+				    "set: %.*s is set twice", (int)len,
+				    peer->set.item[i]);
+	}
+	if (peer->transport != NULL && strcmp(peer->transport, "file") == 0 &&
+	    !has_setting(&peer->set, "drop") &&
+	    !has_setting(&peer->set, "pickup"))
+		conf_warning(draft->faults, line_of(draft->peer[n],
+		    "transport"), "peer %s: the file transport has neither "
+		    "drop= nor pickup= in set", peer->name);
+}
+
+static void
+check_peer(struct conf_draft *draft, size_t n)
+{
+	const struct conf_peer *peer = &draft->conf->peer[n];
+	const struct conf_node *node = draft->peer[n];
+
+	check_dialect(draft, n);
+	check_settings(draft, n);
+	if (peer->retry_min_secs > peer->retry_max_secs)
+		conf_fault(draft->faults, line_of(node, "retry-max"),
+		    "retry-max is less than retry-min");
+	if (peer->may_relay && peer->may_reach.n > 0)
+		conf_fault(draft->faults, line_of(node, "may-relay"),
+		    "may-relay = yes means whatever is routed: may-reach has "
+		    "no use beside it");
+}
+
+static void
+route_locals(struct conf_draft *draft, const char *file)
+{
+	const struct conf *conf = draft->conf;
+	struct err e = ERR_INIT;
+	size_t i, j, k;
+
+	for (i = 0; i < conf->ndeliveries; i++) {
+		const struct conf_delivery *d = &conf->delivery[i];
+
+		for (j = 0; j < d->domains.n; j++) {
+			unsigned line = item_line(draft->delivery[i],
+			    "domains", j);
+
+			routing_set_origin(conf->routing, file, line);
+			if (routing_add_local(conf->routing,
+			    d->domains.item[j], i, &e) < 0) {
+				conf_fault(draft->faults, line, "%s", e.text);
+				continue;
+			}
+			for (k = 0; k < d->users.n; k++)
+				if (routing_add_user(conf->routing,
+				    d->domains.item[j], d->users.item[k],
+				    &e) < 0)
+					conf_fault(draft->faults, line, "%s",
+					    e.text);
+		}
+	}
+}
+
+static void
+route_sites(struct conf_draft *draft, const char *file)
+{
+	const struct conf *conf = draft->conf;
+	struct err e = ERR_INIT;
+	size_t i;
+
+	for (i = 0; i < conf->npeers; i++) {
+		routing_set_origin(conf->routing, file, conf->peer[i].line);
+		if (conf->peer[i].cost > 0 &&
+		    routing_add_peer(conf->routing, conf->peer[i].name,
+		    conf->peer[i].cost, &e) < 0)
+			conf_fault(draft->faults, conf->peer[i].line, "%s",
+			    e.text);
+	}
+	for (i = 0; i < conf->nlinks; i++)
+		if (conf->link[i].cost > 0 &&
+		    routing_add_link(conf->routing, conf->link[i].a,
+		    conf->link[i].b, conf->link[i].cost, &e) < 0)
+			conf_fault(draft->faults, conf->link[i].line, "%s",
+			    e.text);
+	for (i = 0; i < conf->nroutes; i++) {
+		routing_set_origin(conf->routing, file, conf->route[i].line);
+		if (routing_add_rule(conf->routing, conf->route[i].pattern,
+		    conf->route[i].site, &e) < 0)
+			conf_fault(draft->faults, conf->route[i].line, "%s",
+			    e.text);
+	}
+}
+
+/* Faults that come with their place. */
+static void
+tell_placed(void *ctx, const char *text)
+{
+	struct conf_faults *faults = ctx;
+
+	faults->count++;
+	if (faults->told != NULL)
+		faults->told(faults->ctx, text);
+	if (faults->first == NULL)
+		faults->first = mem_strdup(text);
+}
+
+static void
+route_maps(struct conf_draft *draft)
+{
+	const struct conf *conf = draft->conf;
+	size_t i, before;
+
+	for (i = 0; i < conf->maps.n; i++) {
+		struct err e = ERR_INIT;
+
+		if (conf->maps.item[i][0] != '/')
+			continue;	/* told already */
+		before = draft->faults->count;
+		if (routing_add_map(conf->routing, conf->maps.item[i],
+		    tell_placed, draft->faults, &e) < 0 &&
+		    draft->faults->count == before)
+			conf_fault(draft->faults,
+			    item_line(draft->site, "maps", i), "%s", e.text);
+	}
+	(void)routing_check(conf->routing, tell_placed, draft->faults);
+}
+
+static bool
+has_smtp(const struct conf *conf)
+{
+	size_t i;
+
+	for (i = 0; i < conf->ndeliveries; i++)
+		if (conf->delivery[i].kind == CONF_DELIVERY_SMTP)
+			return true;
+	return conf->via != NULL;
+}
+
+static void
+check_postmaster(struct conf_draft *draft)
+{
+	const struct conf *conf = draft->conf;
+	unsigned line = line_of(draft->site, "postmaster");
+	struct routing_decision d;
+
+	if (conf->postmaster == NULL)
+		return;
+	routing_lookup(conf->routing, conf->postmaster, &d, NULL);
+	if (d.kind == ROUTING_LOCAL || d.kind == ROUTING_SITE)
+		return;
+	if (d.kind == ROUTING_UNKNOWN_USER)
+		conf_fault(draft->faults, line, "postmaster %s is in a local "
+		    "domain, but not among its users", conf->postmaster);
+	else if (has_smtp(conf))
+		conf_warning(draft->faults, line, "postmaster %s is neither "
+		    "local nor routed: its notices go via the server of via "
+		    "or of local delivery", conf->postmaster);
+	else
+		conf_warning(draft->faults, line, "postmaster %s is neither "
+		    "local nor routed, and there is no server for its notices: "
+		    "they will be held; set via", conf->postmaster);
+}
+
+void
+conf_check(struct conf_draft *draft)
+{
+	struct conf *conf = draft->conf;
+	size_t i;
+
+	check_site(draft);
+	check_listeners(draft);
+	check_not_ours(draft, conf->via, line_of(draft->site, "via"));
+	for (i = 0; i < conf->ndeliveries; i++)
+		check_delivery(draft, i);
+	for (i = 0; i < conf->npeers; i++)
+		check_peer(draft, i);
+	conf->routing = routing_new(conf->site);
+	route_locals(draft, conf->file);
+	route_sites(draft, conf->file);
+	route_maps(draft);
+	routing_set_origin(conf->routing, NULL, 0);
+	check_postmaster(draft);
+}

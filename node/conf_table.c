@@ -1,0 +1,398 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The keys.  A key is declared in its row and nowhere else; a test holds the
+ * rows and the manual page together.
+ */
+#include "node/conf_table.h"
+
+#include "base/mem.h"
+#include "node/conf.h"
+#include "node/conf_value.h"
+
+#include <stdlib.h>
+
+#define ROWS(a) (a), sizeof(a) / sizeof((a)[0])
+#define AT(type, member) offsetof(struct type, member)
+#define LISTS (CONF_STRINGS | CONF_EACH)
+#define SOONEST 1
+
+static const char *const no_yes[] = { "no", "yes", NULL };
+static const char *const lf_crlf[] = { "lf", "crlf", NULL };
+static const char *const none_gzip[] = { "none", "gzip", NULL };
+static const char *const none_delivery[] = { "none", "delivery", NULL };
+static const char *const levels[] = {
+	[LOG_LEVEL_DEBUG] = "debug", [LOG_LEVEL_INFO] = "info",
+	[LOG_LEVEL_WARNING] = "warning", [LOG_LEVEL_FATAL] = "fatal", NULL
+};
+
+static const struct conf_row site_rows[] = {
+	{ "postmaster", conf_value_address, AT(conf, postmaster), NULL,
+	    CONF_TEXT | CONF_REQUIRED, 0, 0, NULL },
+	{ "hostname", conf_value_domain, AT(conf, hostname), NULL, CONF_TEXT,
+	    0, 0, NULL },
+	{ "address", conf_value_address, AT(conf, address), NULL, CONF_TEXT,
+	    0, 0, NULL },
+	{ "spool", conf_value_path, AT(conf, spool_dir), "/var/spool/postrider",
+	    CONF_TEXT, 0, 0, NULL },
+	{ "run", conf_value_path, AT(conf, run_dir), "/run/postrider",
+	    CONF_TEXT, 0, 0, NULL },
+	{ "control", conf_value_socket, AT(conf, control), NULL, CONF_TEXT,
+	    0, 0, NULL },
+	{ "user", conf_value_account, AT(conf, user), NULL, CONF_TEXT,
+	    0, 0, NULL },
+	{ "group", conf_value_account, AT(conf, group), NULL, CONF_TEXT,
+	    0, 0, NULL },
+	{ "libexec", conf_value_path, AT(conf, libexec_dir),
+	    POSTRIDER_LIBEXECDIR, CONF_TEXT, 0, 0, NULL },
+	{ "log", conf_value_log, 0, "stderr", 0, 0, 0, NULL },
+	{ "log-level", conf_value_choice, AT(conf, log_level), "info", 0,
+	    0, 0, levels },
+	{ "message-max", conf_value_size, AT(conf, message_max), "10M", 0,
+	    1024, 0, NULL },
+	{ "min-free", conf_value_size, AT(conf, min_free), "64M", CONF_NONE,
+	    0, 0, NULL },
+	{ "line-max", conf_value_size, AT(conf, line_max), "1M", 0,
+	    1000, 0, NULL },
+	{ "recipients-max", conf_value_count_size, AT(conf, recipients_max),
+	    "1000", 0, 100, 0, NULL },
+	{ "sessions-max", conf_value_count_size, AT(conf, sessions_max), "200",
+	    0, 1, 100000, NULL },
+	{ "sessions-per-address", conf_value_count_size,
+	    AT(conf, sessions_per_address), "100", 0, 1, 100000, NULL },
+	{ "session-timeout", conf_value_duration,
+	    AT(conf, session_timeout_secs), "5m", 0, SOONEST, 0, NULL },
+	{ "quota-size", conf_value_size, AT(conf, quota_octets), "none",
+	    CONF_NONE, 1, 0, NULL },
+	{ "quota-messages", conf_value_count, AT(conf, quota_count), "none",
+	    CONF_NONE, 1, 0, NULL },
+	{ "lifetime", conf_value_duration, AT(conf, lifetime_secs), "5d", 0,
+	    SOONEST, 0, NULL },
+	{ "retry-min", conf_value_duration, AT(conf, retry_min_secs), "1m", 0,
+	    SOONEST, 0, NULL },
+	{ "retry-max", conf_value_duration, AT(conf, retry_max_secs), "4h", 0,
+	    SOONEST, 0, NULL },
+	{ "received-max", conf_value_count_uint, AT(conf, received_max), "100",
+	    0, 1, 0, NULL },
+	{ "hops-max", conf_value_count_uint, AT(conf, hops_max), "30", 0,
+	    1, 255, NULL },
+	{ "trace", conf_value_flag, AT(conf, trace_delivery), "none", 0,
+	    0, 0, none_delivery },
+	{ "broken-expire", conf_value_duration, AT(conf, broken_expire_secs),
+	    "30d", 0, SOONEST, 0, NULL },
+	{ "broken-notices", conf_value_count_uint,
+	    AT(conf, broken_notices_per_hour), "10", 0, 1, 0, NULL },
+	{ "ledger", conf_value_duration, AT(conf, ledger_secs), "60d", 0,
+	    SOONEST, 0, NULL },
+	{ "via", conf_value_endpoint, AT(conf, via), NULL, CONF_TEXT,
+	    0, 0, NULL },
+	{ "cache", conf_value_size, AT(conf, cache_bytes), "8M", 0,
+	    1U << 20, UINT64_C(4) << 30, NULL },
+	{ "backup-dir", conf_value_path, AT(conf, backup_dir), NULL, CONF_TEXT,
+	    0, 0, NULL },
+	{ "backup-every", conf_value_duration, AT(conf, backup_every_secs),
+	    "1d", 0, SOONEST, 0, NULL },
+	{ "admins", conf_value_account, AT(conf, admins), NULL, CONF_STRINGS,
+	    0, 0, NULL },
+	{ "maps", conf_value_path, AT(conf, maps), NULL, CONF_STRINGS,
+	    0, 0, NULL },
+};
+
+static const struct conf_row listen_rows[] = {
+	{ "allow", conf_value_allow, 0, NULL, CONF_EACH, 0, 0, NULL },
+	{ "mode", conf_value_mode, AT(conf_listener, mode), "0660", 0,
+	    0, 0, NULL },
+};
+
+static const struct conf_row delivery_rows[] = {
+	{ "domains", conf_value_domain, AT(conf_delivery, domains), NULL,
+	    CONF_STRINGS | CONF_REQUIRED, 0, 0, NULL },
+	{ "to", conf_value_to, 0, NULL, CONF_REQUIRED, 0, 0, NULL },
+	{ "users", conf_value_mailbox, AT(conf_delivery, users), NULL,
+	    CONF_STRINGS, 0, 0, NULL },
+	{ "eol", conf_value_flag, AT(conf_delivery, crlf), "lf", 0,
+	    0, 0, lf_crlf },
+	{ "envelope-headers", conf_value_flag,
+	    AT(conf_delivery, envelope_headers), "yes", 0, 0, 0, no_yes },
+	{ "connections", conf_value_count_uint, AT(conf_delivery, connections),
+	    "4", 0, 1, 1000, NULL },
+};
+
+static const struct conf_row peer_rows[] = {
+	{ "dialect", conf_value_dialect, AT(conf_peer, dialect), "rfc2442", 0,
+	    0, 0, NULL },
+	{ "compress", conf_value_flag, AT(conf_peer, gzip), "none", 0,
+	    0, 0, none_gzip },
+	{ "encoding", conf_value_encoding, AT(conf_peer, encoding), "base64",
+	    0, 0, 0, NULL },
+	{ "extensions", conf_value_extension, AT(conf_peer, extensions), NULL,
+	    CONF_EACH, 0, 0, NULL },
+	{ "ids", conf_value_flag, AT(conf_peer, ids), "no", 0, 0, 0, no_yes },
+	{ "address", conf_value_address, AT(conf_peer, address), NULL,
+	    CONF_TEXT, 0, 0, NULL },
+	{ "cost", conf_value_count_uint, AT(conf_peer, cost), "1", 0,
+	    1, 1000000, NULL },
+	{ "batch-size", conf_value_size, AT(conf_peer, batch_octets), "4M", 0,
+	    1, 0, NULL },
+	{ "batch-count", conf_value_count, AT(conf_peer, batch_count), "1000",
+	    0, 1, 0, NULL },
+	{ "batch-age", conf_value_duration, AT(conf_peer, batch_age_secs), "0",
+	    0, 0, 0, NULL },
+	{ "call", conf_value_call, AT(conf_peer, call), NULL, CONF_EACH,
+	    0, 0, NULL },
+	{ "call-min-interval", conf_value_call_interval, AT(conf_peer, call),
+	    NULL, 0, 0, 0, NULL },
+	{ "message-max", conf_value_size, AT(conf_peer, max_message), "none",
+	    CONF_NONE, 1, 0, NULL },
+	{ "lifetime", conf_value_duration, AT(conf_peer, lifetime_secs), "5d",
+	    0, SOONEST, 0, NULL },
+	{ "retry-min", conf_value_duration, AT(conf_peer, retry_min_secs),
+	    "10s", 0, SOONEST, 0, NULL },
+	{ "retry-max", conf_value_duration, AT(conf_peer, retry_max_secs),
+	    "1h", 0, SOONEST, 0, NULL },
+	{ "may-reach", conf_value_pattern, AT(conf_peer, may_reach), NULL,
+	    CONF_STRINGS, 0, 0, NULL },
+	{ "may-send-as", conf_value_pattern, AT(conf_peer, may_send_as), NULL,
+	    CONF_STRINGS, 0, 0, NULL },
+	{ "may-relay", conf_value_flag, AT(conf_peer, may_relay), "no", 0,
+	    0, 0, no_yes },
+	{ "receive-users", conf_value_account, AT(conf_peer, receive_users),
+	    NULL, CONF_STRINGS, 0, 0, NULL },
+	{ "quota-size", conf_value_size, AT(conf_peer, quota_octets), "none",
+	    CONF_NONE, 1, 0, NULL },
+	{ "quota-messages", conf_value_count, AT(conf_peer, quota_count),
+	    "none", CONF_NONE, 1, 0, NULL },
+	{ "transport", conf_value_transport, AT(conf_peer, transport), "file",
+	    CONF_TEXT, 0, 0, NULL },
+	{ "set", conf_value_setting, AT(conf_peer, set), NULL, CONF_STRINGS,
+	    0, 0, NULL },
+	{ "stays", conf_value_flag, AT(conf_peer, stays), "no", 0,
+	    0, 0, no_yes },
+};
+
+static const struct conf_row link_rows[] = {
+	{ "cost", conf_value_count_uint, AT(conf_link, cost), "1", 0,
+	    1, 1000000, NULL },
+};
+
+static const struct conf_table tables[] = {
+	{ "site", 1, ROWS(site_rows) },
+	{ "listen", 1, ROWS(listen_rows) },
+	{ "delivery", 1, ROWS(delivery_rows) },
+	{ "peer", 1, ROWS(peer_rows) },
+	{ "link", 2, ROWS(link_rows) },
+	{ "routes", 0, NULL, 0 },
+};
+
+const struct conf_table *
+conf_tables(size_t *n_out)
+{
+	*n_out = sizeof(tables) / sizeof(tables[0]);
+	return tables;
+}
+
+const struct conf_table *
+conf_table_find(const char *section)
+{
+	size_t i;
+
+	for (i = 0; i < sizeof(tables) / sizeof(tables[0]); i++)
+		if (strcmp(tables[i].section, section) == 0)
+			return &tables[i];
+	return NULL;
+}
+
+static const struct conf_row *
+find_row(const struct conf_table *table, const char *key)
+{
+	size_t i;
+
+	for (i = 0; i < table->nrows; i++)
+		if (strcmp(table->row[i].key, key) == 0)
+			return &table->row[i];
+	return NULL;
+}
+
+static void *
+field_of(const struct conf_row *row, void *object)
+{
+	return (char *)object + row->offset;
+}
+
+static void
+set_defaults(const struct conf_table *table, const struct conf_node *section,
+    void *object, struct conf_faults *faults)
+{
+	size_t i;
+
+	for (i = 0; i < table->nrows; i++) {
+		const struct conf_row *row = &table->row[i];
+		struct err e = ERR_INIT;
+
+		if (row->def == NULL ||
+		    conf_node_find(section, row->key) != NULL)
+			continue;
+		if (row->set(row, row->def, field_of(row, object), &e) < 0)
+			conf_fault(faults, section->line, "the default of %s: "
+			    "%s", row->key, e.text);
+	}
+}
+
+static void
+add_string(struct conf_strings *all, const char *text)
+{
+	all->item = mem_realloc(all->item, all->n + 1, sizeof(char *));
+	all->item[all->n++] = mem_strdup(text);
+}
+
+static void
+read_items(const struct conf_row *row, const struct conf_node *node,
+    void *object, struct conf_faults *faults)
+{
+	bool strings = (row->flags & CONF_STRINGS) != 0;
+	void *field = field_of(row, object);
+	size_t i;
+
+	if (node->nitems == 0)
+		conf_fault(faults, node->line, "%s: an empty list", node->key);
+	for (i = 0; i < node->nitems; i++) {
+		const struct conf_item *item = &node->item[i];
+		struct err e = ERR_INIT;
+
+		if (row->set(row, item->text, strings ? NULL : field, &e) < 0)
+			conf_fault(faults, item->line, "%s = %s: %s",
+			    node->key, item->text, e.text);
+		/* Bad ones too: the items keep their places. */
+		if (strings)
+			add_string(field, item->text);
+	}
+}
+
+static bool
+is_repeated(const struct conf_node *section, const struct conf_node *node,
+    struct conf_faults *faults)
+{
+	const struct conf_node *first = conf_node_find(section, node->key);
+
+	if (first == node)
+		return false;
+	conf_fault(faults, node->line, "%s is set twice, first in line %u",
+	    node->key, first->line);
+	return true;
+}
+
+/* Fewest changes of a letter between two words, as far as it matters. */
+static size_t
+distance(const char *a, const char *b)
+{
+	size_t row[40], i, j, n = strlen(b), over, old;
+
+	if (n >= 40 || strlen(a) >= 40)
+		return SIZE_MAX;
+	for (j = 0; j <= n; j++)
+		row[j] = j;
+	for (i = 0; a[i] != '\0'; i++) {
+		over = row[0]++;
+		for (j = 0; j < n; j++) {
+			old = row[j + 1];
+			row[j + 1] = over + (a[i] != b[j]);
+			if (row[j] + 1 < row[j + 1])
+				row[j + 1] = row[j] + 1;
+			if (old + 1 < row[j + 1])
+				row[j + 1] = old + 1;
+			over = old;
+		}
+	}
+	return row[n];
+}
+
+static void
+unknown_key(const struct conf_table *table, const struct conf_node *node,
+    struct conf_faults *faults)
+{
+	const char *near = NULL;
+	size_t i, best = 3, d;
+
+	for (i = 0; i < table->nrows; i++) {
+		d = distance(node->key, table->row[i].key);
+		if (d < best) {
+			best = d;
+			near = table->row[i].key;
+		}
+	}
+	if (node->kind == CONF_SECTION)
+		conf_fault(faults, node->line, "a section %s has no place in a "
+		    "section %s: is a } missing above?", node->key,
+		    table->section);
+	else if (near != NULL)
+		conf_fault(faults, node->line, "unknown key %s in section %s: "
+		    "is %s meant?", node->key, table->section, near);
+	else
+		conf_fault(faults, node->line, "unknown key %s in section %s",
+		    node->key, table->section);
+}
+
+static void
+read_statement(const struct conf_table *table,
+    const struct conf_node *section, const struct conf_node *node,
+    void *object, struct conf_faults *faults)
+{
+	const struct conf_row *row = find_row(table, node->key);
+	struct err e = ERR_INIT;
+
+	if (row == NULL) {
+		unknown_key(table, node, faults);
+		return;
+	}
+	if (is_repeated(section, node, faults))
+		return;
+	if (node->kind == CONF_SECTION) {
+		conf_fault(faults, node->line, "%s is a setting: write %s = "
+		    "...", node->key, node->key);
+	} else if ((row->flags & LISTS) != 0) {
+		read_items(row, node, object, faults);
+	} else if (node->kind == CONF_LIST) {
+		conf_fault(faults, node->line, "%s takes one value and no "
+		    "list", node->key);
+	} else if (row->set(row, node->item[0].text, field_of(row, object),
+	    &e) < 0) {
+		conf_fault(faults, node->item[0].line, "%s = %s: %s",
+		    node->key, node->item[0].text, e.text);
+	}
+}
+
+void
+conf_table_read(const struct conf_table *table,
+    const struct conf_node *section, void *object, struct conf_faults *faults)
+{
+	size_t i;
+
+	set_defaults(table, section, object, faults);
+	for (i = 0; i < section->nchildren; i++)
+		read_statement(table, section, &section->child[i], object,
+		    faults);
+	for (i = 0; i < table->nrows; i++)
+		if ((table->row[i].flags & CONF_REQUIRED) != 0 &&
+		    conf_node_find(section, table->row[i].key) == NULL)
+			conf_fault(faults, section->line, "section %s needs "
+			    "%s", table->section, table->row[i].key);
+}
+
+void
+conf_table_release(const struct conf_table *table, void *object)
+{
+	size_t i, j;
+
+	for (i = 0; i < table->nrows; i++) {
+		void *field = field_of(&table->row[i], object);
+
+		if ((table->row[i].flags & CONF_TEXT) != 0)
+			free(*(char **)field);
+		if ((table->row[i].flags & CONF_STRINGS) != 0) {
+			struct conf_strings *all = field;
+
+			for (j = 0; j < all->n; j++)
+				free(all->item[j]);
+			free(all->item);
+		}
+	}
+}
