@@ -269,18 +269,16 @@ on_error(struct bundle_reader *r, const struct smtp_event *sev)
 {
 	struct bundle_event *ev;
 
-	if (sev->fatal) {
-		push_reset(r);
+	push_reset(r);
+	if (sev->fatal)
 		ev = push_last(r, BUNDLE_EVENT_BROKEN);
-	} else
+	else
 		ev = push(r, BUNDLE_EVENT_ERROR);
 	ev->refusal = sev->refusal;
 	ev->line = r->line_base + sev->line;
 	ev->bytes = sev->bytes;
 	explain(r, ev);
 	ev->reason = buf_cstr(&r->reason);
-	if (!sev->fatal)
-		push_reset(r);
 }
 
 /* RFC 5321 4.1.4 to the letter, where that was asked for. */

@@ -30,6 +30,7 @@ struct inspection {
 	bool gzip;
 	json_t *required;	/* names as written */
 	json_t *refused;	/* recipients of the transaction at hand */
+	uint64_t refused_line[REFUSED_MAX];
 	const char *outcome;
 	char *reason;
 	struct sha256 hash;
@@ -99,10 +100,26 @@ note_refused(struct inspection *in, const struct bundle_event *ev)
 		return;
 	envelope_init(&env);
 	if (smtp_command_rcpt(args, ~0U, true, &env, &ignored) == 0 &&
-	    env.nrcpt == 1)
+	    env.nrcpt == 1) {
+		in->refused_line[json_array_size(in->refused)] = ev->line;
 		json_array_append_new(in->refused, recipient_json(env.rcpt,
 		    false, ev->refusal.status));
+	}
 	envelope_release(&env);
+}
+
+/* Those of a transaction that came to nothing before its content. */
+static void
+forget_refused(struct inspection *in, uint64_t before_line)
+{
+	size_t n = json_array_size(in->refused), old = 0;
+
+	while (old < n && in->refused_line[old] < before_line)
+		old++;
+	memmove(in->refused_line, in->refused_line + old,
+	    (n - old) * sizeof(in->refused_line[0]));
+	while (old-- > 0)
+		json_array_remove(in->refused, 0);
 }
 
 static json_t *
@@ -261,6 +278,7 @@ on_event(struct inspection *in, const struct bundle_event *ev)
 		break;
 	case BUNDLE_EVENT_BEGIN:
 		sha256_init(&in->hash);
+		forget_refused(in, ev->line);
 		break;
 	case BUNDLE_EVENT_CONTENT:
 		sha256_add(&in->hash, ev->bytes.ptr, ev->bytes.len);

@@ -310,6 +310,15 @@ def test_one_recipient_too_many_suffers_alone():
         [(1003, "452"), (1004, "452")]
 
 
+def test_refused_recipients_of_a_void_transaction_are_forgotten():
+    rcpts = [b"RCPT TO:<u%d@d.example>" % i for i in range(1001)]
+    void = b"\r\n".join([b"MAIL FROM:<a@b.example>", *rcpts, b"RSET", b""])
+    _, messages, errors = inspect(void + PLAIN)
+    assert [r["address"] for r in messages[0]["recipients"]] == \
+        ["b@two.example"]
+    assert len(errors) == 1
+
+
 def test_without_recipient_no_effect():
     _, messages, errors = inspect(
         b"MAIL FROM:<a@b.example>\r\nDATA\r\nx\r\n.\r\n" + PLAIN)
