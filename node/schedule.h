@@ -8,7 +8,7 @@
  *	"cron 0 6,18 * * 1-5"		cron(5), five fields, local time
  *	"Wk2305-0655,Sa,Su0900-1700"	windows as UUCP writes them (Any, Wk, Su
  *					.. Sa; a window may pass midnight and
- *					belongs to the day it begins on)
+ *					belongs to the day it begins on); Never
  *
  * Windows restrict: outside them no call is made.  Intervals and cron start
  * calls inside the windows.  With windows alone the road is open all through
@@ -28,6 +28,8 @@ struct schedule *schedule_new(void);
 void schedule_free(struct schedule *s);
 int schedule_add(struct schedule *s, const char *rule, struct err *e)
     MUST_CHECK;
+/* No call begins sooner after the last one; a cron minute that falls there is
+ * passed over. */
 void schedule_set_min_interval(struct schedule *s, uint64_t secs);
 bool schedule_is_empty(const struct schedule *s);
 /* May a call be made at this time? (Without windows: always.) */
