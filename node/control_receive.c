@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Objects that a program hands in, as an alias or a pipe does.  The exchange
+ * may have to read an object twice, so it goes into a file first; that needs
+ * no flush: the client keeps the object until it has its answer.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/mem.h"
+#include "base/text.h"
+#include "node/control_impl.h"
+#include "node/intake.h"
+
+#define FRAME_MAX (1 << 20)
+
+struct reception {
+	struct daemon *d;
+	struct control_conn *conn;
+	char *peer, *name, *path;
+	int fd;
+	uint32_t frame;		/* octets of the present one to come */
+	struct intake *intake;
+};
+
+static void
+reception_free(void *state)
+{
+	struct reception *r = state;
+
+	intake_free(r->intake);
+	if (r->fd != -1)
+		close(r->fd);
+	if (r->path != NULL)
+		unlink(r->path);
+	free(r->peer);
+	free(r->name);
+	free(r->path);
+	free(r);
+}
+
+static void
+refuse(struct control_conn *c, int code, const char *text)
+{
+	c->octets = NULL;
+	c->closing = true;	/* what follows is no request */
+	control_error(c, code, "%s", text);
+}
+
+static void
+on_done(void *ctx, enum inbound_outcome outcome, const char *reason,
+    uint64_t messages)
+{
+	static const char *const words[] = {
+		[INBOUND_DONE] = "done", [INBOUND_DUPLICATE] = "duplicate",
+		[INBOUND_BROKEN] = "broken", [INBOUND_LATER] = "later",
+	};
+	struct reception *r = ctx;
+	struct control_conn *c = r->conn;
+
+	control_end(c, json_pack("{s:s, s:o, s:I}", "outcome",
+	    words[outcome], "reason", control_text(reason),
+	    "messages", (json_int_t)messages));
+	control_set_state(c, NULL, NULL);
+	control_ready(c);
+}
+
+/* The whole object is there. */
+static void
+take_in(struct control_conn *c, struct reception *r)
+{
+	unsigned char pickup[16];
+	struct slice once = { (const char *)pickup, sizeof(pickup) };
+
+	/* each hand-in is its own */
+	rng_fill(r->d->rng, pickup, sizeof(pickup));
+	close(r->fd);
+	r->fd = -1;
+	c->octets = NULL;
+	c->busy = true;
+	r->intake = intake_start(r->d, r->peer, r->path, r->name, once,
+	    on_done, r);
+}
+
+/* Uses what there is of a frame; false when it can't go on. */
+static bool
+take_octets(struct control_conn *c, struct reception *r)
+{
+	struct err e = ERR_INIT;
+	size_t len = c->in.len < r->frame ? c->in.len : r->frame;
+
+	if (file_write_all(r->fd, c->in.ptr, len, &e) < 0) {
+		refuse(c, e.code, e.text);
+		return false;
+	}
+	buf_consume(&c->in, len);
+	r->frame -= (uint32_t)len;
+	return true;
+}
+
+static void
+on_octets(struct control_conn *c)
+{
+	struct reception *r = c->state;
+
+	for (;;) {
+		struct reader head;
+
+		if (r->frame > 0) {
+			if (c->in.len == 0 || !take_octets(c, r))
+				return;
+			continue;
+		}
+		if (c->in.len < 4)
+			return;
+		head = reader_of(c->in.ptr, 4);
+		r->frame = read32(&head);
+		buf_consume(&c->in, 4);
+		if (r->frame > FRAME_MAX)
+			refuse(c, ERR_LIMIT, "a frame over 1 MiB");
+		else if (r->frame == 0)
+			take_in(c, r);
+		if (c->octets == NULL)
+			return;
+	}
+}
+
+/* The peer that this request speaks for; NULL: refused. */
+static const struct conf_peer *
+find_peer(struct control_conn *c, const char *name)
+{
+	const struct conf *conf = c->d->conf;
+	const struct conf_peer *peer = NULL;
+	unsigned n = 0;
+
+	for (size_t i = 0; i < conf->npeers; i++) {
+		if (name != NULL && strcmp(conf->peer[i].name, name) != 0)
+			continue;
+		if (name == NULL && !control_listed(
+		    &conf->peer[i].receive_users, c->uid))
+			continue;
+		peer = &conf->peer[i];
+		n++;
+	}
+	if (n == 1 && (c->admin ||
+	    control_listed(&peer->receive_users, c->uid)))
+		return peer;
+	if (name != NULL && n == 0 && c->admin)
+		control_error(c, ERR_NOT_FOUND, "there is no peer %s", name);
+	else if (name == NULL && (n > 1 || c->admin))
+		control_error(c, 0, "say with --peer whom this is from");
+	else
+		control_error(c, ERR_DENIED, "user id %lu may not hand in "
+		    "objects as %s (receive-users)", (unsigned long)c->uid,
+		    name != NULL ? name : "any peer");
+	return NULL;
+}
+
+static int
+open_file(struct reception *r, struct err *e)
+{
+	unsigned char bytes[10];
+	struct buf name = BUF_INIT;
+
+	rng_fill(r->d->rng, bytes, sizeof(bytes));
+	buf_adds(&name, "receive-");
+	base32_encode(&name, bytes, sizeof(bytes));
+	if (r->name == NULL)
+		r->name = mem_strdup(buf_cstr(&name));
+	r->path = path_join(r->d->conf->run_dir, buf_cstr(&name));
+	buf_release(&name);
+	r->fd = open(r->path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	if (r->fd == -1)
+		return err_errno(e, "%s", r->path);
+	return 0;
+}
+
+void
+control_receive(struct control_conn *c, const json_t *request)
+{
+	const struct conf_peer *peer =
+	    find_peer(c, control_member(request, "peer"));
+	const char *name = control_member(request, "name");
+	struct smtp_refusal refusal;
+	struct reception *r;
+	struct err e = ERR_INIT;
+
+	if (peer == NULL)
+		return;
+	if (c->d->stopping) {
+		control_error(c, ERR_FULL, "the daemon is stopping");
+		return;
+	}
+	if (exchange_check_room(c->d->exchange, 0, &refusal) < 0) {
+		control_error(c, ERR_FULL, "%s", refusal.text);
+		return;
+	}
+	r = mem_alloc(1, sizeof(*r));
+	r->d = c->d;
+	r->conn = c;
+	r->fd = -1;
+	r->peer = mem_strdup(peer->name);
+	if (name != NULL)
+		r->name = mem_strdup(name);
+	control_set_state(c, r, reception_free);
+	if (open_file(r, &e) < 0) {
+		control_error(c, e.code, "%s", e.text);
+		return;
+	}
+	c->octets = on_octets;
+	control_say(c, json_pack("{s:b}", "ready", 1));
+}
