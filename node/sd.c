@@ -45,7 +45,7 @@ static int
 send_to(const char *name, struct slice text, struct err *e)
 {
 	struct sockaddr_un un;
-	socklen_t len;
+	socklen_t len = 0;
 	int fd, rc = notify_address(name, &un, &len, e);
 
 	if (rc < 0)
