@@ -3,6 +3,11 @@
  * The engine on Berkeley DB: a private environment, opened with recovery
  * under a flock, one file for each table.
  *
+ * Pages are 4 KiB everywhere.  Larger ones would be walked and swept a little
+ * faster, but a kill or a power cut can leave half of one written, and then
+ * recovery takes the new half's word for the old; 4 KiB are what the kernel
+ * writes whole.
+ *
  * A page checksum that fails makes Berkeley DB give up the whole environment.
  * So only the small tables have them; messages, bodies and the quarantine go
  * without, and the records carry their own CRC-32C: a damaged one hurts its
@@ -21,23 +26,23 @@
 
 #include "base/file.h"
 #include "base/mem.h"
-#include "base/text.h"
+#include "spool/store_salvage.h"
 
 /* A unit of 1 MiB on 4 KiB pages locks a few hundred of them. */
 #define LOCKS_MAX 20000
+#define PAGE_BYTES 4096
 
 static const struct table {
 	const char *file;
-	uint32_t page_bytes;
 	bool checksums;
 } tables[] = {
-	[STORE_META] = { "meta.db", 4096, true },
-	[STORE_MESSAGE] = { "message.db", 16384, false },
-	[STORE_BODY] = { "body.db", 16384, false },
-	[STORE_STATE] = { "state.db", 4096, true },
-	[STORE_OBJECT] = { "object.db", 4096, true },
-	[STORE_LEDGER] = { "ledger.db", 4096, true },
-	[STORE_BROKEN] = { "broken.db", 16384, false },
+	[STORE_META] = { "meta.db", true },
+	[STORE_MESSAGE] = { "message.db", false },
+	[STORE_BODY] = { "body.db", false },
+	[STORE_STATE] = { "state.db", true },
+	[STORE_OBJECT] = { "object.db", true },
+	[STORE_LEDGER] = { "ledger.db", true },
+	[STORE_BROKEN] = { "broken.db", false },
 };
 _Static_assert(sizeof(tables) / sizeof(tables[0]) == STORE_TABLES,
     "a file for each table");
@@ -340,28 +345,28 @@ bdb_close(struct store *base)
 }
 
 /* The lock file stays: removing it would let two in. */
-static int
-take_lock(struct bdb *s, struct err *e)
+int
+store_salvage_lock(const char *dir, struct err *e)
 {
-	char *path = path_join(s->dir, "lock"), pid[32] = "";
-	int rc = 0;
+	char *path = path_join(dir, "lock"), pid[32] = "";
+	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600), rc = fd;
+	ssize_t n;
 
-	s->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-	if (s->lock_fd < 0) {
+	if (fd < 0) {
 		rc = err_errno(e, "open %s", path);
-	} else if (flock(s->lock_fd, LOCK_EX | LOCK_NB) < 0) {
-		ssize_t n = pread(s->lock_fd, pid, sizeof(pid) - 1, 0);
-
+	} else if (flock(fd, LOCK_EX | LOCK_NB) < 0) {
+		n = pread(fd, pid, sizeof(pid) - 1, 0);
 		pid[n > 0 ? strcspn(pid, "\n") : 0] = '\0';
 		rc = err_set(e, ERR_STATE, "spool %s is in use by process %s",
-		    s->dir, pid);
+		    dir, pid);
 	} else {
-		int n = snprintf(pid, sizeof(pid), "%ld\n", (long)getpid());
-
-		if (ftruncate(s->lock_fd, 0) < 0 ||
-		    pwrite(s->lock_fd, pid, (size_t)n, 0) != n)
+		n = snprintf(pid, sizeof(pid), "%ld\n", (long)getpid());
+		if (ftruncate(fd, 0) < 0 ||
+		    pwrite(fd, pid, (size_t)n, 0) != n)
 			rc = err_errno(e, "write %s", path);
 	}
+	if (rc < 0 && fd >= 0)
+		(void)close(fd);
 	free(path);
 	return rc;
 }
@@ -378,7 +383,10 @@ bdb_env_new(struct bdb *s, struct err *e)
 	env->app_private = s;
 	env->set_errcall(env, hear);
 	env->set_msgcall(env, hear_message);
+	/* A log file that is there in full is flushed without the journal's
+	 * help, and cannot meet a full disk half way. */
 	if ((ret = env->set_event_notify(env, hear_event)) != 0 ||
+	    (ret = env->log_set_config(env, DB_LOG_ZERO, 1)) != 0 ||
 	    (ret = env->set_cachesize(env, 0, (uint32_t)s->opts.cache_bytes,
 	    1)) != 0 ||
 	    (ret = env->set_lg_bsize(env,
@@ -400,7 +408,7 @@ open_table(struct bdb *s, enum store_table t, struct err *e)
 	if (ret != 0)
 		return bdb_error(s, ret, tables[t].file, e);
 	s->db[t] = db;
-	if ((ret = db->set_pagesize(db, tables[t].page_bytes)) != 0 ||
+	if ((ret = db->set_pagesize(db, PAGE_BYTES)) != 0 ||
 	    (tables[t].checksums &&
 	    (ret = db->set_flags(db, DB_CHKSUM)) != 0) ||
 	    (ret = db->open(db, NULL, tables[t].file, NULL, DB_BTREE,
@@ -474,7 +482,8 @@ store_open_bdb(const struct store_options *opts, struct store **store_out,
 	s->compacting = STORE_TABLES;
 	buf_init(&s->cursor_key);
 	buf_init(&s->compact_from);
-	if ((rc = find_or_make(s, e)) < 0 || (rc = take_lock(s, e)) < 0 ||
+	if ((rc = find_or_make(s, e)) < 0 ||
+	    (rc = s->lock_fd = store_salvage_lock(s->dir, e)) < 0 ||
 	    (rc = open_environment(s, e)) < 0) {
 		s->base.failed = true;
 		bdb_close(&s->base);

@@ -151,15 +151,6 @@ bdb_backup(struct store *base, const char *dir, struct err *e)
 	return rc < 0 ? rc : remove_logs(s, e);
 }
 
-static bool
-is_ours(const char *name)
-{
-	size_t len = strlen(name);
-
-	return strncmp(name, "log.", 4) == 0 ||
-	    (len > 3 && strcmp(name + len - 3, ".db") == 0);
-}
-
 void
 bdb_stats(struct store *base, struct store_stats *out)
 {
@@ -170,7 +161,8 @@ bdb_stats(struct store *base, struct store_stats *out)
 	out->flushes = s->flushes;
 	out->commits = s->commits;
 	while (d != NULL && (ent = readdir(d)) != NULL)
-		if (is_ours(ent->d_name))
+		if (store_salvage_is_table(ent->d_name) ||
+		    store_salvage_is_log(ent->d_name))
 			out->bytes_on_disk += file_bytes(s->dir, ent->d_name);
 	if (d != NULL)
 		closedir(d);

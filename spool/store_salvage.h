@@ -21,10 +21,13 @@ typedef int store_salvaged(void *ctx, struct slice key, struct slice value);
  * file damaged, 0 where it did not. */
 int store_salvage_table(const char *dir, enum store_table t,
     store_salvaged *fn, void *ctx, struct err *e) MUST_CHECK;
-/* Runs catastrophic recovery over the backup and logs that stand in dir. */
-int store_salvage_recover(const char *dir, struct err *e) MUST_CHECK;
-/* Is it a file of the engine (table or log)?  Is it a log? */
-bool store_salvage_is_file(const char *name);
+/* Runs recovery over the files in dir: catastrophic where they are a backup
+ * and all logs since.  A table whose file is not there is no error. */
+int store_salvage_recover(const char *dir, bool catastrophic, struct err *e)
+    MUST_CHECK;
+const char *store_salvage_file(enum store_table t);
+/* Is it a table's file, or a log's? */
+bool store_salvage_is_table(const char *name);
 bool store_salvage_is_log(const char *name);
 
 #endif

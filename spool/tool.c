@@ -1,0 +1,220 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Reading a whole spool: to see that it is sound, and to bring it up to date.
+ */
+#include "spool/tool.h"
+
+#include <stdlib.h>
+
+#include "base/mem.h"
+#include "spool/spool_impl.h"
+
+struct check {
+	struct spool *sp;
+	struct spool_report *report;
+	spool_told *told;
+	void *ctx;
+	struct buf scratch;
+};
+
+static void
+note_damage(struct check *c, const char *text)
+{
+	c->report->damaged++;
+	c->told(c->ctx, text);
+}
+
+/* Damage is told and the walk goes on; anything else ends it. */
+static int
+weigh(struct check *c, int rc, const struct err *e)
+{
+	if (rc != ERR_CORRUPT || store_failed(c->sp->store))
+		return rc;
+	note_damage(c, e->text);
+	return 0;
+}
+
+static int
+check_body(struct check *c, uint64_t id, struct err *e)
+{
+	struct spool_body *b;
+	int rc = spool_body_open(c->sp, id, &b, e);
+
+	if (rc < 0)
+		return rc;
+	while ((rc = spool_body_read(b, &c->scratch, e)) > 0) {
+		c->report->octets += c->scratch.len;
+		buf_clear(&c->scratch);
+	}
+	spool_body_close(b);
+	return rc;
+}
+
+static int
+check_messages(struct check *c, struct err *e)
+{
+	struct message_state st;
+	struct message m;
+	uint64_t id = 0;
+	int rc, got;
+
+	for (;;) {
+		got = spool_next_message(c->sp, &id, &m, e);
+		if (got == ERR_NOT_FOUND)
+			return 0;
+		if ((rc = weigh(c, got, e)) < 0)
+			return rc;
+		if (got < 0)
+			continue;
+		c->report->messages++;
+		st = (struct message_state){ 0 };
+		rc = weigh(c, check_body(c, id, e), e);
+		if (rc == 0)
+			rc = weigh(c, spool_get_state(c->sp, id,
+			    m.env.nrcpt, &st, e), e);
+		message_state_release(&st);
+		message_release(&m);
+		if (rc < 0)
+			return rc;
+	}
+}
+
+static void
+check_parts(struct check *c, const struct object *o)
+{
+	struct message m;
+	struct err e = ERR_INIT;
+
+	for (size_t i = 0; i < o->nparts; i++) {
+		int rc = spool_get_message(c->sp, o->part[i].message, &m, &e);
+		char *text;
+
+		message_release(&m);
+		if (rc != ERR_NOT_FOUND || o->status == OBJECT_SENT)
+			continue;
+		text = mem_printf("object %s for %s names message %s, which "
+		    "is not there", o->name, o->peer,
+		    message_name(o->part[i].message).s);
+		note_damage(c, text);
+		free(text);
+	}
+}
+
+static int
+check_objects(struct check *c, struct err *e)
+{
+	struct object o;
+	uint64_t id = 0;
+	int rc, got;
+
+	for (;;) {
+		got = spool_next_object(c->sp, &id, &o, e);
+		if (got == ERR_NOT_FOUND)
+			return 0;
+		if ((rc = weigh(c, got, e)) < 0)
+			return rc;
+		if (got < 0)
+			continue;
+		c->report->objects++;
+		check_parts(c, &o);
+		object_release(&o);
+	}
+}
+
+static int
+check_broken(struct check *c, struct err *e)
+{
+	struct broken b;
+	uint64_t id = 0;
+	int rc, got;
+
+	for (;;) {
+		got = spool_next_broken(c->sp, &id, &b, e);
+		if (got == ERR_NOT_FOUND)
+			return 0;
+		if ((rc = weigh(c, got, e)) < 0)
+			return rc;
+		if (got < 0)
+			continue;
+		c->report->broken++;
+		broken_release(&b);
+		if ((rc = weigh(c, check_body(c, id, e), e)) < 0)
+			return rc;
+	}
+}
+
+static int
+check_ledger(struct check *c, struct err *e)
+{
+	struct buf key = BUF_INIT;
+	struct ledger_entry l;
+	int rc;
+
+	while ((rc = store_next(c->sp->store, STORE_LEDGER, false, &key, 0,
+	    &c->scratch, e)) == 0) {
+		c->report->ledger++;
+		if (ledger_record_get(buf_slice(&c->scratch),
+		    buf_slice(&key), &l) < 0)
+			note_damage(c, "spool: an entry of the ledger is "
+			    "damaged");
+	}
+	buf_clear(&c->scratch);
+	buf_release(&key);
+	return rc == ERR_NOT_FOUND ? 0 : rc;
+}
+
+int
+spool_verify(struct spool *sp, struct spool_report *report_out,
+    spool_told *told, void *ctx, struct err *e)
+{
+	struct check c = { .sp = sp, .report = report_out, .told = told,
+	    .ctx = ctx };
+	int rc;
+
+	*report_out = (struct spool_report){ 0 };
+	if ((rc = check_messages(&c, e)) == 0 &&
+	    (rc = check_objects(&c, e)) == 0 &&
+	    (rc = check_broken(&c, e)) == 0)
+		rc = check_ledger(&c, e);
+	buf_release(&c.scratch);
+	return rc;
+}
+
+/* Schema 1 is the first there is: no step leads to it yet. */
+static int
+upgrade_from(struct store *store, uint32_t schema, struct err *e)
+{
+	(void)store;
+	return err_set(e, ERR_UNSUPPORTED, "spool: there is no way from "
+	    "schema %u to %u", schema, SPOOL_SCHEMA);
+}
+
+int
+spool_upgrade(const char *dir, const char *backup_dir, struct err *e)
+{
+	struct store_options opts;
+	struct store *store;
+	struct reader r;
+	struct buf value = BUF_INIT;
+	uint32_t schema = 0;
+	int rc;
+
+	store_options_default(&opts);
+	opts.dir = dir;
+	opts.create = false;
+	opts.keep_logs = true;
+	if ((rc = store_open_bdb(&opts, &store, e)) < 0)
+		return rc;
+	rc = meta_get(store, "schema", &value, &r, e);
+	if (rc == 0)
+		schema = read32(&r);
+	if (rc == 0 && schema > SPOOL_SCHEMA)
+		rc = err_set(e, ERR_STATE, "spool: schema %u is newer than "
+		    "this program's %u", schema, SPOOL_SCHEMA);
+	if (rc == 0 && schema < SPOOL_SCHEMA &&
+	    (rc = store_backup(store, backup_dir, e)) == 0)
+		rc = upgrade_from(store, schema, e);
+	buf_release(&value);
+	store_close(store);
+	return rc;
+}

@@ -1,0 +1,1130 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The records above the engines, over each engine; and what a spool keeps
+ * when the program dies or the disk fails at any write: nothing acknowledged
+ * is lost.  The faults come from Berkeley DB's own hooks.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+#include <db.h>
+
+#include "base/mem.h"
+#include "base/text.h"
+#include "spool/spool.h"
+
+struct test_clock {
+	struct clock clock;
+	int64_t wall, mono;
+};
+
+static int64_t
+test_wall(struct clock *c)
+{
+	return ((struct test_clock *)c)->wall;
+}
+
+static int64_t
+test_mono(struct clock *c)
+{
+	return ((struct test_clock *)c)->mono;
+}
+
+struct fixture {
+	bool bdb;
+	char dir[64];
+	struct store_mem_disk *disk;
+	struct test_clock clock;
+	uint64_t room;
+	struct spool *sp;
+};
+
+static uint64_t
+room_left(void *ctx)
+{
+	return ((struct fixture *)ctx)->room;
+}
+
+/* Small files, so that a test meets their ends. */
+static struct store_options
+small_store(const char *dir)
+{
+	struct store_options opts;
+
+	store_options_default(&opts);
+	opts.dir = dir;
+	opts.log_buffer_bytes = 64 << 10;
+	opts.log_file_bytes = 512 << 10;
+	opts.checkpoint_bytes = 256 << 10;
+	return opts;
+}
+
+static int
+open_spool(struct fixture *f, struct err *e)
+{
+	struct store_options opts = small_store(f->dir);
+	struct spool_options sopts = { .clock = &f->clock.clock,
+	    .rng = rng_real(), .min_free_bytes = 1000,
+	    .free_bytes = room_left, .free_ctx = f, .dir = f->dir };
+	struct store *store;
+	int rc;
+
+	rc = f->bdb ? store_open_bdb(&opts, &store, e) :
+	    store_open_mem(f->disk, &store, e);
+	return rc < 0 ? rc : spool_open(store, &sopts, &f->sp, e);
+}
+
+static void
+reopen(struct fixture *f)
+{
+	struct err e = ERR_INIT;
+
+	spool_close(f->sp);
+	f->sp = NULL;
+	if (open_spool(f, &e) < 0)
+		fail_msg("open: %s", e.text);
+}
+
+static struct fixture *
+fixture_new(bool bdb)
+{
+	struct fixture *f = mem_alloc(1, sizeof(*f));
+
+	f->bdb = bdb;
+	f->clock = (struct test_clock){ { test_wall, test_mono },
+	    1700000000000, 5000 };
+	f->room = UINT64_MAX;
+	snprintf(f->dir, sizeof(f->dir), "/tmp/test_spool.XXXXXX");
+	assert_non_null(mkdtemp(f->dir));
+	f->disk = store_mem_disk_new();
+	reopen(f);
+	return f;
+}
+
+static int
+setup_bdb(void **state)
+{
+	*state = fixture_new(true);
+	return 0;
+}
+
+static int
+setup_mem(void **state)
+{
+	*state = fixture_new(false);
+	return 0;
+}
+
+static int
+teardown(void **state)
+{
+	struct fixture *f = *state;
+	char *command = mem_printf("rm -rf '%s'", f->dir);
+
+	spool_close(f->sp);
+	store_mem_disk_free(f->disk);
+	assert_int_equal(system(command), 0);
+	free(command);
+	free(f);
+	return 0;
+}
+
+/* Content that can be told from its seed. */
+static void
+make_content(struct buf *b, size_t len, unsigned seed)
+{
+	buf_clear(b);
+	buf_addf(b, "Received: by %u\r\n\r\n", seed);
+	while (b->len < len)
+		buf_addc(b, (char)('a' + (b->len * 31 + seed) % 26));
+	buf_truncate(b, len);
+}
+
+static struct spool_draft *
+make_draft(struct spool *sp, size_t len, unsigned seed)
+{
+	struct spool_draft *d = spool_draft_new(sp);
+	struct buf b = BUF_INIT;
+	struct err e = ERR_INIT;
+	size_t at = 0;
+
+	make_content(&b, len, seed);
+	while (at < b.len) {
+		size_t n = b.len - at < 10007 ? b.len - at : 10007;
+
+		assert_int_equal(spool_draft_add(d, b.ptr + at, n, &e), 0);
+		at += n;
+	}
+	assert_int_equal(spool_draft_end(d, &e), 0);
+	buf_release(&b);
+	return d;
+}
+
+static void
+fill_message(struct message *m)
+{
+	message_init(m);
+	m->kind = MESSAGE_NOTICE;
+	m->env.helo = mem_strdup("helo.example");
+	m->env.sender = mem_strdup("");
+	m->env.envid = mem_strdup("QQ+2B1");
+	m->env.ret = SMTP_RET_HDRS;
+	m->env.body = SMTP_BODY_8BITMIME;
+	m->env.smtputf8 = true;
+	m->env.size_given = true;
+	m->env.size = 123456789012;
+	envelope_add_recipient(&m->env, "a@example.org", "NEVER", NULL);
+	envelope_add_recipient(&m->env, "b@example.org", NULL,
+	    "rfc822;b@example.org");
+	m->source = mem_strdup("peer london");
+	m->peer = mem_strdup("london");
+	m->hops = 7;
+	m->accepted_wall_ms = -5;
+	m->accepted_secs = 99;
+}
+
+static uint64_t
+add_message(struct spool *sp, size_t len, unsigned seed)
+{
+	struct spool_draft *d = make_draft(sp, len, seed);
+	struct spool_unit *u;
+	struct message m;
+	struct err e = ERR_INIT;
+	uint64_t id;
+
+	fill_message(&m);
+	assert_int_equal(spool_begin(sp, &u, &e), 0);
+	assert_int_equal(spool_add_message(u, d, &m, &e), 0);
+	assert_int_equal(spool_commit(u, true, &e), 0);
+	id = m.id;
+	spool_draft_free(d);
+	message_release(&m);
+	return id;
+}
+
+static int
+read_body(struct spool *sp, uint64_t id, struct buf *out)
+{
+	struct spool_body *b;
+	struct err e = ERR_INIT;
+	size_t before;
+	int rc = spool_body_open(sp, id, &b, &e);
+
+	if (rc < 0)
+		return rc;
+	do {
+		before = out->len;
+		rc = spool_body_read(b, out, &e);
+		if (rc == 1)
+			assert_in_range(out->len - before, 1, SPOOL_CHUNK);
+	} while (rc == 1);
+	spool_body_close(b);
+	return rc;
+}
+
+static void
+expect_body(struct spool *sp, uint64_t id, size_t len, unsigned seed)
+{
+	struct buf want = BUF_INIT, got = BUF_INIT;
+
+	make_content(&want, len, seed);
+	assert_int_equal(read_body(sp, id, &got), 0);
+	assert_int_equal(got.len, want.len);
+	assert_memory_equal(got.ptr, want.ptr, want.len);
+	buf_release(&want);
+	buf_release(&got);
+}
+
+static void
+maintain(struct spool *sp)
+{
+	struct err e = ERR_INIT;
+	int rc;
+
+	while ((rc = spool_maintain(sp, &e)) > 0)
+		continue;
+	assert_int_equal(rc, 0);
+}
+
+static size_t
+count_chunks(struct spool *sp)
+{
+	struct buf key = BUF_INIT;
+	struct err e = ERR_INIT;
+	size_t n = 0;
+
+	while (store_next(spool_store(sp), STORE_BODY, false, &key, 0, NULL,
+	    &e) == 0)
+		n++;
+	buf_release(&key);
+	return n;
+}
+
+static void
+expect_message(struct spool *sp, uint64_t id)
+{
+	struct message m, want;
+	struct err e = ERR_INIT;
+
+	fill_message(&want);
+	assert_int_equal(spool_get_message(sp, id, &m, &e), 0);
+	assert_int_equal(m.id, id);
+	assert_int_equal(m.kind, MESSAGE_NOTICE);
+	assert_string_equal(m.env.helo, "helo.example");
+	assert_string_equal(m.env.sender, "");
+	assert_string_equal(m.env.envid, "QQ+2B1");
+	assert_int_equal(m.env.ret, SMTP_RET_HDRS);
+	assert_int_equal(m.env.body, SMTP_BODY_8BITMIME);
+	assert_true(m.env.smtputf8);
+	assert_true(m.env.size_given);
+	assert_int_equal(m.env.size, 123456789012);
+	assert_int_equal(m.env.nrcpt, 2);
+	assert_string_equal(m.env.rcpt[0].notify, "NEVER");
+	assert_null(m.env.rcpt[0].orcpt);
+	assert_null(m.env.rcpt[1].notify);
+	assert_string_equal(m.env.rcpt[1].orcpt, "rfc822;b@example.org");
+	assert_string_equal(m.source, "peer london");
+	assert_string_equal(m.peer, "london");
+	assert_int_equal(m.hops, 7);
+	assert_int_equal(m.accepted_wall_ms, -5);
+	assert_int_equal(m.accepted_secs, 99);
+	message_release(&m);
+	message_release(&want);
+}
+
+static void
+test_messages(void **state)
+{
+	static const size_t lens[] = { 0, 1, 100, 4096, SPOOL_INLINE_MAX,
+	    SPOOL_INLINE_MAX + 1, SPOOL_CHUNK, SPOOL_CHUNK + 1,
+	    3 * SPOOL_CHUNK, 5 << 20 };
+	enum { N = sizeof(lens) / sizeof(lens[0]) };
+	struct fixture *f = *state;
+	struct message m;
+	struct err e = ERR_INIT;
+	uint64_t ids[N], id = 0;
+
+	for (unsigned i = 0; i < N; i++) {
+		ids[i] = add_message(f->sp, lens[i], i);
+		assert_true(i == 0 || ids[i] > ids[i - 1]);
+	}
+	for (int round = 0; round < 2; round++) {
+		for (unsigned i = 0; i < N; i++) {
+			expect_message(f->sp, ids[i]);
+			expect_body(f->sp, ids[i], lens[i], i);
+			assert_int_equal(spool_next_message(f->sp, &id, &m,
+			    &e), 0);
+			assert_int_equal(id, ids[i]);
+			assert_int_equal(m.facts.octets, lens[i]);
+			assert_int_equal(m.facts.received, lens[i] > 20);
+			message_release(&m);
+		}
+		assert_int_equal(spool_next_message(f->sp, &id, &m, &e),
+		    ERR_NOT_FOUND);
+		id = 0;
+		reopen(f);
+	}
+	assert_int_equal(spool_get_message(f->sp, 424242, &m, &e),
+	    ERR_NOT_FOUND);
+	assert_true(strstr(e.text, message_name(424242).s) != NULL);
+}
+
+static void
+test_delete(void **state)
+{
+	struct fixture *f = *state;
+	struct spool_unit *u;
+	struct message m;
+	struct err e = ERR_INIT;
+	uint64_t small = add_message(f->sp, 100, 1);
+	uint64_t large = add_message(f->sp, 5 << 20, 2);
+	uint64_t stays = add_message(f->sp, 200000, 3);
+
+	assert_int_equal(count_chunks(f->sp), 80 + 4);
+	assert_int_equal(spool_begin(f->sp, &u, &e), 0);
+	assert_int_equal(spool_del_message(u, small, &e), 0);
+	assert_int_equal(spool_del_message(u, large, &e), 0);
+	assert_int_equal(spool_del_message(u, 9999, &e), 0);
+	spool_abort(u);
+	maintain(f->sp);
+	expect_body(f->sp, large, 5 << 20, 2);
+	assert_int_equal(spool_begin(f->sp, &u, &e), 0);
+	assert_int_equal(spool_del_message(u, small, &e), 0);
+	assert_int_equal(spool_del_message(u, large, &e), 0);
+	assert_int_equal(spool_commit(u, true, &e), 0);
+	assert_int_equal(spool_get_message(f->sp, small, &m, &e),
+	    ERR_NOT_FOUND);
+	assert_int_equal(spool_get_message(f->sp, large, &m, &e),
+	    ERR_NOT_FOUND);
+	assert_int_equal(spool_maintain(f->sp, &e), 1);
+	/* Interrupted, the rest is found at the next start. */
+	assert_in_range(count_chunks(f->sp), 5, 83);
+	reopen(f);
+	assert_int_equal(count_chunks(f->sp), 4);
+	expect_body(f->sp, stays, 200000, 3);
+}
+
+static void
+test_drafts(void **state)
+{
+	struct fixture *f = *state;
+	struct spool_draft *d = make_draft(f->sp, 200000, 1);
+	struct spool_unit *u;
+	struct message m;
+	struct err e = ERR_INIT;
+
+	/* Given up. */
+	spool_draft_free(d);
+	maintain(f->sp);
+	assert_int_equal(count_chunks(f->sp), 0);
+	/* Not finished. */
+	d = spool_draft_new(f->sp);
+	assert_int_equal(spool_draft_add(d, "x", 1, &e), 0);
+	fill_message(&m);
+	assert_int_equal(spool_begin(f->sp, &u, &e), 0);
+	assert_int_equal(spool_add_message(u, d, &m, &e), ERR_STATE);
+	spool_abort(u);
+	/* An aborted unit leaves the draft as it was. */
+	assert_int_equal(spool_draft_end(d, &e), 0);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(spool_begin(f->sp, &u, &e), 0);
+		assert_int_equal(spool_add_message(u, d, &m, &e), 0);
+		if (i == 0)
+			spool_abort(u);
+		else
+			assert_int_equal(spool_commit(u, true, &e), 0);
+	}
+	spool_draft_free(d);
+	expect_message(f->sp, m.id);
+	message_release(&m);
+	/* A crash before the message exists. */
+	d = make_draft(f->sp, 200000, 1);
+	assert_int_equal(store_flush(spool_store(f->sp), &e), 0);
+	assert_int_equal(count_chunks(f->sp), 4);
+	reopen(f);
+	assert_int_equal(count_chunks(f->sp), 0);
+}
+
+static void
+test_room(void **state)
+{
+	struct fixture *f = *state;
+	struct spool_draft *d, *small = make_draft(f->sp, 100, 1);
+	struct spool_unit *u;
+	struct message m;
+	struct err e = ERR_INIT;
+	struct buf b = BUF_INIT;
+	uint64_t id = add_message(f->sp, 100, 1);
+
+	f->room = 999;
+	assert_false(spool_has_room(f->sp));
+	d = spool_draft_new(f->sp);
+	make_content(&b, SPOOL_CHUNK, 1);
+	assert_int_equal(spool_draft_add(d, b.ptr, b.len, &e), ERR_FULL);
+	assert_int_equal(spool_draft_add(d, b.ptr, 1, &e), ERR_STATE);
+	spool_draft_free(d);
+	fill_message(&m);
+	assert_int_equal(spool_begin(f->sp, &u, &e), 0);
+	assert_int_equal(spool_add_message(u, small, &m, &e), ERR_FULL);
+	spool_abort(u);
+	f->room = 1100;
+	assert_int_equal(spool_begin(f->sp, &u, &e), 0);
+	assert_int_equal(spool_add_message(u, small, &m, &e), 0);
+	assert_int_equal(spool_commit(u, true, &e), ERR_FULL);
+	assert_false(store_failed(spool_store(f->sp)));
+	/* Deleting goes on. */
+	f->room = 0;
+	assert_int_equal(spool_begin(f->sp, &u, &e), 0);
+	assert_int_equal(spool_del_message(u, id, &e), 0);
+	assert_int_equal(spool_commit(u, true, &e), 0);
+	f->room = UINT64_MAX;
+	assert_int_equal(spool_begin(f->sp, &u, &e), 0);
+	assert_int_equal(spool_add_message(u, small, &m, &e), 0);
+	assert_int_equal(spool_commit(u, true, &e), 0);
+	spool_draft_free(small);
+	expect_body(f->sp, m.id, 100, 1);
+	message_release(&m);
+	buf_release(&b);
+}
+
+static void
+test_state(void **state)
+{
+	struct fixture *f = *state;
+	struct message_state st;
+	struct spool_unit *u;
+	struct err e = ERR_INIT;
+	uint64_t id = add_message(f->sp, 10, 1);
+
+	assert_int_equal(spool_get_state(f->sp, id, 2, &st, &e), 0);
+	assert_int_equal(st.n, 2);
+	assert_int_equal(st.rcpt[1].status, RCPT_QUEUED);
+	assert_null(st.rcpt[1].text);
+	st.rcpt[1] = (struct recipient_state){ RCPT_HELD, 3, 77, true,
+	    "4.4.1", mem_strdup("no answer") };
+	assert_int_equal(spool_begin(f->sp, &u, &e), 0);
+	assert_int_equal(spool_put_state(u, id, &st, &e), 0);
+	assert_int_equal(spool_commit(u, false, &e), 0);
+	message_state_release(&st);
+	reopen(f);
+	assert_int_equal(spool_get_state(f->sp, id, 2, &st, &e), 0);
+	assert_int_equal(st.rcpt[0].status, RCPT_QUEUED);
+	assert_int_equal(st.rcpt[1].status, RCPT_HELD);
+	assert_int_equal(st.rcpt[1].attempts, 3);
+	assert_int_equal(st.rcpt[1].next_secs, 77);
+	assert_true(st.rcpt[1].delay_told);
+	assert_string_equal(st.rcpt[1].status_code, "4.4.1");
+	assert_string_equal(st.rcpt[1].text, "no answer");
+	message_state_release(&st);
+	/* Another number of recipients cannot be this message's. */
+	assert_int_equal(spool_get_state(f->sp, id, 3, &st, &e),
+	    ERR_CORRUPT);
+	/* It goes with its message. */
+	assert_int_equal(spool_begin(f->sp, &u, &e), 0);
+	assert_int_equal(spool_del_message(u, id, &e), 0);
+	assert_int_equal(spool_commit(u, false, &e), 0);
+	assert_int_equal(spool_get_state(f->sp, id, 2, &st, &e), 0);
+	assert_int_equal(st.rcpt[1].status, RCPT_QUEUED);
+	message_state_release(&st);
+}
+
+static void
+test_objects(void **state)
+{
+	struct fixture *f = *state;
+	uint16_t first[] = { 0, 2 }, second[] = { 65535 };
+	struct object_part parts[] = { { 5, first, 2 }, { 6, second, 1 } };
+	struct object o = { .status = OBJECT_WRITTEN, .peer = NULL,
+	    .cut_wall_ms = 1, .cut_secs = 2, .octets = 3, .part = parts,
+	    .nparts = 2, .digest = { 1, 2, 255 } };
+	char peer[] = "oslo", name[] = "0001", params[] = "dialect=bsmtp";
+	struct object got;
+	struct spool_unit *u;
+	struct err e = ERR_INIT;
+	uint64_t id = 0;
+
+	o.peer = peer;
+	o.name = name;
+	o.params = params;
+	assert_int_equal(spool_begin(f->sp, &u, &e), 0);
+	assert_int_equal(spool_put_object(u, &o, &e), 0);
+	assert_int_not_equal(o.id, 0);
+	assert_int_equal(spool_commit(u, true, &e), 0);
+	reopen(f);
+	assert_int_equal(spool_next_object(f->sp, &id, &got, &e), 0);
+	assert_int_equal(id, o.id);
+	assert_int_equal(got.status, OBJECT_WRITTEN);
+	assert_string_equal(got.peer, "oslo");
+	assert_string_equal(got.params, "dialect=bsmtp");
+	assert_memory_equal(got.digest, o.digest, 32);
+	assert_int_equal(got.nparts, 2);
+	assert_int_equal(got.part[0].message, 5);
+	assert_int_equal(got.part[0].rcpt[1], 2);
+	assert_int_equal(got.part[1].rcpt[0], 65535);
+	object_release(&got);
+	assert_int_equal(spool_next_object(f->sp, &id, &got, &e),
+	    ERR_NOT_FOUND);
+	assert_int_equal(spool_begin(f->sp, &u, &e), 0);
+	assert_int_equal(spool_del_object(u, id, &e), 0);
+	assert_int_equal(spool_commit(u, true, &e), 0);
+	assert_int_equal(spool_get_object(f->sp, id, &got, &e),
+	    ERR_NOT_FOUND);
+	/* Its id is not used again. */
+	o.id = 0;
+	assert_int_equal(spool_begin(f->sp, &u, &e), 0);
+	assert_int_equal(spool_put_object(u, &o, &e), 0);
+	assert_int_equal(spool_commit(u, true, &e), 0);
+	assert_true(o.id > id);
+}
+
+static void
+test_ledger(void **state)
+{
+	struct fixture *f = *state;
+	struct ledger_entry l = { true, 5, 0 };
+	struct spool_unit *u;
+	struct err e = ERR_INIT;
+	char key[16];
+	int rc, calls = 0;
+
+	assert_int_equal(spool_begin(f->sp, &u, &e), 0);
+	for (unsigned i = 0; i < 1000; i++) {
+		snprintf(key, sizeof(key), "%u", i);
+		l.first_secs = i;
+		l.done = i != 3;
+		assert_int_equal(spool_put_ledger(u, "oslo", slice_of(key),
+		    &l, &e), 0);
+	}
+	assert_int_equal(spool_commit(u, true, &e), 0);
+	assert_int_equal(spool_get_ledger(f->sp, "oslo", slice_of("7"), &l,
+	    &e), 0);
+	assert_true(l.done);
+	assert_int_equal(l.transactions, 5);
+	assert_int_equal(l.first_secs, 7);
+	assert_int_equal(spool_get_ledger(f->sp, "osl", slice_of("o7"), &l,
+	    &e), 0);
+	assert_false(l.done);
+	assert_int_equal(l.transactions, 0);
+	do {
+		rc = spool_expire_ledger(f->sp, 500, &e);
+		calls++;
+	} while (rc == 1);
+	assert_int_equal(rc, 0);
+	assert_in_range(calls, 2, 20);
+	for (unsigned i = 0; i < 1000; i++) {
+		snprintf(key, sizeof(key), "%u", i);
+		assert_int_equal(spool_get_ledger(f->sp, "oslo",
+		    slice_of(key), &l, &e), 0);
+		assert_int_equal(l.transactions, i < 500 && i != 3 ? 0 : 5);
+	}
+}
+
+static void
+test_broken(void **state)
+{
+	static const size_t lens[] = { 0, 5000, 300000 };
+	struct fixture *f = *state;
+	struct broken b, got;
+	struct spool_unit *u;
+	struct err e = ERR_INIT;
+	uint64_t ids[3], id = 0;
+
+	for (unsigned i = 0; i < 3; i++) {
+		struct spool_draft *d = make_draft(f->sp, lens[i], i);
+
+		broken_init(&b);
+		b.peer = mem_strdup("oslo");
+		b.reason = mem_strdup("line 3: no");
+		b.wall_ms = 4;
+		b.secs = 5;
+		assert_int_equal(spool_begin(f->sp, &u, &e), 0);
+		assert_int_equal(spool_add_broken(u, d, &b, &e), 0);
+		assert_int_equal(spool_commit(u, true, &e), 0);
+		ids[i] = b.id;
+		spool_draft_free(d);
+		broken_release(&b);
+	}
+	reopen(f);
+	for (unsigned i = 0; i < 3; i++) {
+		assert_int_equal(spool_next_broken(f->sp, &id, &got, &e), 0);
+		assert_int_equal(id, ids[i]);
+		assert_int_equal(got.octets, lens[i]);
+		assert_string_equal(got.reason, "line 3: no");
+		assert_null(got.name);
+		broken_release(&got);
+		expect_body(f->sp, id, lens[i], i);
+	}
+	assert_int_equal(spool_next_broken(f->sp, &id, &got, &e),
+	    ERR_NOT_FOUND);
+	assert_int_equal(spool_begin(f->sp, &u, &e), 0);
+	for (unsigned i = 0; i < 3; i++)
+		assert_int_equal(spool_del_broken(u, ids[i], &e), 0);
+	assert_int_equal(spool_commit(u, true, &e), 0);
+	maintain(f->sp);
+	assert_int_equal(count_chunks(f->sp), 0);
+}
+
+/* One octet of the stored record changes. */
+static void
+damage(struct spool *sp, enum store_table t, const void *key, size_t klen,
+    size_t from_end)
+{
+	struct slice k = { key, klen };
+	struct buf v = BUF_INIT;
+	struct store *s = spool_store(sp);
+	struct err e = ERR_INIT;
+
+	assert_int_equal(store_get(s, t, k, 0, &v, &e), 0);
+	v.ptr[v.len - 1 - from_end] ^= 1;
+	assert_int_equal(store_begin(s, &e), 0);
+	assert_int_equal(store_put(s, t, k, buf_slice(&v), &e), 0);
+	assert_int_equal(store_commit(s, true, &e), 0);
+	buf_release(&v);
+}
+
+static void
+test_damage(void **state)
+{
+	struct fixture *f = *state;
+	struct message m;
+	struct err e = ERR_INIT;
+	struct buf out = BUF_INIT;
+	uint64_t id = 0, ids[4];
+	unsigned char key[12] = { 0 };
+
+	for (unsigned i = 0; i < 4; i++)
+		ids[i] = add_message(f->sp, i == 1 ? 200000 : 1000, i);
+	assert_true(ids[3] < 256);
+	key[7] = (unsigned char)ids[0];
+	damage(f->sp, STORE_MESSAGE, key, 8, 0);	/* its content */
+	key[7] = (unsigned char)ids[2];
+	damage(f->sp, STORE_MESSAGE, key, 8, 1010);	/* its envelope */
+	key[7] = (unsigned char)ids[1];
+	key[11] = 2;
+	damage(f->sp, STORE_BODY, key, 12, 5);
+	expect_message(f->sp, ids[0]);
+	assert_int_equal(read_body(f->sp, ids[0], &out), ERR_CORRUPT);
+	assert_int_equal(out.len, 0);
+	assert_int_equal(read_body(f->sp, ids[1], &out), ERR_CORRUPT);
+	assert_int_equal(out.len, 2 * SPOOL_CHUNK);
+	expect_message(f->sp, ids[1]);
+	assert_int_equal(spool_get_message(f->sp, ids[2], &m, &e),
+	    ERR_CORRUPT);
+	for (int i = 0; i < 4; i++) {
+		assert_int_equal(spool_next_message(f->sp, &id, &m, &e),
+		    i == 2 ? ERR_CORRUPT : 0);
+		assert_int_equal(id, ids[i]);
+		message_release(&m);
+	}
+	expect_message(f->sp, ids[3]);
+	expect_body(f->sp, ids[3], 1000, 3);
+	buf_release(&out);
+}
+
+static void
+test_elapsed(void **state)
+{
+	struct fixture *f = *state;
+	uint64_t start = spool_elapsed_secs(f->sp);
+	struct err e = ERR_INIT;
+
+	assert_int_equal(start, SPOOL_ELAPSED_START);
+	f->clock.mono += 3600 * 1000;
+	f->clock.wall -= 86400LL * 365 * 1000;	/* set back: no matter */
+	assert_int_equal(spool_elapsed_secs(f->sp), start + 3600);
+	assert_int_equal(spool_tick(f->sp, &e), 0);
+	reopen(f);
+	assert_int_equal(spool_elapsed_secs(f->sp), start + 3600);
+	spool_close(f->sp);
+	f->sp = NULL;
+	f->clock.mono = 1;			/* started anew */
+	f->clock.wall += 100 * 1000;
+	reopen(f);
+	assert_int_equal(spool_elapsed_secs(f->sp), start + 3700);
+	spool_close(f->sp);
+	f->sp = NULL;
+	f->clock.wall += 86400LL * 3650 * 1000;
+	reopen(f);
+	assert_int_equal(spool_elapsed_secs(f->sp), start + 3700 +
+	    7 * 86400);
+	spool_close(f->sp);
+	f->sp = NULL;
+	f->clock.wall -= 86400LL * 1000;
+	reopen(f);
+	assert_int_equal(spool_elapsed_secs(f->sp), start + 3700 +
+	    7 * 86400);
+}
+
+static void
+test_identity(void **state)
+{
+	struct fixture *f = *state;
+	struct buf id = BUF_INIT, v = BUF_INIT;
+	struct err e = ERR_INIT;
+	struct store *s;
+
+	assert_int_equal(strlen(spool_id(f->sp)), 32);
+	buf_adds(&id, spool_id(f->sp));
+	reopen(f);
+	assert_string_equal(spool_id(f->sp), buf_cstr(&id));
+	/* The value of schema 2, by hand: its CRC covers "schema" too. */
+	s = spool_store(f->sp);
+	assert_int_equal(store_get(s, STORE_META, slice_of("schema"), 0, &v,
+	    &e), 0);
+	assert_int_equal(v.len, 8);
+	assert_int_equal(v.ptr[7], SPOOL_SCHEMA);
+	buf_release(&id);
+	buf_release(&v);
+}
+
+static void
+put_schema(struct store *s, uint32_t schema)
+{
+	struct buf v = BUF_INIT, all = BUF_INIT;
+	struct err e = ERR_INIT;
+
+	buf_adds(&all, "schema");
+	buf_put32(&all, schema);
+	buf_put32(&v, crc32c(0, all.ptr, all.len));
+	buf_put32(&v, schema);
+	assert_int_equal(store_begin(s, &e), 0);
+	assert_int_equal(store_put(s, STORE_META, slice_of("schema"),
+	    buf_slice(&v), &e), 0);
+	assert_int_equal(store_commit(s, true, &e), 0);
+	buf_release(&v);
+	buf_release(&all);
+}
+
+static void
+test_schema(void **state)
+{
+	struct fixture *f = *state;
+	struct err e = ERR_INIT;
+
+	put_schema(spool_store(f->sp), SPOOL_SCHEMA + 1);
+	spool_close(f->sp);
+	f->sp = NULL;
+	assert_int_equal(open_spool(f, &e), ERR_STATE);
+	assert_non_null(strstr(e.text, "newer"));
+	assert_int_equal(open_spool(f, &e), ERR_STATE);
+}
+
+static void
+test_schema_older(void **state)
+{
+	struct fixture *f = *state;
+	struct err e = ERR_INIT;
+
+	put_schema(spool_store(f->sp), SPOOL_SCHEMA - 1);
+	spool_close(f->sp);
+	f->sp = NULL;
+	assert_int_equal(open_spool(f, &e), ERR_STATE);
+	assert_non_null(strstr(e.text, "postrider spool upgrade"));
+}
+
+static void
+test_names(void **state)
+{
+	static const struct {
+		uint64_t id;
+		const char *name;
+	} good[] = {
+		{ 0, "0" }, { 9, "9" }, { 10, "a" }, { 31, "z" },
+		{ 32, "10" }, { 1023, "zz" }, { 1024, "100" },
+		{ UINT64_MAX, "fzzzzzzzzzzzz" },
+	};
+	static const char *const bad[] = { "", "01", "00", "i", "l", "o", "u",
+	    "-1", "1 ", "gzzzzzzzzzzzz", "10000000000000" };
+	uint64_t id;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+		assert_string_equal(message_name(good[i].id).s, good[i].name);
+		assert_int_equal(message_name_parse(good[i].name, &id), 0);
+		assert_int_equal(id, good[i].id);
+	}
+	assert_int_equal(message_name_parse("ZZ", &id), 0);
+	assert_int_equal(id, 1023);
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		assert_int_equal(message_name_parse(bad[i], &id), ERR_SYNTAX);
+}
+
+/*
+ * Faults below Berkeley DB, in a child of their own.
+ */
+enum fault { FAULT_EIO, FAULT_ENOSPC, FAULT_KILL, FAULT_POWER };
+
+struct undo {
+	char path[128];
+	off_t at, size;
+	struct buf old;
+};
+
+static struct {
+	enum fault kind;
+	long left;		/* writes until it happens; 0: not armed */
+	bool down;
+	struct undo undo[20000];
+	size_t nundo;
+} faults;
+
+static void
+path_of(int fd, char *path, size_t size)
+{
+	char link[64];
+	ssize_t n;
+
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	n = readlink(link, path, size - 1);
+	path[n > 0 ? n : 0] = '\0';
+}
+
+/* What the write will cover, to be put back where no flush follows. */
+static void
+remember(int fd, size_t len, off_t at)
+{
+	struct undo *u = &faults.undo[faults.nundo++];
+	struct stat st;
+	ssize_t n;
+
+	if (faults.nundo == sizeof(faults.undo) / sizeof(faults.undo[0]))
+		_exit(9);
+	path_of(fd, u->path, sizeof(u->path));
+	u->at = at;
+	u->size = fstat(fd, &st) == 0 ? st.st_size : 0;
+	buf_init(&u->old);
+	n = pread(fd, buf_room(&u->old, len), len, at);
+	buf_grown(&u->old, n > 0 ? (size_t)n : 0);
+}
+
+static void
+cut_power(void)
+{
+	while (faults.nundo > 0) {
+		struct undo *u = &faults.undo[--faults.nundo];
+		int fd = open(u->path, O_WRONLY);
+
+		if (fd < 0)
+			continue;
+		if (pwrite(fd, u->old.ptr, u->old.len, u->at) < 0 ||
+		    ftruncate(fd, u->size) < 0)
+			_exit(9);
+		close(fd);
+	}
+	_exit(0);
+}
+
+/* Before a write: true if it must fail. */
+static bool
+fault_due(int fd, const void *bytes, size_t len)
+{
+	if (faults.down)
+		return true;
+	if (faults.left == 0 || --faults.left > 0)
+		return false;
+	if (faults.kind == FAULT_POWER)
+		cut_power();
+	if (faults.kind == FAULT_KILL) {
+		/* A kill leaves a part of a write, of whole pages. */
+		ssize_t n = write(fd, bytes, len / 8192 * 4096);
+
+		(void)n;
+		raise(SIGKILL);
+	}
+	faults.down = true;
+	return true;
+}
+
+static ssize_t
+refuse(void)
+{
+	errno = faults.kind == FAULT_EIO ? EIO : ENOSPC;
+	return -1;
+}
+
+static ssize_t
+hook_write(int fd, const void *bytes, size_t len)
+{
+	if (fault_due(fd, bytes, len))
+		return refuse();
+	if (faults.kind == FAULT_POWER)
+		remember(fd, len, lseek(fd, 0, SEEK_CUR));
+	return write(fd, bytes, len);
+}
+
+static ssize_t
+hook_pwrite(int fd, const void *bytes, size_t len, off_t at)
+{
+	if (fault_due(fd, bytes, 0))
+		return refuse();
+	if (faults.kind == FAULT_POWER)
+		remember(fd, len, at);
+	return pwrite(fd, bytes, len, at);
+}
+
+static int
+hook_fsync(int fd)
+{
+	char path[128];
+	size_t kept = 0;
+
+	if (fault_due(fd, "", 0))
+		return (int)refuse();
+	path_of(fd, path, sizeof(path));
+	for (size_t i = 0; i < faults.nundo; i++) {
+		if (strcmp(faults.undo[i].path, path) == 0)
+			buf_release(&faults.undo[i].old);
+		else
+			faults.undo[kept++] = faults.undo[i];
+	}
+	faults.nundo = kept;
+	return 0;
+}
+
+struct accepted {
+	uint64_t id;
+	uint64_t len;
+	unsigned seed;
+};
+
+/* Takes mail until something breaks; says what it has acknowledged. */
+static void
+take_mail(struct fixture *f, int out)
+{
+	static const size_t lens[] = { 500, 4096, 30000, 150000 };
+	struct spool_unit *u;
+	struct message m;
+	struct err e = ERR_INIT;
+
+	for (unsigned i = 0; i < 400; i++) {
+		struct accepted a = { 0, lens[i % 4], i };
+		struct spool_draft *d = spool_draft_new(f->sp);
+		struct buf b = BUF_INIT;
+		int rc;
+
+		make_content(&b, a.len, i);
+		fill_message(&m);
+		rc = spool_draft_add(d, b.ptr, b.len, &e);
+		if (rc == 0)
+			rc = spool_draft_end(d, &e);
+		if (rc == 0)
+			rc = spool_begin(f->sp, &u, &e);
+		if (rc == 0) {
+			rc = spool_add_message(u, d, &m, &e);
+			if (rc == 0)
+				rc = spool_commit(u, true, &e);
+			else
+				spool_abort(u);
+		}
+		a.id = m.id;
+		if (rc == 0 && write(out, &a, sizeof(a)) != sizeof(a))
+			_exit(8);
+		if (rc == 0)
+			rc = spool_maintain(f->sp, &e);
+		if (rc < 0)
+			_exit(e.text[0] != '\0' ? 1 : 7);
+		spool_draft_free(d);
+		message_release(&m);
+		buf_release(&b);
+	}
+	_exit(2);
+}
+
+static int
+run_faulty(struct fixture *f, enum fault kind, long at, int out)
+{
+	int status;
+	pid_t pid = fork();
+
+	if (pid == 0) {
+		struct err e = ERR_INIT;
+
+		faults.kind = kind;
+		db_env_set_func_write(hook_write);
+		db_env_set_func_pwrite(hook_pwrite);
+		db_env_set_func_fsync(hook_fsync);
+		if (open_spool(f, &e) < 0)
+			_exit(6);
+		faults.left = at;
+		take_mail(f, out);
+	}
+	assert_int_equal(waitpid(pid, &status, 0), pid);
+	return status;
+}
+
+static void
+test_fault(struct fixture *f, enum fault kind, long at)
+{
+	struct accepted a;
+	int pipes[2], status;
+
+	spool_close(f->sp);
+	f->sp = NULL;
+	/* A pipe holds what some thousand messages have to say. */
+	assert_int_equal(pipe(pipes), 0);
+	status = run_faulty(f, kind, at, pipes[1]);
+	close(pipes[1]);
+	if (kind == FAULT_KILL)
+		assert_true(WIFSIGNALED(status));
+	else if (kind == FAULT_POWER)
+		assert_int_equal(status, 0);
+	else
+		assert_int_equal(WEXITSTATUS(status), 1);
+	reopen(f);
+	while (read(pipes[0], &a, sizeof(a)) == sizeof(a)) {
+		expect_message(f->sp, a.id);
+		expect_body(f->sp, a.id, a.len, a.seed);
+	}
+	close(pipes[0]);
+}
+
+static void
+test_write_fails(void **state)
+{
+	for (long at = 1; at <= 40; at += 3) {
+		test_fault(*state, FAULT_EIO, at);
+		test_fault(*state, FAULT_ENOSPC, at * 7);
+	}
+}
+
+static void
+test_killed(void **state)
+{
+	for (long at = 1; at <= 400; at += at < 20 ? 3 : 37)
+		test_fault(*state, FAULT_KILL, at);
+}
+
+static void
+test_power_cut(void **state)
+{
+	for (long at = 1; at <= 400; at += at < 20 ? 3 : 41)
+		test_fault(*state, FAULT_POWER, at);
+}
+
+/* Ids of what crashed away may come again, never those of what was kept. */
+static void
+test_ids_after_crash(void **state)
+{
+	struct fixture *f = *state;
+	uint64_t last = 0;
+
+	for (int round = 0; round < 20; round++) {
+		struct rng_seeded rng;
+		uint64_t id = add_message(f->sp, 10, 1);
+
+		assert_true(id > last);
+		last = id;
+		rng_seeded_init(&rng, (uint64_t)round);
+		store_mem_disk_crash_at(f->disk, 1, &rng.rng);
+		spool_draft_free(make_draft(f->sp, 200000, 1));
+		spool_close(f->sp);
+		f->sp = NULL;
+		store_mem_disk_revive(f->disk);
+		reopen(f);
+	}
+}
+
+#define BOTH(name) \
+	{ "bdb: " #name, test_##name, setup_bdb, teardown, NULL }, \
+	{ "mem: " #name, test_##name, setup_mem, teardown, NULL }
+#define ONE(name, engine) \
+	{ #name, test_##name, setup_##engine, teardown, NULL }
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		BOTH(messages),
+		BOTH(delete),
+		BOTH(drafts),
+		BOTH(room),
+		BOTH(state),
+		BOTH(objects),
+		BOTH(ledger),
+		BOTH(broken),
+		BOTH(damage),
+		BOTH(elapsed),
+		BOTH(identity),
+		BOTH(schema),
+		BOTH(schema_older),
+		cmocka_unit_test(test_names),
+		ONE(ids_after_crash, mem),
+		ONE(write_fails, bdb),
+		ONE(killed, bdb),
+		ONE(power_cut, bdb),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
