@@ -41,9 +41,10 @@ struct smtp_server_options {
 	const char *hostname;		/* in the greeting and EHLO reply */
 	unsigned extensions;		/* offered, enum smtp_extension */
 	uint64_t message_max;		/* octets; 0 no limit */
-	size_t recipients_max;		/* 452 4.5.3 beyond (RFC 5321 4.5.3.1.10) */
+	size_t recipients_max;		/* 452 4.5.3 beyond (RFC 5321
+					 * 4.5.3.1.10) */
 	size_t command_max;		/* octets of a command line */
-	size_t line_max;		/* octets of a line of DATA; 500 beyond */
+	size_t line_max;		/* octets of a line of DATA */
 	unsigned errors_max;		/* 421 after so many; 0 no limit */
 	bool batch;
 	bool lenient;			/* paths without brackets */
