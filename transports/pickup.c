@@ -21,6 +21,7 @@ struct seen {
 	off_t size;
 	int64_t since_ms;	/* when it first looked like this */
 	bool taken;		/* its copy is in in/ */
+	bool told;		/* that we may not read it */
 	bool present;		/* was met in this pass */
 };
 
@@ -105,13 +106,23 @@ remember(struct pickup *p, const struct candidate *cand)
 	return s;
 }
 
-/* 1: it is a file to pick up; 0: it is not, or it has just gone. */
+static void
+name_candidate(struct candidate *cand)
+{
+	struct buf in_name = BUF_INIT;
+
+	free(cand->in_name);
+	filename_in(&in_name, slice_of(cand->name), cand->st.st_ino,
+	    mtime_ns(&cand->st));
+	cand->in_name = buf_steal(&in_name);
+}
+
+/* 1: it is a file to pick up; 0: it is not, or it has just gone.  ERR_DENIED:
+ * it is one, with its name, but we may not read it. */
 static int
 candidate_open(struct candidate *cand, const struct medium *m,
     const char *name, struct err *e)
 {
-	struct buf in_name = BUF_INIT;
-
 	cand->fd = -1;
 	cand->in_name = NULL;
 	cand->name = name;
@@ -120,6 +131,7 @@ candidate_open(struct candidate *cand, const struct medium *m,
 	    fstatat(m->fd, name, &cand->st, AT_SYMLINK_NOFOLLOW) < 0 ||
 	    !S_ISREG(cand->st.st_mode))
 		return 0;
+	name_candidate(cand);
 	/* Non-blocking, lest a pipe put there meanwhile holds us up. */
 	cand->fd = openat(m->fd, name,
 	    O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
@@ -129,9 +141,7 @@ candidate_open(struct candidate *cand, const struct medium *m,
 		return err_errno(e, "cannot open %s/%s", m->path, name);
 	if (fstat(cand->fd, &cand->st) < 0)
 		return err_errno(e, "cannot look at %s/%s", m->path, name);
-	filename_in(&in_name, slice_of(name), cand->st.st_ino,
-	    mtime_ns(&cand->st));
-	cand->in_name = buf_steal(&in_name);
+	name_candidate(cand);
 	return S_ISREG(cand->st.st_mode);
 }
 
@@ -179,6 +189,18 @@ take(struct pickup *p, const struct candidate *cand, struct seen *s,
 	return remove_taken(cand, m, e);
 }
 
+/* A file that is not for us stops nothing else; it is told once. */
+static int
+tell_denied(struct pickup *p, const struct candidate *cand, const char *text)
+{
+	struct seen *s = remember(p, cand);
+
+	if (!s->told)
+		contract_note(p->contract, "%s", text);
+	s->told = true;
+	return 0;
+}
+
 /* 1: not settled yet; 0: taken or none of ours. */
 static int
 look_at(struct pickup *p, const struct medium *m, const char *name,
@@ -195,6 +217,8 @@ look_at(struct pickup *p, const struct medium *m, const char *name,
 			rc = take(p, &cand, s, m, e);
 		if (rc == ERR_STATE)
 			rc = 1;
+	} else if (rc == ERR_DENIED) {
+		rc = tell_denied(p, &cand, e->text);
 	}
 	candidate_close(&cand);
 	return rc;
