@@ -41,18 +41,18 @@ struct runner *runner_new(struct event_base *base, struct log *log,
     const char *peer, const struct runner_hooks *hooks);
 /* Ends a running program: SIGTERM, then SIGKILL; hooks are not called. */
 void runner_free(struct runner *r);
-/* program: absolute path; set: n texts "KEY=VALUE".  An error means that it
- * was not started, and exited is not called; ERR_STATE: one is running.  The child gets a clean
+/* program: absolute path; set: n texts "KEY=VALUE".  The child gets a clean
  * environment (PATH, LANG, TZ, HOME), its own process group, no descriptors
- * but 0, 1, 2. */
+ * but 0, 1, 2.  An error means that it was not started, and exited is not
+ * called; ERR_STATE: one is running already. */
 int runner_start(struct runner *r, const char *program, const char *out_dir,
     const char *in_dir, char *const *set, size_t nset, struct err *e)
     MUST_CHECK;
 bool runner_running(const struct runner *r);
 /* Tells it that there are new files; nothing if none is running. */
 void runner_more(struct runner *r);
-/* Asks it to end (stop, and the end of its standard input); SIGTERM follows after grace_secs, SIGKILL after as many
- * again. */
+/* Asks it to end: stop, and the end of its standard input.  SIGTERM follows
+ * after grace_secs, SIGKILL after as many again. */
 void runner_stop(struct runner *r, unsigned grace_secs);
 
 #endif
