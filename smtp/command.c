@@ -571,7 +571,7 @@ smtp_reply_parse(struct smtp_reply_parser *p, const char *in, size_t len,
 	size_t n;
 	int rc;
 
-	for (*used_out = 0; *used_out < len; ) {
+	for (*used_out = 0; *used_out < len;) {
 		nl = memchr(in + *used_out, '\n', len - *used_out);
 		n = nl != NULL ? (size_t)(nl + 1 - (in + *used_out)) :
 		    len - *used_out;

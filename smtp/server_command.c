@@ -35,7 +35,7 @@ refuse_as(struct smtp_server *s, const struct smtp_refusal *r)
 static void
 refuse(struct smtp_server *s, int code, const char *status, const char *text)
 {
-	struct smtp_refusal r;
+	struct smtp_refusal r = { 0, "", "" };
 
 	smtp_refuse(&r, code, status, "%s", text);
 	refuse_as(s, &r);
@@ -97,7 +97,7 @@ run_ehlo(struct smtp_server *s, struct slice args)
 static void
 run_mail(struct smtp_server *s, struct slice args)
 {
-	struct smtp_refusal r;
+	struct smtp_refusal r = { 0, "", "" };
 
 	s->chunks_void = false;
 	if (smtp_command_mail(args, s->opts.extensions, s->opts.lenient,
@@ -118,7 +118,7 @@ run_mail(struct smtp_server *s, struct slice args)
 static void
 run_rcpt(struct smtp_server *s, struct slice args)
 {
-	struct smtp_refusal r;
+	struct smtp_refusal r = { 0, "", "" };
 
 	if (s->void_mail)
 		return;
@@ -205,7 +205,7 @@ start_chunk(struct smtp_server *s)
 static void
 run_bdat(struct smtp_server *s, struct slice args)
 {
-	struct smtp_refusal r;
+	struct smtp_refusal r = { 0, "", "" };
 
 	if (smtp_command_bdat(args, &s->chunk_left, &s->chunk_last, &r) < 0) {
 		refuse_as(s, &r);

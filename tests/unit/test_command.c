@@ -342,7 +342,7 @@ test_endless_reply(void **state)
 	assert_int_equal(rc, ERR_LIMIT);
 	smtp_reply_parser_release(&p);
 	smtp_reply_parser_init(&p);
-	for (rc = 0; rc == 0; )
+	for (rc = 0; rc == 0;)
 		rc = smtp_reply_parse(&p, "250-x\r\n", 7, &used, NULL, NULL,
 		    &e);
 	assert_int_equal(rc, ERR_LIMIT);
