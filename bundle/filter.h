@@ -12,7 +12,8 @@
 /* Where bytes go.  Returns 0 or an error that stops the stream. */
 typedef int sink_fn(void *ctx, const char *bytes, size_t len, struct err *e);
 
-struct gzip_writer;	/* RFC 1952; time 0, no name: the same in, the same out */
+/* RFC 1952; time 0, no name: the same in, the same out. */
+struct gzip_writer;
 struct gzip_writer *gzip_writer_new(int level, sink_fn *sink, void *ctx);
 int gzip_writer_add(struct gzip_writer *w, const char *bytes, size_t len,
     struct err *e) MUST_CHECK;

@@ -15,7 +15,7 @@
 #include "base/mem.h"
 
 #define NAME_MAX_LEN 256
-#define BLANKS_MAX 65536	/* octets of white space that wait for a line end */
+#define BLANKS_MAX 65536	/* white space that waits for a line end */
 
 static bool
 is_blank(char c)

@@ -66,8 +66,8 @@ struct bundle_event {
 	enum bundle_event_kind kind;
 	enum bundle_format format;
 	bool gzip;
-	const char *required;	/* FORMAT: text of required-extensions or NULL */
-	const char *id;		/* Message-ID with brackets, or NOOP id; or NULL */
+	const char *required;	/* FORMAT: required-extensions, or NULL */
+	const char *id;		/* Message-ID with brackets, or NOOP id */
 	uint64_t index;		/* of the transaction, from 1 */
 	const struct envelope *envelope;
 	const struct content_facts *facts;

@@ -37,11 +37,11 @@ struct bundle_params {
 					 * (MIME_7BIT is written where no octet
 					 * above 127 is: not decided here) */
 	bool ids;
-	const char *id;			/* of the object; letters, digits, ".-" */
+	const char *id;			/* of it; letters, digits, ".-" */
 	const char *helo;
 	unsigned extensions;		/* that may be used */
-	unsigned required;		/* union of envelope_needs and XGZIP: what
-					 * is beyond SMTP_EXT_RFC2442 is named
+	unsigned required;		/* union of envelope_needs and XGZIP:
+					 * what is beyond SMTP_EXT_RFC2442 is named
 					 * in required-extensions, after
 					 * the three of that list, which
 					 * the parameter replaces */
