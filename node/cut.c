@@ -328,12 +328,18 @@ cut_pump(struct exchange *x, struct target *t)
 
 	while (should_cut(x, t) && cut_one(x, t))
 		;
+	if (t->pause_ms > clock_mono_ms(x->clock))
+		return;
+	/* One at a time is written. */
 	list_for_each(item, &t->objects) {
 		struct cut *c = list_entry(item, struct cut, link);
 
-		if (c->missing && !c->asked && t->pause_ms <=
-		    clock_mono_ms(x->clock))
-			ask_write(x, c);
+		if (c->asked)
+			return;
+		if (!c->missing)
+			continue;
+		ask_write(x, c);
+		return;
 	}
 }
 

@@ -508,6 +508,21 @@ expire(struct exchange *x, struct target *t, struct list *head, uint64_t now)
 	}
 }
 
+/* The spool's upkeep, a bounded step of each kind; 1 while there is more. */
+static int
+upkeep(struct exchange *x, uint64_t now, struct err *e)
+{
+	int rc;
+
+	rc = spool_maintain(x->spool, e);
+	if (rc == 0 && now > x->conf->ledger_secs)
+		rc = spool_expire_ledger(x->spool, now - x->conf->ledger_secs,
+		    e);
+	if (rc == 0 && x->conf->broken_expire_secs != 0)
+		rc = quarantine_expire(x, e);
+	return rc;
+}
+
 int
 exchange_tick(struct exchange *x, struct err *e)
 {
@@ -517,25 +532,21 @@ exchange_tick(struct exchange *x, struct err *e)
 	int rc;
 
 	rc = spool_tick(x->spool, e);
-	if (rc != 0 && store_failed(spool_store(x->spool)))
-		return rc;
-	for (i = 0; i < x->ntargets; i++) {
+	for (i = 0; rc == 0 && i < x->ntargets; i++) {
 		t = x->target[i];
 		expire(x, t, &t->ready, now);
 		expire(x, t, &t->later, now);
 	}
-	rc = spool_maintain(x->spool, e);
-	if (rc < 0 && store_failed(spool_store(x->spool)))
-		return rc;
+	if (rc == 0)
+		rc = upkeep(x, now, e);
 	x->maintain = rc == 1;
-	if (!x->maintain && now > x->conf->ledger_secs) {
-		rc = spool_expire_ledger(x->spool, now - x->conf->ledger_secs,
-		    e);
-		if (rc < 0 && store_failed(spool_store(x->spool)))
-			return rc;
-	}
 	x->last_tick_ms = clock_mono_ms(x->clock);
 	x->dirty = true;
+	if (rc < 0 && store_failed(spool_store(x->spool)))
+		return rc;
+	if (rc < 0)
+		log_event(x->log, LOG_LEVEL_WARNING, "upkeep-failed",
+		    "reason", e->text, NULL);
 	return 0;
 }
 

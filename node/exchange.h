@@ -168,6 +168,8 @@ void exchange_delivery_result(struct exchange *x, uint64_t job, size_t rcpt,
     enum delivery_verdict verdict, const char *status, const char *text);
 /* The job is over; recipients without a result are to be tried again. */
 void exchange_delivery_over(struct exchange *x, uint64_t job);
+/* The job was not begun, or is cut short by ourselves: it is ready again. */
+void exchange_delivery_return(struct exchange *x, uint64_t job);
 
 /*
  * Actions.

@@ -238,6 +238,10 @@ bool road_is_due(struct exchange *x, struct target *t);
 uint64_t backoff_secs(struct exchange *x, unsigned failures, uint64_t min,
     uint64_t max);
 
+/* quarantine.c */
+/* Removes the oldest broken object if it is due: 1, else 0. */
+int quarantine_expire(struct exchange *x, struct err *e) MUST_CHECK;
+
 /* exchange.c */
 struct exchange_action *action_add(struct exchange *x,
     enum exchange_action_kind kind, const struct target *t);

@@ -166,3 +166,31 @@ exchange_quarantine_end(struct quarantine *q, uint64_t *id_out, struct err *e)
 	exchange_quarantine_abort(q);
 	return rc;
 }
+
+int
+quarantine_expire(struct exchange *x, struct err *e)
+{
+	struct spool_unit *u;
+	struct broken b;
+	uint64_t id = 0;
+	int rc;
+
+	broken_init(&b);
+	rc = spool_next_broken(x->spool, &id, &b, e);
+	if (rc != 0 || b.secs + x->conf->broken_expire_secs > now_secs(x)) {
+		broken_release(&b);
+		return rc == ERR_NOT_FOUND ? 0 : rc;
+	}
+	log_event(x->log, LOG_LEVEL_INFO, "object-expired", "id",
+	    message_name(b.id).s, "peer", b.peer, "name", b.name, NULL);
+	rc = spool_begin(x->spool, &u, e);
+	if (rc == 0) {
+		rc = spool_del_broken(u, b.id, e);
+		if (rc == 0)
+			rc = spool_commit(u, false, e);
+		else
+			spool_abort(u);
+	}
+	broken_release(&b);
+	return rc == 0 ? 1 : rc;
+}

@@ -435,3 +435,26 @@ exchange_delivery_over(struct exchange *x, uint64_t job)
 	}
 	outcome_queue(x, o);
 }
+
+void
+exchange_delivery_return(struct exchange *x, uint64_t job)
+{
+	struct outcome *o = map_get_u64(x->jobs, job);
+	struct leg *leg;
+	size_t i;
+
+	for (i = 0; o != NULL && i < o->leg->nrcpt; i++) {
+		if (o->verdict[i].told) {
+			exchange_delivery_over(x, job);
+			return;
+		}
+	}
+	if (o == NULL)
+		return;
+	(void)map_del_u64(x->jobs, job);
+	leg = o->leg;
+	leg->target->running--;
+	outcome_free(o);
+	leg_ready(leg);
+	x->dirty = true;
+}

@@ -1,0 +1,28 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef NODE_CARRIER_H
+#define NODE_CARRIER_H
+/*
+ * What lies between the exchange and the transports: for each peer a folder
+ * SPOOL/peers/NAME with out/ and in/, the program that carries files, the
+ * writing of objects into out/ and the processing of files from in/, each in
+ * pieces of 64 KiB a turn of the event loop.
+ */
+#include "node/daemon.h"
+
+struct carrier;
+
+/* Makes the folders, removes leftovers from out/, takes up what lies in in/. */
+int carrier_new(struct daemon *d, struct carrier **c_out, struct err *e)
+    MUST_CHECK;
+void carrier_free(struct carrier *c);
+/* After a reload: new peers get their folders, and programs whose settings
+ * changed are asked to end. */
+int carrier_reload(struct carrier *c, struct err *e) MUST_CHECK;
+/* EXCHANGE_WRITE, _UNLINK, _RUN, _STOP; a is only read. */
+void carrier_act(struct carrier *c, const struct exchange_action *a);
+/* Asks all programs to end. */
+void carrier_stop(struct carrier *c);
+/* Does anything still run or wait to be processed? */
+bool carrier_busy(const struct carrier *c);
+
+#endif

@@ -1,0 +1,268 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * postriderd: start-up is a checklist.  Options; the configuration, every
+ * fault of it (-n stops here); the log; the sockets; privileges; the spool;
+ * "ready"; the loop.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <sysexits.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/mem.h"
+#include "node/daemon_main.h"
+
+#define DEFAULT_CONF "/etc/postrider/postrider.conf"
+
+struct options {
+	const char *file;
+	bool foreground, check;
+};
+
+static void
+usage(void)
+{
+	fprintf(stderr, "usage: postriderd [-f] [-n] [-V] [-c FILE]\n");
+	exit(EX_USAGE);
+}
+
+static void
+parse_options(int argc, char **argv, struct options *o)
+{
+	int c;
+
+	o->file = DEFAULT_CONF;
+	while ((c = getopt(argc, argv, "c:fnV")) != -1) {
+		switch (c) {
+		case 'c':
+			o->file = optarg;
+			break;
+		case 'f':
+			o->foreground = true;
+			break;
+		case 'n':
+			o->check = true;
+			break;
+		case 'V':
+			printf("postriderd %s\n", POSTRIDER_VERSION);
+			exit(0);
+		default:
+			usage();
+		}
+	}
+	if (optind != argc)
+		usage();
+}
+
+static void
+tell(void *ctx, const char *text)
+{
+	(void)ctx;
+	fprintf(stderr, "%s\n", text);
+}
+
+static int
+open_log(const struct conf *conf, struct log **log_out, struct err *e)
+{
+	bool journal = getenv("JOURNAL_STREAM") != NULL ||
+	    getenv("INVOCATION_ID") != NULL;
+
+	switch (conf->log) {
+	case CONF_LOG_STDERR:
+		*log_out = log_new_stderr(clock_real(), journal);
+		break;
+	case CONF_LOG_SYSLOG:
+		*log_out = log_new_syslog("postriderd");
+		break;
+	case CONF_LOG_FILE:
+		return log_new_file(clock_real(), conf->log_file, log_out, e);
+	}
+	return 0;
+}
+
+/* The folders that the unprivileged daemon owns, made while we may. */
+static int
+own_dir(const char *dir, mode_t mode, uid_t uid, gid_t gid, struct err *e)
+{
+	int rc = file_make_dirs(dir, mode, e);
+
+	if (rc == 0 && uid != 0 && chown(dir, uid, gid) != 0)
+		rc = err_errno(e, "cannot give %s to its user", dir);
+	return rc;
+}
+
+static int
+find_user(const struct conf *conf, uid_t *uid_out, gid_t *gid_out,
+    struct err *e)
+{
+	const struct passwd *pw;
+	const struct group *gr;
+
+	*uid_out = geteuid();
+	*gid_out = getegid();
+	if (conf->user == NULL || geteuid() != 0)
+		return 0;
+	pw = getpwnam(conf->user);
+	if (pw == NULL)
+		return err_set(e, ERR_CONFIG, "there is no user \"%s\" "
+		    "(site: user); add it with: adduser --system --group %s",
+		    conf->user, conf->user);
+	*uid_out = pw->pw_uid;
+	*gid_out = pw->pw_gid;
+	if (conf->group == NULL)
+		return 0;
+	gr = getgrnam(conf->group);
+	if (gr == NULL)
+		return err_set(e, ERR_CONFIG, "there is no group \"%s\" "
+		    "(site: group)", conf->group);
+	*gid_out = gr->gr_gid;
+	return 0;
+}
+
+static int
+drop_privileges(const struct conf *conf, uid_t uid, gid_t gid, struct err *e)
+{
+	if (geteuid() != 0 || uid == 0)
+		return 0;
+	if (initgroups(conf->user, gid) != 0 ||
+	    setresgid(gid, gid, gid) != 0 || setresuid(uid, uid, uid) != 0)
+		return err_errno(e, "cannot become the user \"%s\"",
+		    conf->user);
+	return 0;
+}
+
+/*
+ * In the background the parent waits until the child says that mail can be
+ * taken, so that its exit status tells the truth.
+ */
+struct parent {
+	int pipe;
+};
+
+static void
+say_ready(void *ctx)
+{
+	struct parent *parent = ctx;
+	int null;
+
+	if (parent->pipe < 0)
+		return;
+	null = open("/dev/null", O_RDWR | O_CLOEXEC);
+	if (null >= 0) {
+		(void)dup2(null, STDIN_FILENO);
+		(void)dup2(null, STDOUT_FILENO);
+		(void)close(null);
+	}
+	if (write(parent->pipe, "", 1) != 1)
+		_exit(EX_OSERR);
+	(void)close(parent->pipe);
+	parent->pipe = -1;
+}
+
+static void
+detach(struct parent *parent)
+{
+	char ready;
+	int fds[2];
+	pid_t pid;
+
+	if (pipe2(fds, O_CLOEXEC) != 0 || (pid = fork()) < 0) {
+		fprintf(stderr, "postriderd: cannot fork: %s\n",
+		    strerror(errno));
+		exit(EX_OSERR);
+	}
+	if (pid == 0) {
+		(void)close(fds[0]);
+		(void)setsid();
+		parent->pipe = fds[1];
+		return;
+	}
+	(void)close(fds[1]);
+	exit(read(fds[0], &ready, 1) == 1 ? 0 : EX_UNAVAILABLE);
+}
+
+static int
+start(struct daemon_start *ds, struct err *e)
+{
+	const struct conf *conf = ds->conf;
+	uid_t uid;
+	gid_t gid;
+	int rc;
+
+	rc = find_user(conf, &uid, &gid, e);
+	if (rc == 0)
+		rc = own_dir(conf->spool_dir, 0700, uid, gid, e);
+	if (rc == 0)
+		rc = own_dir(conf->run_dir, 0750, uid, gid, e);
+	if (rc == 0)
+		rc = listener_set_open(conf, ds->log, &ds->listeners, e);
+	if (rc == 0)
+		rc = drop_privileges(conf, uid, gid, e);
+	if (rc == 0 && geteuid() == 0)
+		log_event(ds->log, LOG_LEVEL_WARNING, "running-as-root",
+		    "advice", "name an unprivileged user (site: user)", NULL);
+	if (rc != 0) {
+		conf_free(ds->conf);
+		return rc;
+	}
+	return daemon_run(ds, e);
+}
+
+static int
+exit_status(int rc)
+{
+	switch (rc) {
+	case 0:
+		return 0;
+	case ERR_CONFIG:
+		return EX_CONFIG;
+	case ERR_DENIED:
+		return EX_NOPERM;
+	case ERR_IO:
+	case ERR_FULL:
+		return EX_TEMPFAIL;
+	default:
+		return EX_UNAVAILABLE;
+	}
+}
+
+int
+main(int argc, char **argv)
+{
+	struct options o = { 0 };
+	struct parent parent = { -1 };
+	struct daemon_start ds = { .ready = say_ready, .ctx = &parent };
+	struct err e = ERR_INIT;
+	int rc;
+
+	parse_options(argc, argv, &o);
+	(void)umask(0027);
+	if (conf_load(o.file, tell, NULL, &ds.conf, &e) != 0) {
+		fprintf(stderr, "postriderd: %s\n", e.text);
+		return EX_CONFIG;
+	}
+	if (o.check) {
+		conf_free(ds.conf);
+		return 0;
+	}
+	if (!o.foreground)
+		detach(&parent);
+	rc = open_log(ds.conf, &ds.log, &e);
+	if (rc != 0) {
+		fprintf(stderr, "postriderd: %s\n", e.text);
+		conf_free(ds.conf);
+		return exit_status(rc);
+	}
+	rc = start(&ds, &e);
+	if (rc != 0)
+		log_event(ds.log, LOG_LEVEL_FATAL, "ended", "reason", e.text,
+		    NULL);
+	log_free(ds.log);
+	return exit_status(rc);
+}
