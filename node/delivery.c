@@ -35,7 +35,7 @@ delivery_new(struct event_base *base, const struct conf_delivery *conf,
 	a->envelope_headers = conf->envelope_headers;
 	a->connections = conf->connections > 0 ? conf->connections : 1;
 	list_init(&a->tasks);
-	a->self = a->driver->new(a);
+	a->self = a->driver->make(a);
 	return a;
 }
 
@@ -199,8 +199,8 @@ received_from(const struct message *m)
 {
 	const char *helo = m->env.helo;
 
-	if (helo == NULL ||
-	    address_check_domain(slice_of(helo), true, NULL) != 0)
+	if (helo == NULL || address_check_domain(slice_of(helo),
+	    m->env.smtputf8, NULL) != 0)
 		return "unknown";
 	return helo;
 }

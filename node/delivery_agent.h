@@ -30,7 +30,7 @@ struct delivery_task {
 
 struct delivery_driver {
 	const char *name;
-	void *(*new)(struct delivery *a);
+	void *(*make)(struct delivery *a);
 	/* Leaves the tasks alone: delivery.c ends them. */
 	void (*free)(void *self);
 	void (*start)(void *self, struct delivery_task *t);

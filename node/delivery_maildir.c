@@ -674,7 +674,7 @@ maildir_width(const void *self)
 
 const struct delivery_driver delivery_maildir = {
 	.name = "maildir",
-	.new = maildir_new,
+	.make = maildir_new,
 	.free = maildir_free,
 	.start = maildir_start,
 	.width = maildir_width,

@@ -1,0 +1,694 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * One connection of the SMTP agent: a socket, a timer, and the account of the
+ * transaction under way; the protocol is in smtp/client.  Whatever happens
+ * ends in an event of that session, a broken line too, so there is one place
+ * where a connection dies.
+ */
+#include "node/delivery_conn.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/mem.h"
+
+#define CONNECT_SECS 30
+#define IDLE_SECS 5
+#define QUIT_SECS 10
+#define CONN_MESSAGES_MAX 100		/* then QUIT */
+#define OUTPUT_HIGH (128 << 10)		/* no more content above this */
+#define TURN_OCTETS (256 << 10)		/* sent in one turn of the event loop */
+#define INPUT_SIZE 8192
+#define TEXT_SIZE 1024
+
+/*
+ * Replies into outcomes.
+ */
+
+/* The status for a code that came without one (RFC 3463, RFC 5248). */
+static const char *
+status_of_code(int code)
+{
+	static const struct { int code; const char *status; } table[] = {
+		{ 421, "4.3.2" }, { 450, "4.2.0" }, { 451, "4.3.0" },
+		{ 452, "4.3.1" }, { 455, "4.5.4" }, { 500, "5.5.2" },
+		{ 501, "5.5.4" }, { 502, "5.5.1" }, { 503, "5.5.1" },
+		{ 504, "5.5.4" }, { 551, "5.1.6" }, { 552, "5.2.2" },
+		{ 553, "5.1.3" }, { 555, "5.5.4" },
+	};
+	size_t i;
+
+	for (i = 0; i < sizeof(table) / sizeof(table[0]); i++)
+		if (table[i].code == code)
+			return table[i].status;
+	return code / 100 == 2 ? "2.0.0" : code / 100 == 5 ? "5.0.0" : "4.0.0";
+}
+
+/* A status of another class than the code's is not to be believed. */
+static const char *
+reply_status(const struct smtp_reply *r)
+{
+	if (r->status[0] != '\0' && r->status[0] - '0' == r->code / 100)
+		return r->status;
+	return status_of_code(r->code);
+}
+
+static enum delivery_outcome
+reply_outcome(const struct smtp_reply *r)
+{
+	if (r->code / 100 == 2)
+		return DELIVERY_DONE;
+	return r->code / 100 == 5 ? DELIVERY_FAILED : DELIVERY_RETRY;
+}
+
+static void
+reply_text(const struct conn *c, const struct smtp_client_event *ev,
+    char text[TEXT_SIZE])
+{
+	const struct smtp_reply *r = &ev->reply;
+
+	snprintf(text, TEXT_SIZE, "%s said after %s: %d%s%s %s",
+	    c->agent->agent->target, ev->step != NULL ? ev->step : "command",
+	    r->code, r->status[0] != '\0' ? " " : "", r->status, r->text);
+}
+
+/*
+ * Connections.
+ */
+
+static bool
+conn_opening(const struct conn *c)
+{
+	return c->state == CONN_CONNECTING || c->state == CONN_HELLO;
+}
+
+static void
+conn_set(struct conn *c, enum conn_state state)
+{
+	struct smtp_agent *s = c->agent;
+
+	if (conn_opening(c))
+		s->nopening--;
+	if (c->state != CONN_QUITTING)
+		s->nconns--;
+	c->state = state;
+	if (conn_opening(c))
+		s->nopening++;
+	if (c->state != CONN_QUITTING)
+		s->nconns++;
+}
+
+static void
+conn_close_socket(struct conn *c)
+{
+	if (c->rd != NULL)
+		event_free(c->rd);
+	if (c->wr != NULL)
+		event_free(c->wr);
+	c->rd = c->wr = NULL;
+	if (c->fd >= 0)
+		close(c->fd);
+	c->fd = -1;
+}
+
+static void
+conn_drop_transaction(struct conn *c)
+{
+	spool_body_close(c->body);
+	c->body = NULL;
+	buf_clear(&c->trace);
+	c->sending = c->body_bad = false;
+	c->task = NULL;
+}
+
+static void
+conn_say_quit(struct conn *c)
+{
+	const struct buf *out = smtp_client_output(c->client);
+	ssize_t n;
+
+	smtp_client_quit(c->client);
+	n = send(c->fd, out->ptr, out->len, MSG_NOSIGNAL | MSG_DONTWAIT);
+	(void)n;	/* a courtesy */
+}
+
+void
+conn_free(struct conn *c)
+{
+	if (c->state == CONN_IDLE && c->fd >= 0)
+		conn_say_quit(c);
+	conn_set(c, CONN_QUITTING);	/* leaves the counts */
+	conn_drop_transaction(c);
+	conn_close_socket(c);
+	event_free(c->timer);
+	smtp_client_free(c->client);
+	buf_release(&c->trace);
+	list_del(&c->link);
+	free(c);
+}
+
+static void
+conn_break(struct conn *c, const char *status, const char *why)
+{
+	c->broken = true;
+	c->status = status;
+	conn_close_socket(c);
+	smtp_client_eof(c->client, why);
+}
+
+static void
+conn_arm(struct conn *c)
+{
+	struct timeval tv = { 0, 0 };
+
+	if (c->state == CONN_CONNECTING)
+		tv.tv_sec = CONNECT_SECS;
+	else if (c->state == CONN_IDLE)
+		tv.tv_sec = IDLE_SECS;
+	else if (c->state == CONN_QUITTING)
+		tv.tv_sec = QUIT_SECS;
+	else
+		tv.tv_sec = (time_t)smtp_client_timeout_secs(c->client);
+	evtimer_add(c->timer, &tv);
+}
+
+/* Text for the end of a connection, whoever is concerned. */
+static void
+closed_text(const struct conn *c, const struct smtp_client_event *ev,
+    char text[TEXT_SIZE])
+{
+	if (ev->reply.code != 0)
+		reply_text(c, ev, text);
+	else
+		snprintf(text, TEXT_SIZE, "%s: %s", c->agent->agent->target,
+		    ev->reply.text);
+}
+
+static const char *
+closed_status(const struct conn *c, const struct smtp_client_event *ev)
+{
+	const char *status;
+
+	if (ev->reply.code == 0)
+		return c->status != NULL ? c->status : "4.4.2";
+	status = reply_status(&ev->reply);
+	return status[0] == '4' ? status : "4.3.2";
+}
+
+/* A server may close a connection that was idle, or has had enough messages,
+ * just as we begin the next: not its word about that message. */
+static bool
+task_again(struct conn *c)
+{
+	struct delivery_task *t = c->task;
+
+	if (c->served == 0 || c->answered || t->again)
+		return false;
+	t->again = true;
+	t->next = c->first;
+	list_add_head(&c->agent->waiting, &t->link);
+	return true;
+}
+
+static void
+on_closed(struct conn *c, const struct smtp_client_event *ev)
+{
+	struct smtp_agent *s = c->agent;
+	struct delivery_task *t = c->task;
+	const char *status = closed_status(c, ev);
+	char text[TEXT_SIZE];
+
+	c->dead = true;
+	conn_close_socket(c);
+	closed_text(c, ev, text);
+	if (t != NULL && c->body_bad) {
+		delivery_task_tell_spool(t, &c->e);
+		delivery_task_over(t);
+	} else if (t != NULL && !task_again(c)) {
+		delivery_task_tell_rest(t, DELIVERY_RETRY, status, text);
+		delivery_task_over(t);
+	}
+	conn_drop_transaction(c);
+	if (!c->was_ready) {
+		conn_set(c, CONN_QUITTING);
+		smtp_open_failed(s, DELIVERY_RETRY, status, text);
+	}
+	smtp_turn_soon(s);
+}
+
+/*
+ * Transactions.
+ */
+
+/* The server lacks something that the message needs. */
+static void
+tell_refused(struct conn *c, const struct smtp_refusal *r)
+{
+	char text[TEXT_SIZE];
+
+	if (r->code == 0)	/* the session was not ready: never */
+		return;
+	snprintf(text, sizeof(text), "%s cannot take it: %d %s %s",
+	    c->agent->agent->target, r->code, r->status, r->text);
+	delivery_task_tell_rest(c->task, r->code / 100 == 4 ?
+	    DELIVERY_RETRY : DELIVERY_FAILED, r->status, text);
+}
+
+/* Ends the job at hand; the connection is free for the next. */
+static void
+task_finish(struct conn *c)
+{
+	struct delivery_task *t = c->task;
+
+	conn_drop_transaction(c);
+	delivery_task_over(t);
+}
+
+/* Begins with the job's next recipients.  False: the job is over, since the
+ * server cannot take it or the content cannot be read. */
+static bool
+transaction_begin(struct conn *c)
+{
+	struct delivery_task *t = c->task;
+	struct smtp_refusal r = { 0 };
+	struct err e = ERR_INIT;
+
+	c->first = t->next;
+	c->n = t->job->nrcpt - t->next;
+	if (c->n > CONN_RCPT_MAX)
+		c->n = CONN_RCPT_MAX;
+	memset(c->accepted, 0, sizeof(c->accepted));
+	c->answered = false;
+	buf_clear(&c->trace);
+	delivery_trace(t, "\r\n", &c->trace);
+	c->facts = t->msg.facts;
+	c->left = c->facts.octets;
+	c->facts.octets += c->trace.len;
+	if (spool_body_open(t->agent->hooks.spool, t->job->message, &c->body,
+	    &e) < 0) {
+		delivery_task_tell_spool(t, &e);
+	} else if (smtp_client_begin(c->client, &t->msg.env, &c->facts,
+	    t->job->rcpt + c->first, c->n, &r) < 0) {
+		tell_refused(c, &r);
+	} else {
+		t->next += c->n;
+		return true;
+	}
+	task_finish(c);
+	return false;
+}
+
+static void
+conn_quit(struct conn *c)
+{
+	conn_set(c, CONN_QUITTING);
+	smtp_client_quit(c->client);
+	smtp_turn_soon(c->agent);
+}
+
+/* The connection is ready: goes on with its job, takes one that waits, or
+ * has nothing to do. */
+void
+conn_next(struct conn *c)
+{
+	struct list *waiting = &c->agent->waiting;
+
+	for (;;) {
+		if (c->task == NULL && c->served >= CONN_MESSAGES_MAX) {
+			conn_quit(c);
+			return;
+		}
+		if (c->task == NULL) {
+			if (list_empty(waiting)) {
+				conn_set(c, CONN_IDLE);
+				return;
+			}
+			c->task = list_entry(waiting->next,
+			    struct delivery_task, link);
+			list_del(&c->task->link);
+			if (delivery_task_load(c->task) < 0) {
+				c->task = NULL;
+				continue;
+			}
+		}
+		conn_set(c, CONN_BUSY);
+		if (transaction_begin(c))
+			return;
+	}
+}
+
+static void
+on_ready(struct conn *c, const struct smtp_client_event *ev)
+{
+	(void)ev;
+	c->was_ready = true;
+	c->agent->failed = false;
+	conn_next(c);
+}
+
+/* The session counts the envelope's recipients, we those of the transaction;
+ * c->n if it is none of them. */
+static size_t
+find_rcpt(const struct conn *c, size_t index)
+{
+	size_t i;
+
+	for (i = 0; i < c->n; i++)
+		if (c->task->job->rcpt[c->first + i] == index)
+			break;
+	return i;
+}
+
+static void
+on_recipient(struct conn *c, const struct smtp_client_event *ev)
+{
+	char text[TEXT_SIZE];
+	size_t i;
+
+	if (c->task == NULL || (i = find_rcpt(c, ev->index)) == c->n)
+		return;
+	c->answered = true;
+	if (reply_outcome(&ev->reply) == DELIVERY_DONE) {
+		c->accepted[i] = true;
+		return;
+	}
+	reply_text(c, ev, text);
+	delivery_task_tell(c->task, c->first + i, reply_outcome(&ev->reply),
+	    reply_status(&ev->reply), text);
+}
+
+static void
+on_content(struct conn *c, const struct smtp_client_event *ev)
+{
+	(void)ev;
+	if (c->task == NULL)
+		return;
+	c->answered = true;
+	c->sending = true;
+	smtp_client_content(c->client, c->trace.ptr, c->trace.len);
+}
+
+static void
+on_result(struct conn *c, const struct smtp_client_event *ev)
+{
+	enum delivery_outcome outcome = reply_outcome(&ev->reply);
+	struct delivery_task *t = c->task;
+	char text[TEXT_SIZE];
+	size_t i;
+
+	if (t == NULL)
+		return;
+	c->served++;
+	reply_text(c, ev, text);
+	for (i = 0; i < c->n; i++)
+		if (outcome != DELIVERY_DONE || c->accepted[i])
+			delivery_task_tell(t, c->first + i, outcome,
+			    reply_status(&ev->reply), text);
+	if (c->sending)		/* an answer before the end: out of step */
+		conn_break(c, "4.4.2", "the server answered too early");
+	conn_drop_transaction(c);
+	c->task = t;
+	if (c->broken || t->next == t->job->nrcpt)
+		task_finish(c);
+}
+
+static void (*const handlers[])(struct conn *c,
+    const struct smtp_client_event *ev) = {
+	[SMTP_CLIENT_READY] = on_ready,
+	[SMTP_CLIENT_RECIPIENT] = on_recipient,
+	[SMTP_CLIENT_CONTENT] = on_content,
+	[SMTP_CLIENT_RESULT] = on_result,
+	[SMTP_CLIENT_CLOSED] = on_closed,
+};
+
+/*
+ * Bytes.
+ */
+
+/* The next piece of the body.  1; 0 at the end; negative: it is damaged,
+ * too short and too long included. */
+static int
+body_read(struct conn *c, struct buf *piece)
+{
+	int rc;
+
+	buf_clear(piece);
+	rc = spool_body_read(c->body, piece, &c->e);
+	if (rc < 0)
+		return rc;
+	if (piece->len > c->left || (rc == 0 && piece->len < c->left))
+		return err_set(&c->e, ERR_CORRUPT, "the content has not the "
+		    "length it should have");
+	c->left -= piece->len;
+	return rc;
+}
+
+/* Gives content to the session as long as there is room.  Without its end
+ * the server drops what it got. */
+static int
+conn_fill(struct conn *c, const struct buf *out)
+{
+	struct buf *piece = &c->agent->piece;
+	int rc;
+
+	while (c->sending && out->len < OUTPUT_HIGH) {
+		rc = body_read(c, piece);
+		if (rc < 0) {
+			c->body_bad = true;
+			conn_break(c, "4.3.0", "the content cannot be read");
+			return rc;
+		}
+		smtp_client_content(c->client, piece->ptr, piece->len);
+		if (rc == 0) {
+			smtp_client_content_end(c->client);
+			c->sending = false;
+		}
+	}
+	return 0;
+}
+
+/* What a server that hung up said before can still be read. */
+static int
+conn_send_failed(struct conn *c)
+{
+	if (errno == EAGAIN || errno == EWOULDBLOCK) {
+		event_add(c->wr, NULL);
+		return 0;
+	}
+	if (errno == EPIPE || errno == ECONNRESET) {
+		c->deaf = true;
+		return 0;
+	}
+	conn_break(c, "4.4.2", strerror(errno));
+	return -1;
+}
+
+/* Sends what there is.  -1: the connection broke, CLOSED is to be had. */
+static int
+conn_push(struct conn *c)
+{
+	struct buf *out = smtp_client_output(c->client);
+	size_t sent = 0;
+	ssize_t n;
+
+	while (!c->broken && !c->deaf) {
+		if (conn_fill(c, out) < 0)
+			return -1;
+		if (out->len == 0)
+			return 0;
+		if (sent >= TURN_OCTETS) {
+			event_add(c->wr, NULL);
+			return 0;
+		}
+		n = send(c->fd, out->ptr, out->len, MSG_NOSIGNAL);
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return conn_send_failed(c);
+		buf_consume(out, (size_t)n);
+		sent += (size_t)n;
+	}
+	return 0;
+}
+
+void
+conn_run(struct conn *c)
+{
+	struct smtp_client_event ev;
+
+	do {
+		while (!c->dead && smtp_client_next(c->client, &ev) == 1)
+			handlers[ev.kind](c, &ev);
+	} while (!c->dead && conn_push(c) < 0);
+	if (c->dead)
+		conn_free(c);
+	else
+		conn_arm(c);
+}
+
+static void
+readable(evutil_socket_t fd, short what, void *arg)
+{
+	struct conn *c = arg;
+	char in[INPUT_SIZE];
+	ssize_t n;
+
+	(void)what;
+	n = recv((int)fd, in, sizeof(in), 0);
+	if (n > 0)
+		smtp_client_feed(c->client, in, (size_t)n);
+	else if (n == 0)
+		conn_break(c, "4.4.2", "the server closed the connection");
+	else if (errno != EAGAIN && errno != EINTR)
+		conn_break(c, "4.4.2", strerror(errno));
+	conn_run(c);
+}
+
+static void
+writable(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	conn_run(arg);
+}
+
+/*
+ * Making connections.
+ */
+
+/* No address of the server can be reached. */
+static void
+conn_unmade(struct conn *c)
+{
+	struct smtp_agent *s = c->agent;
+	char text[TEXT_SIZE];
+
+	snprintf(text, sizeof(text), "%s: cannot connect: %s",
+	    s->agent->target, strerror(c->error));
+	conn_free(c);
+	s->naddrs = 0;
+	smtp_open_failed(s, DELIVERY_RETRY, "4.4.1", text);
+}
+
+static void connected(evutil_socket_t fd, short what, void *arg);
+
+/* Tries one address after the other.  May free c. */
+static void
+conn_connect(struct conn *c)
+{
+	struct smtp_agent *s = c->agent;
+	struct addr *a;
+
+	for (; c->addr < s->naddrs; c->addr++) {
+		a = &s->addr[c->addr];
+		c->fd = socket(a->ss.ss_family,
+		    SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+		if (c->fd >= 0 && (connect(c->fd,
+		    (const struct sockaddr *)&a->ss, a->len) == 0 ||
+		    errno == EINPROGRESS)) {
+			c->wr = event_new(s->agent->base, c->fd, EV_WRITE,
+			    connected, c);
+			event_add(c->wr, NULL);
+			conn_arm(c);
+			return;
+		}
+		c->error = errno;
+		conn_close_socket(c);
+	}
+	conn_unmade(c);
+}
+
+static bool
+conn_is_own(const struct conn *c)
+{
+	const struct delivery_hooks *hooks = &c->agent->agent->hooks;
+	struct sockaddr_storage ss;
+	socklen_t len = sizeof(ss);
+
+	if (hooks->is_own == NULL ||
+	    getpeername(c->fd, (struct sockaddr *)&ss, &len) != 0)
+		return false;
+	return hooks->is_own(hooks->ctx, (struct sockaddr *)&ss, len);
+}
+
+static void
+conn_loops(struct conn *c)
+{
+	struct smtp_agent *s = c->agent;
+	char text[TEXT_SIZE];
+
+	snprintf(text, sizeof(text), "%s: mail loops back to myself",
+	    s->agent->target);
+	conn_free(c);
+	smtp_open_failed(s, DELIVERY_FAILED, "5.4.6", text);
+}
+
+static void
+connected(evutil_socket_t fd, short what, void *arg)
+{
+	struct conn *c = arg;
+	struct event_base *base = c->agent->agent->base;
+	socklen_t len = sizeof(c->error);
+
+	(void)what;
+	if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &c->error, &len) != 0)
+		c->error = errno;
+	if (c->error != 0) {
+		conn_close_socket(c);
+		c->addr++;
+		conn_connect(c);
+		return;
+	}
+	if (conn_is_own(c)) {
+		conn_loops(c);
+		return;
+	}
+	event_free(c->wr);
+	c->wr = event_new(base, c->fd, EV_WRITE, writable, c);
+	c->rd = event_new(base, c->fd, EV_READ | EV_PERSIST, readable, c);
+	event_add(c->rd, NULL);
+	conn_set(c, CONN_HELLO);
+	conn_arm(c);
+}
+
+static void
+timed_out(evutil_socket_t fd, short what, void *arg)
+{
+	struct conn *c = arg;
+
+	(void)fd;
+	(void)what;
+	if (c->state == CONN_CONNECTING) {
+		c->error = ETIMEDOUT;
+		conn_close_socket(c);
+		c->addr++;
+		conn_connect(c);
+		return;
+	}
+	if (c->state == CONN_IDLE)
+		conn_quit(c);
+	else
+		conn_break(c, "4.4.1", "no answer in time");
+	conn_run(c);
+}
+
+void
+conn_open(struct smtp_agent *s)
+{
+	struct smtp_client_options opts = { .helo = s->agent->hostname };
+	struct conn *c = mem_alloc(1, sizeof(*c));
+
+	c->agent = s;
+	c->fd = -1;
+	c->state = CONN_CONNECTING;
+	s->nopening++;
+	s->nconns++;
+	c->timer = evtimer_new(s->agent->base, timed_out, c);
+	c->client = smtp_client_new(&opts);
+	buf_init(&c->trace);
+	list_add_tail(&s->conns, &c->link);
+	conn_connect(c);
+}
+
