@@ -27,7 +27,7 @@
 #include "node/session.h"
 
 #define BACKLOG 1024
-#define ACCEPT_MAX 64		/* connections taken before others have a turn */
+#define ACCEPT_MAX 64	/* connections taken before others have a turn */
 #define TICK_SECS 1
 
 struct listener {

@@ -21,8 +21,8 @@
 #include "base/mem.h"
 #include "smtp/server.h"
 
-#define OUTPUT_MAX 16384	/* octets of replies that a client leaves unread */
-#define LINGER_MS 5000		/* for the client to close after our last word */
+#define OUTPUT_MAX 16384	/* octets of replies left unread */
+#define LINGER_MS 5000		/* for the client to close too */
 #define STRANGER_MS 30000	/* for QUIT after 554 */
 #define LOGGED_MAX 50		/* errors of one session that are logged */
 
@@ -513,7 +513,7 @@ session_completed(struct session *s, const struct exchange_completion *c)
 	} else {
 		refuse(s, "DATA", &ev, &c->refusal);
 	}
-	(void)feed(s, NULL, 0);	/* what the answer gave rise to */
+	(void)feed(s, "", 0);	/* what the answer gave rise to */
 	settle(s);
 }
 
