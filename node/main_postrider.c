@@ -31,6 +31,21 @@ static const struct command commands[] = {
 	{ "init", NULL, cmd_init, "--dir DIR --site NAME ...",
 	    "make a working configuration" },
 #endif
+	{ "check", cmd_check, NULL, "", "check the configuration" },
+	{ "status", cmd_status, NULL, "[--json]",
+	    "say what the node is doing" },
+	{ "queue", cmd_queue, NULL, "list|show|hold|release|delete|retry",
+	    "see and change what waits" },
+	{ "flush", cmd_flush, NULL, "PEER...",
+	    "send what waits for a peer now" },
+	{ "route", cmd_route, NULL, "[--json] ADDRESS...",
+	    "explain where addresses lead" },
+	{ "receive", cmd_receive, NULL, "[--peer NAME]",
+	    "hand in an object on standard input" },
+	{ "reload", cmd_reload, NULL, "", "read the configuration again" },
+	{ "stop", cmd_stop, NULL, "", "end the daemon" },
+	{ "spool", cmd_spool, NULL, "verify|backup|export|import|...",
+	    "check, save, move or rescue the spool" },
 	{ "inspect", NULL, cmd_inspect, "[--json] [FILE|-]",
 	    "say what is in an object" },
 	{ "batch", NULL, cmd_batch, "--from A --to B... FILE...",
@@ -53,7 +68,7 @@ print_help(FILE *to)
 	for (size_t i = 0; i < sizeof(commands) / sizeof(commands[0]); i++) {
 		const struct command *cmd = &commands[i];
 
-		fprintf(to, "  %-8s %-32s %s\n", cmd->word, cmd->args,
+		fprintf(to, "  %-8s %-38s %s\n", cmd->word, cmd->args,
 		    cmd->help);
 	}
 	fprintf(to, "\nThe configuration is %s, or where POSTRIDER_CONF or "
