@@ -41,10 +41,10 @@ struct bundle_params {
 	const char *helo;
 	unsigned extensions;		/* that may be used */
 	unsigned required;		/* union of envelope_needs and XGZIP:
-					 * what is beyond SMTP_EXT_RFC2442 is named
-					 * in required-extensions, after
-					 * the three of that list, which
-					 * the parameter replaces */
+					 * what is beyond SMTP_EXT_RFC2442
+					 * is named in required-extensions,
+					 * behind the three of that list,
+					 * which the parameter replaces */
 	const char *from, *to;		/* rfc2442: bundle addresses */
 	int64_t date_ms;		/* rfc2442: its Date */
 };

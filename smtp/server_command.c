@@ -250,7 +250,7 @@ run_quit(struct smtp_server *s, struct slice args)
 static void
 run_vrfy(struct smtp_server *s, struct slice args)
 {
-	if (args.len == 0)
+	if (args.len == 0 && !s->opts.batch)
 		refuse(s, 501, "5.5.4", "Syntax: VRFY address");
 	else
 		server_reply(s, 252, "2.0.0",
@@ -262,6 +262,16 @@ run_help(struct smtp_server *s, struct slice args)
 {
 	(void)args;
 	server_reply(s, 214, "2.0.0", "See RFC 5321");
+}
+
+/* Asks for what we never tell; in a batch nobody hears the answer, so it is
+ * passed over as Exim -bS does. */
+static void
+run_expn(struct smtp_server *s, struct slice args)
+{
+	(void)args;
+	if (!s->opts.batch)
+		refuse(s, 502, "5.5.1", "Error: command not implemented");
 }
 
 /* The lines of the batches of 1982 that ask for echo: nobody listens. */
@@ -292,10 +302,10 @@ static const struct command commands[] = {
 	[SMTP_VERB_QUIT] = { STATES_ALL | STATE_TURNED_AWAY, run_quit, NULL,
 	    0, NULL, NULL },
 	[SMTP_VERB_VRFY] = { STATES_ALL, run_vrfy, NULL, 0, NULL, NULL },
-	[SMTP_VERB_EXPN] = NOT_IMPLEMENTED,
+	[SMTP_VERB_EXPN] = { STATES_ALL, run_expn, NULL, 0, NULL, NULL },
 	[SMTP_VERB_HELP] = { STATES_ALL, run_help, NULL, 0, NULL, NULL },
 	[SMTP_VERB_STARTTLS] = NOT_IMPLEMENTED,
-	[SMTP_VERB_ETRN] = NOT_IMPLEMENTED,
+	[SMTP_VERB_ETRN] = { STATES_ALL, run_expn, NULL, 0, NULL, NULL },
 	[SMTP_VERB_AUTH] = { STATES_ALL, NULL, NULL, 503, "5.5.1",
 	    "Error: authentication not enabled" },
 	[SMTP_VERB_SEND] = NOT_IMPLEMENTED,

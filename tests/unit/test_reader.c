@@ -174,6 +174,8 @@ static const struct {
 	{ "HELO", "bsmtp broken 500@1" },
 	{ "QUIT\r\n", "bsmtp done" },
 	{ "VERB ON\r\nTICK 1\r\n" ONE, "bsmtp" BEGIN(3, 1) HI(1) " done" },
+	{ "VRFY\r\nEXPN x\r\nHELP\r\nETRN x\r\n" ONE,
+	    "bsmtp" BEGIN(5, 1) HI(1) " done" },
 	/* joined; text behind QUIT */
 	{ H ONE "QUIT\r\n" H ONE "QUIT\r\n", "bsmtp" BEGIN(2, 1) HI(1)
 	    BEGIN(9, 2) HI(2) " done" },
