@@ -14,10 +14,10 @@
  * and an abstract name); without that variable nothing happens and 0 is
  * returned. */
 int sd_notify(struct err *e, const char *fmt, ...)
-    __attribute__((format(printf, 2, 3))) MUST_CHECK;
+    __attribute__((format(printf, 2, 3)));
 /* RELOADING=1 with the MONOTONIC_USEC that Type=notify-reload demands; to be
  * followed by READY=1. */
-int sd_notify_reloading(struct err *e) MUST_CHECK;
+int sd_notify_reloading(struct err *e);
 
 /* Sockets that were opened for us. */
 struct sd_sockets {
