@@ -450,10 +450,10 @@ parse_rest(struct parser *ps, struct conf_node *node)
 		add_item(node, &text, ps->line);
 	}
 	ps->p++;
-	(void)skip_blank(ps);
+	ended = skip_blank(ps);
 	if (peek(ps) == '{')
 		parse_list(ps, node);
-	else if (ps->line != node->line)
+	else if (ended)
 		conf_fault(ps->faults, node->line, "%s: the value is missing",
 		    node->key);
 	else

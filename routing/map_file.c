@@ -95,8 +95,6 @@ routing_add_map(struct routing *t, const char *path,
 
 	rc = file_read(path, MAP_FILE_MAX, &text, e);
 	if (rc < 0) {
-		if (told != NULL && e != NULL)
-			told(ctx, e->text);
 		buf_release(&text);
 		return rc;
 	}

@@ -54,7 +54,8 @@ int routing_add_link(struct routing *t, const char *a, const char *b,
     unsigned cost, struct err *e) MUST_CHECK;
 /* A map file: lines "pattern site", "#" comments, blank lines.  Every fault
  * is told with file and line; returns the first error, having read all.
- * Local domains must be there before. */
+ * A file that cannot be read is not told, only returned.  Local domains must
+ * be there before. */
 int routing_add_map(struct routing *t, const char *path,
     void (*told)(void *ctx, const char *text), void *ctx, struct err *e)
     MUST_CHECK;
