@@ -1,1 +1,1 @@
-PKGS += libevent_core libconfuse jansson smartcols
+PKGS += libevent_core jansson smartcols
