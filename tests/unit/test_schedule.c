@@ -80,7 +80,7 @@ test_every(void **state)
 		    "2024-06-03 10:05" },
 		{ "every 15m", "2024-06-03 10:00", "2024-06-03 08:00", true,
 		    "2024-06-03 10:00" },
-		/* The clock was set back: the last call is not in the future. */
+		/* The clock was set back: no call is in the future. */
 		{ "every 15m", "2024-06-03 10:00", "2024-07-03 08:00", true,
 		    "2024-06-03 10:15" },
 		{ " Every  1h30m ", "2024-06-03 10:00", "2024-06-03 10:00",
@@ -193,7 +193,7 @@ test_windows(void **state)
 		    "2024-06-04 04:54" },
 		{ "Wk2305-0655", "2024-06-04 04:55", NULL, true,
 		    "2024-06-04 21:05" },
-		/* Friday's ends on Saturday morning; none begins on Saturday. */
+		/* Friday's ends on Saturday; none begins on Saturday. */
 		{ "Wk2305-0655", "2024-06-08 04:00", NULL, true,
 		    "2024-06-08 04:00" },
 		{ "Wk2305-0655", "2024-06-08 05:00", NULL, true,
