@@ -130,7 +130,7 @@ static int
 cron_range(const struct field *f, struct slice s, uint64_t *bits,
     struct err *e)
 {
-	struct slice rest;
+	struct slice rest = { "", 0 };
 	unsigned from = f->min, to = f->max;
 	uint64_t step = 1;
 	bool stepped = cut(&s, '/', &rest);
@@ -164,7 +164,7 @@ static int
 cron_field(const struct field *f, struct slice s, uint64_t *bits_out,
     struct err *e)
 {
-	struct slice rest;
+	struct slice rest = { "", 0 };
 	bool more;
 	int rc;
 
@@ -311,7 +311,7 @@ clock_time(struct slice s, unsigned *minutes_out)
 static int
 read_window(struct slice s, struct window *w, struct err *e)
 {
-	struct slice whole = s, end;
+	struct slice whole = s, end = { "", 0 };
 
 	*w = (struct window){ take_days(&s), 0, DAY_MINUTES };
 	if (w->days == 0)
