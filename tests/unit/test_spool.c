@@ -413,6 +413,7 @@ test_drafts(void **state)
 	d = make_draft(f->sp, 200000, 1);
 	assert_int_equal(store_flush(spool_store(f->sp), &e), 0);
 	assert_int_equal(count_chunks(f->sp), 4);
+	spool_draft_free(d);
 	reopen(f);
 	assert_int_equal(count_chunks(f->sp), 0);
 }
