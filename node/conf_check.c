@@ -73,6 +73,20 @@ peer_address(const struct conf *conf, const char *peer)
 	return mem_printf("bundle@%s", peer);
 }
 
+/* Transports that wait for files to arrive keep running. */
+static bool
+stays_by_itself(const char *transport)
+{
+	static const char *const waiting[] = { "file" };
+	size_t i;
+
+	for (i = 0; i < sizeof(waiting) / sizeof(waiting[0]); i++) {
+		if (transport != NULL && strcmp(transport, waiting[i]) == 0)
+			return true;
+	}
+	return false;
+}
+
 void
 conf_complete(struct conf_draft *draft)
 {
@@ -95,6 +109,8 @@ conf_complete(struct conf_draft *draft)
 
 		if (peer->call == NULL)
 			peer->call = schedule_new();
+		if (conf_node_find(draft->peer[i], "stays") == NULL)
+			peer->stays = stays_by_itself(peer->transport);
 		if (peer->address == NULL)
 			peer->address = peer_address(conf, peer->name);
 	}

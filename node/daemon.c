@@ -352,11 +352,11 @@ hang_up(evutil_socket_t fd, short what, void *ctx)
 
 	(void)fd;
 	(void)what;
-	(void)sd_notify_reloading(&e);
+	sd_notify_reloading(&e);
 	if (daemon_reload(&r->d, &report, &e) != 0)
 		log_event(r->d.log, LOG_LEVEL_WARNING, "reload-failed",
 		    "reason", e.text, NULL);
-	(void)sd_notify(&e, "READY=1");
+	sd_notify(&e, "READY=1");
 	buf_release(&report);
 }
 
@@ -369,7 +369,7 @@ daemon_stop(struct daemon *d)
 
 	if (d->stopping)
 		return;
-	(void)sd_notify(&e, "STOPPING=1");
+	sd_notify(&e, "STOPPING=1");
 	log_event(d->log, LOG_LEVEL_INFO, "stopping", NULL);
 	d->stopping = true;
 	listener_set_stop(d->listeners);
@@ -557,7 +557,7 @@ daemon_run(const struct daemon_start *start, struct err *e)
 		    POSTRIDER_VERSION, "site", d->conf->site, "spool",
 		    spool_id(d->spool), NULL);
 		start->ready(start->ctx);
-		(void)sd_notify(e, "READY=1");
+		sd_notify(e, "READY=1");
 		r->wake = true;
 		settle(r);
 		loop(r);

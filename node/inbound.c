@@ -302,8 +302,8 @@ sort_recipients(struct inbound *in, const struct message *m,
 		    m->facts.received > x->conf->received_max)
 			smtp_refuse(&r, 554, "5.4.6", "Mail loop: more than "
 			    "%u Received fields", x->conf->received_max);
-		else
-			(void)submit_route(x, rcpt->address, in->conf, &r);
+		else if (submit_route(x, rcpt->address, in->conf, &r) == 0)
+			r.code = 0;
 		if (r.code != 0)
 			refuse(in, m, i, &r);
 		else

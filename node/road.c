@@ -153,8 +153,13 @@ exchange_transport_exited(struct exchange *x, const char *peer, int status,
 	log_event(x->log, status == 0 ? LOG_LEVEL_DEBUG : LOG_LEVEL_WARNING,
 	    "transport-exited", "peer", peer, "status",
 	    status < 0 ? "killed" : code.s, "reason", text, NULL);
-	if (status == 0 && t->nwritten == 0)
+	if (status == 0 && t->nwritten == 0) {
 		road_good(x, t);
+		/* One that should have stayed is not started in a circle. */
+		if (t->peer != NULL && t->peer->stays)
+			t->pause_ms = clock_mono_ms(x->clock) +
+			    (int64_t)t->peer->retry_min_secs * 1000;
+	}
 	else if (status == 0 && t->failures == 0 && t->last_error == NULL)
 		road_failed(x, t, "the transport ended and left files unsent");
 	else
