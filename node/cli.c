@@ -98,21 +98,31 @@ told_nobody(void *ctx, const char *text)
 	(void)text;
 }
 
+/* The tree of what can be read; faults are for `postrider check`. */
+static int
+read_tree(const struct cli *cli, struct conf_node *root_out, struct err *e)
+{
+	struct conf_faults faults = { .told = told_nobody,
+	    .file = cli->config };
+	struct buf text = BUF_INIT;
+	int r = file_read(cli->config, CONFIG_MAX, &text, e);
+
+	if (r == 0)
+		conf_parse(buf_slice(&text), &faults, root_out);
+	conf_faults_release(&faults);
+	buf_release(&text);
+	return r;
+}
+
 int
 cli_paths(const struct cli *cli, char **control_out, char **spool_out,
     struct err *e)
 {
-	struct conf_faults faults = { .told = told_nobody,
-	    .file = cli->config };
 	struct conf_node root = { .key = NULL };
-	struct buf text = BUF_INIT;
 	char *run, *control;
 
-	if (file_read(cli->config, CONFIG_MAX, &text, e) < 0) {
-		buf_release(&text);
+	if (read_tree(cli, &root, e) < 0)
 		return e->code;
-	}
-	conf_parse(buf_slice(&text), &faults, &root);
 	run = setting(&root, "run", "/run/postrider");
 	control = path_join(run, "control");
 	*control_out = setting(&root, "control", control);
@@ -120,9 +130,40 @@ cli_paths(const struct cli *cli, char **control_out, char **spool_out,
 	free(run);
 	free(control);
 	conf_node_release(&root);
-	conf_faults_release(&faults);
-	buf_release(&text);
 	return 0;
+}
+
+/* The first domain of the first delivery, into the tree; or NULL. */
+static const char *
+first_domain(const struct conf_node *root)
+{
+	const struct conf_node *delivery = conf_node_find(root, "delivery");
+	const struct conf_node *domains =
+	    delivery != NULL ? conf_node_find(delivery, "domains") : NULL;
+
+	return domains != NULL && domains->kind != CONF_SECTION &&
+	    domains->nitems > 0 ? domains->item[0].text : NULL;
+}
+
+char *
+cli_domain(const struct cli *cli)
+{
+	struct conf_node root = { .key = NULL };
+	char name[256] = "localhost";
+	const struct conf_node *site;
+	const char *domain = NULL;
+	char *copy;
+
+	gethostname(name, sizeof(name) - 1);
+	if (read_tree(cli, &root, NULL) < 0)
+		return mem_strdup(name);
+	domain = first_domain(&root);
+	site = conf_node_find(&root, "site");
+	copy = domain != NULL ? mem_strdup(domain) :
+	    setting(&root, "hostname", site != NULL && site->nitems > 0 ?
+	    site->item[0].text : name);
+	conf_node_release(&root);
+	return copy;
 }
 
 /* Writes the reason unless that is not wanted. */

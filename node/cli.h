@@ -28,6 +28,9 @@ int cli_conf(const struct cli *cli, struct conf **conf_out) MUST_CHECK;
  * frees them. */
 int cli_paths(const struct cli *cli, char **control_out, char **spool_out,
     struct err *e) MUST_CHECK;
+/* What addresses without a domain get: the first local domain, else hostname,
+ * else the site's name, else the machine's.  The caller frees it. */
+char *cli_domain(const struct cli *cli);
 /* The status of sysexits.h for a code of base/err.h. */
 int cli_status(int code);
 

@@ -40,6 +40,8 @@ static const struct command commands[] = {
 	    "send what waits for a peer now" },
 	{ "route", cmd_route, NULL, "[--json] ADDRESS...",
 	    "explain where addresses lead" },
+	{ "send", cmd_send, NULL, "[-ti] [-f FROM] [TO...]",
+	    "submit a mail, as sendmail(8) does" },
 	{ "receive", cmd_receive, NULL, "[--peer NAME]",
 	    "hand in an object on standard input" },
 	{ "reload", cmd_reload, NULL, "", "read the configuration again" },
