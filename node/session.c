@@ -537,7 +537,7 @@ session_tick(struct session *s, int64_t at_ms)
 		max = LINGER_MS;
 	else if (!s->welcome && max > STRANGER_MS)
 		max = STRANGER_MS;
-	if (idle < max)
+	if (max == 0 || idle < max)
 		return;
 	if (s->ended)
 		s->dead = true;

@@ -1,22 +1,17 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Sessions and listeners on real sockets, over a spool in memory and an
+ * Sessions on real sockets, over a spool in memory and an
  * exchange that does what a case orders: the real one's answers depend on much
  * else.  What it accepts is committed, so that content can be compared.
  */
-#include "node/listener.h"
 #include "node/session.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -539,169 +534,6 @@ test_unread_replies(void **state)
 	free(many);
 }
 
-/*
- * Listeners.
- */
-struct place {
-	char dir[32], address[64];	/* "unix:DIR/s" */
-	struct conf_net allow;
-	struct conf_listener l;
-};
-
-static void
-place_init(struct fix *f, struct place *p)
-{
-	memset(p, 0, sizeof(*p));
-	memcpy(p->dir, "/tmp/test_session.XXXXXX", 25);
-	assert_non_null(mkdtemp(p->dir));
-	snprintf(p->address, sizeof(p->address), "unix:%s/s", p->dir);
-	p->allow.family = AF_UNIX;
-	p->allow.any_uid = true;
-	p->l.address = p->address;
-	p->l.mode = 0600;
-	p->l.allow = &p->allow;
-	p->l.nallow = 1;
-	f->conf.listener = &p->l;
-	f->conf.nlisteners = 1;
-}
-
-static void
-place_release(struct place *p)
-{
-	unlink(p->address + 5);
-	assert_int_equal(rmdir(p->dir), 0);
-}
-
-static int
-dial(const struct place *p)
-{
-	struct sockaddr_un un = { .sun_family = AF_UNIX };
-	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
-
-	snprintf(un.sun_path, sizeof(un.sun_path), "%s/s", p->dir);
-	assert_int_equal(connect(fd, (struct sockaddr *)&un, sizeof(un)), 0);
-	(void)fcntl(fd, F_SETFL, O_NONBLOCK);
-	return fd;
-}
-
-static void
-hear_at(struct fix *f, int fd, const char *codes)
-{
-	f->fd = fd;
-	hear_codes(f, codes);
-	f->fd = -1;
-}
-
-static void
-test_listener(void **state)
-{
-	struct fix *f = *state;
-	struct place p;
-	struct listener_set *set, *second;
-	struct err e = ERR_INIT;
-	struct stat st;
-	int a, b, c;
-
-	place_init(f, &p);
-	f->conf.sessions_per_address = 2;
-	set = listener_set_new(&f->d, &e);
-	assert_non_null(set);
-	assert_int_equal(stat(p.address + 5, &st), 0);
-	assert_int_equal(st.st_mode & 0777, 0600);
-	assert_int_equal(listener_set_open(&f->conf, NULL, &second, &e),
-	    ERR_EXISTS);
-	assert_null(second);
-	a = dial(&p);
-	hear_at(f, a, "220");
-	b = dial(&p);
-	hear_at(f, b, "220");
-	c = dial(&p);
-	hear_at(f, c, "421");
-	close(c);
-	close(b);
-	hear_at(f, a, "");
-	/* Only another user may from now on. */
-	p.allow.any_uid = false;
-	p.allow.uid = getuid() + 1;
-	listener_set_reload(set, &f->conf);
-	b = dial(&p);
-	hear_at(f, b, "554");
-	close(b);
-	hear_at(f, a, "");
-	assert_true(listener_set_busy(set));
-	listener_set_stop(set);
-	assert_false(listener_set_busy(set));
-	hear_at(f, a, "421");
-	assert_int_equal(stat(p.address + 5, &st), -1);
-	close(a);
-	listener_set_free(set);
-	place_release(&p);
-}
-
-/* A file left by a daemon that was killed; one that is no socket. */
-static void
-test_listener_stale(void **state)
-{
-	struct fix *f = *state;
-	struct place p;
-	struct listener_set *set;
-	struct sockaddr_un un = { .sun_family = AF_UNIX };
-	struct err e = ERR_INIT;
-	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
-
-	place_init(f, &p);
-	snprintf(un.sun_path, sizeof(un.sun_path), "%s/s", p.dir);
-	assert_int_equal(bind(fd, (struct sockaddr *)&un, sizeof(un)), 0);
-	close(fd);
-	assert_int_equal(listener_set_open(&f->conf, NULL, &set, &e), 0);
-	assert_true(listener_set_is_own(set, (struct sockaddr *)&un,
-	    sizeof(un)));
-	un.sun_path[strlen(un.sun_path) - 1] = 'x';
-	assert_false(listener_set_is_own(set, (struct sockaddr *)&un,
-	    sizeof(un)));
-	listener_set_free(set);
-
-	fd = open(p.address + 5, O_CREAT | O_WRONLY, 0600);
-	assert_true(fd >= 0);
-	close(fd);
-	assert_true(listener_set_open(&f->conf, NULL, &set, &e) < 0);
-	assert_non_null(strstr(e.text, p.address + 5));
-	assert_int_equal(access(p.address + 5, F_OK), 0);
-	place_release(&p);
-}
-
-static void
-test_adopt(void **state)
-{
-	struct fix *f = *state;
-	struct listener_set *set;
-	struct exchange_completion c = { .durable = true, .id = 1 };
-	struct err e = ERR_INIT;
-	int one[2], two[2];
-
-	f->conf.sessions_max = 1;
-	set = listener_set_new(&f->d, &e);
-	assert_non_null(set);
-	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, one), 0);
-	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, two), 0);
-	(void)fcntl(one[1], F_SETFL, O_NONBLOCK);
-	(void)fcntl(two[1], F_SETFL, O_NONBLOCK);
-	listener_adopt(set, one[0], 1234);
-	listener_adopt(set, two[0], 1234);
-	hear_at(f, two[1], "421");
-	f->fd = one[1];
-	say(f, HELLO ENVELOPE "DATA\r\nx\r\n.\r\n");
-	hear_at(f, one[1], "220 250 250 250 354");
-	assert_int_equal(f->x.taken, 1);
-	assert_string_equal(f->x.m[0].source, "unix uid 1234");
-	c.cookie = f->x.cookie[0];
-	listener_set_completed(set, &c);
-	hear_at(f, one[1], "250");
-	listener_set_free(set);
-	close(one[1]);
-	close(two[1]);
-}
-
 int
 main(void)
 {
@@ -715,9 +547,6 @@ main(void)
 		T(test_stop),
 		T(test_idle),
 		T(test_unread_replies),
-		T(test_listener),
-		T(test_listener_stale),
-		T(test_adopt),
 #undef T
 	};
 
