@@ -93,7 +93,7 @@ note_refused(struct inspection *in, const struct bundle_event *ev)
 {
 	struct envelope env;
 	struct slice args;
-	struct smtp_refusal ignored;
+	struct smtp_refusal ignored = { 0 };
 
 	if (smtp_command_split(ev->bytes, &args) != SMTP_VERB_RCPT ||
 	    json_array_size(in->refused) >= REFUSED_MAX)

@@ -31,7 +31,8 @@ struct conf_net {
 };
 
 struct conf_listener {
-	char *address;		/* "127.0.0.1:2442", "[::1]:2442", "unix:/path" */
+	char *address;		/* "127.0.0.1:2442", "[::1]:2442" or
+				 * "unix:/path" */
 	unsigned line;
 	mode_t mode;		/* of a UNIX socket: 0660 */
 	struct conf_net *allow;	/* who may submit; default 127.0.0.0/8, ::1,
@@ -121,9 +122,9 @@ struct conf {
 	uint64_t broken_expire_secs;	/* 30d */
 	unsigned broken_notices_per_hour;	/* per peer: 10 */
 	uint64_t ledger_secs;		/* 60d */
-	char *via;			/* server for notices to addresses neither
-					 * local nor routed; or NULL: that of
-					 * the first SMTP delivery */
+	char *via;		/* server for notices to addresses that are
+				 * neither local nor routed; or NULL: that of
+				 * the first SMTP delivery */
 	uint64_t cache_bytes;
 	char *backup_dir;
 	uint64_t backup_every_secs;

@@ -35,14 +35,19 @@ item_line(const struct conf_node *section, const char *key, size_t i)
 static void
 complete_site(struct conf *conf)
 {
+	const struct conf_delivery *first = conf->delivery;
+	bool local = conf->ndeliveries > 0 && first->domains.n > 0;
+
+	/* A name that notices can come from and be answered to. */
 	if (conf->hostname == NULL)
-		conf->hostname = mem_strdup(conf->site);
+		conf->hostname = mem_strdup(local &&
+		    strchr(conf->site, '.') == NULL ? first->domains.item[0] :
+		    conf->site);
 	if (conf->control == NULL && conf->run_dir != NULL)
 		conf->control = path_join(conf->run_dir, "control");
 	if (conf->address == NULL)
 		conf->address = mem_printf("bundle@%s",
-		    conf->ndeliveries > 0 && conf->delivery[0].domains.n > 0 ?
-		    conf->delivery[0].domains.item[0] : conf->hostname);
+		    local ? first->domains.item[0] : conf->hostname);
 }
 
 static void

@@ -126,7 +126,7 @@ static const struct conf_row peer_rows[] = {
 	    0, 0, 0, NULL },
 	{ "extensions", conf_value_extension, AT(conf_peer, extensions), NULL,
 	    CONF_EACH, 0, 0, NULL },
-	{ "ids", conf_value_flag, AT(conf_peer, ids), "no", 0, 0, 0, no_yes },
+	{ "ids", conf_value_flag, AT(conf_peer, ids), "yes", 0, 0, 0, no_yes },
 	{ "address", conf_value_address, AT(conf_peer, address), NULL,
 	    CONF_TEXT, 0, 0, NULL },
 	{ "cost", conf_value_count_uint, AT(conf_peer, cost), "1", 0,

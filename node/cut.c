@@ -5,9 +5,9 @@
  * its file is made, so a file without a record is a leftover and a record
  * without a file is written again, to the same octets.
  *
- *	waiting legs --cut--> CUT --file whole--> WRITTEN --sent--> SENT --> gone
- *	      ^                |                     |
- *	      +---withdrawn----+---------------------+
+ * waiting legs --cut--> CUT --file whole--> WRITTEN --sent--> SENT --> gone
+ *       ^                |                     |
+ *       +---withdrawn----+---------------------+
  */
 #include <inttypes.h>
 #include <stdio.h>

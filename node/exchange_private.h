@@ -7,11 +7,11 @@
  * recipients of it that go to the same target are a leg; a target is a peer, a
  * delivery, or `limbo`, where legs stay that lead nowhere now.
  *
- *	exchange.c	life, group commit		queue.c	  the index
- *	submit.c	what may come in		settle.c  outcomes, notices
- *	cut.c		objects for peers		outbound.c their octets
- *	inbound.c	objects from peers		quarantine.c broken ones
- *	road.c		transports and schedules	operate.c  orders
+ *	exchange.c  life, group commit	queue.c     the index
+ *	submit.c    what may come in	settle.c    outcomes, notices
+ *	cut.c       objects for peers	outbound.c  their octets
+ *	inbound.c   objects from peers	quarantine.c  broken ones
+ *	road.c      transports, calls	operate.c   orders
  */
 #include "base/list.h"
 #include "base/map.h"
@@ -158,6 +158,7 @@ struct exchange {
 	bool dirty;			/* something may be ready: pump */
 };
 
+#define STATUS_DAMAGED "5.3.0"	/* the spool lost the content */
 #define JOBS_MAX 128	/* handed to one delivery at a time */
 #define OBJECTS_MAX 64	/* outstanding for one peer */
 

@@ -224,7 +224,7 @@ put_aside(struct outbound *ob, struct err *e)
 	for (i = 0; entry != NULL && i < entry->nlegs; i++) {
 		if (entry->leg[i].nrcpt > 0 &&
 		    entry->leg[i].status == LEG_READY)
-			settle_fail(x, &entry->leg[i], "5.3.0",
+			settle_fail(x, &entry->leg[i], STATUS_DAMAGED,
 			    "the stored content is damaged", false);
 	}
 }

@@ -120,6 +120,7 @@ prepare_notice(struct exchange *x, struct outcome *o, const struct message *m,
 		.about = m,
 		.rcpt = rcpt,
 		.nrcpt = n,
+		.header = { m->id == 0 ? "" : NULL, 0 },
 		.why_postmaster = to_sender ? NULL :
 		    "The message has no sender who could be told.",
 	};
@@ -128,7 +129,11 @@ prepare_notice(struct exchange *x, struct outcome *o, const struct message *m,
 	o->notice.kind = to_sender ? MESSAGE_NOTICE : MESSAGE_POSTMASTER;
 	o->notice.env.sender = mem_strdup("");
 	o->notice.env.body = SMTP_BODY_8BITMIME;
-	(void)envelope_add_recipient(&o->notice.env, notice.to, NULL, NULL);
+	envelope_add_recipient(&o->notice.env, notice.to, NULL, NULL);
+	/* Damage is the postmaster's business too. */
+	if (to_sender && strcmp(rcpt->status, STATUS_DAMAGED) == 0)
+		envelope_add_recipient(&o->notice.env, x->conf->postmaster,
+		    NULL, NULL);
 	o->notice.source = mem_strdup("notice");
 	o->notice.accepted_wall_ms = clock_wall_ms(x->clock);
 	o->notice.accepted_secs = now_secs(x);
@@ -159,6 +164,21 @@ keep_postmaster(struct outcome *o)
 	}
 }
 
+/* The record is damaged: of the message only its number is known. */
+static void
+stand_in(const struct outcome *o, struct message *m)
+{
+	size_t i, top = 0;
+
+	message_release(m);
+	message_init(m);
+	m->env.sender = mem_strdup("");
+	for (i = 0; i < o->leg->nrcpt; i++)
+		top = leg_rcpt(o->leg)[i] > top ? leg_rcpt(o->leg)[i] : top;
+	for (i = 0; i <= top; i++)
+		envelope_add_recipient(&m->env, "unknown", NULL, NULL);
+}
+
 static int
 prepare(struct exchange *x, struct outcome *o, struct err *e)
 {
@@ -173,6 +193,10 @@ prepare(struct exchange *x, struct outcome *o, struct err *e)
 		return 0;
 	message_init(&m);
 	rc = spool_get_message(x->spool, o->leg->entry->id, &m, e);
+	if (rc == ERR_CORRUPT) {
+		stand_in(o, &m);
+		rc = 0;
+	}
 	if (rc == 0) {
 		rcpt = mem_alloc(o->leg->nrcpt, sizeof(*rcpt));
 		n = failures(o, &m, rcpt);

@@ -22,7 +22,7 @@ store_be(char *p, uint64_t v, size_t octets)
 struct id_key
 id_key(uint64_t id)
 {
-	struct id_key k;
+	struct id_key k = { { 0 } };
 
 	store_be(k.s, id, sizeof(k.s));
 	return k;
@@ -46,7 +46,7 @@ id_of_key(struct slice key, uint64_t *id_out)
 struct chunk_key
 chunk_key(uint64_t id, uint32_t n)
 {
-	struct chunk_key k;
+	struct chunk_key k = { { 0 } };
 
 	store_be(k.s, id, 8);
 	store_be(k.s + 8, n, 4);
