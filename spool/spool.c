@@ -266,6 +266,18 @@ notice_restoration(struct spool *sp, struct err *e)
 	return rc;
 }
 
+/* What makes the engine give up now will do so at every start. */
+static int
+tell_damaged(struct err *e)
+{
+	char *why = mem_strdup(e != NULL ? e->text : "");
+	int rc = err_set(e, ERR_CORRUPT, "%s; see `postrider spool salvage`",
+	    why);
+
+	free(why);
+	return rc;
+}
+
 int
 spool_open(struct store *store, const struct spool_options *opts,
     struct spool **sp_out, struct err *e)
@@ -283,6 +295,8 @@ spool_open(struct store *store, const struct spool_options *opts,
 	    (rc = counter_open(sp, &sp->messages, "next-message", e)) < 0 ||
 	    (rc = counter_open(sp, &sp->objects, "next-object", e)) < 0 ||
 	    (rc = spool_sweep_orphans(sp, e)) < 0) {
+		if (store_failed(store))
+			rc = tell_damaged(e);
 		spool_close(sp);
 		return rc;
 	}

@@ -52,7 +52,8 @@ struct spool_options {
 
 /* Owns the store from now on (also on error).  Checks the schema (ERR_STATE
  * names `postrider spool upgrade` for an older one, refuses a newer), makes a
- * new spool's id, sweeps orphan chunks. */
+ * new spool's id, sweeps orphan chunks.  ERR_CORRUPT where the spool is beyond
+ * starting (salvage). */
 int spool_open(struct store *store, const struct spool_options *opts,
     struct spool **sp_out, struct err *e) MUST_CHECK;
 void spool_close(struct spool *sp);
