@@ -6,9 +6,6 @@
  * record whose CRC is right goes into a new store.  Only when that is whole
  * do the files change places.
  */
-#include <dirent.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -16,6 +13,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "spool/files.h"
 #include "spool/spool_impl.h"
 #include "spool/store_salvage.h"
 #include "spool/tool.h"
@@ -34,8 +32,6 @@ struct rescue {
 	struct err *e;
 };
 
-typedef bool choose_file(const char *name);
-
 static void
 tell(struct rescue *r, const char *what, const char *why)
 {
@@ -43,73 +39,6 @@ tell(struct rescue *r, const char *what, const char *why)
 
 	r->told(r->told_ctx, text);
 	free(text);
-}
-
-static int
-copy_bytes(int from, int to, struct err *e)
-{
-	char *bytes = mem_alloc(1, SPOOL_CHUNK);
-	ssize_t n;
-	int rc = 0;
-
-	while (rc == 0 && (n = read(from, bytes, SPOOL_CHUNK)) != 0) {
-		if (n < 0 && errno != EINTR)
-			rc = err_errno(e, "read");
-		else if (n > 0)
-			rc = file_write_all(to, bytes, (size_t)n, e);
-	}
-	free(bytes);
-	return rc;
-}
-
-static int
-copy_file(const char *from_dir, const char *to_dir, const char *name,
-    struct err *e)
-{
-	char *from = path_join(from_dir, name), *to = path_join(to_dir, name);
-	int in = open(from, O_RDONLY | O_CLOEXEC), out = -1, rc;
-
-	if (in >= 0)
-		out = open(to, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
-	if (in < 0 || out < 0)
-		rc = err_errno(e, "copy %s to %s", from, to);
-	else if ((rc = copy_bytes(in, out, e)) < 0)
-		err_prefix(e, "copy %s to %s", from, to);
-	if (in >= 0)
-		(void)close(in);
-	if (out >= 0)
-		(void)close(out);
-	free(from);
-	free(to);
-	return rc;
-}
-
-static int
-move_file(const char *from_dir, const char *to_dir, const char *name,
-    struct err *e)
-{
-	char *from = path_join(from_dir, name), *to = path_join(to_dir, name);
-	int rc = 0;
-
-	if (rename(from, to) < 0)
-		rc = err_errno(e, "move %s to %s", from, to);
-	free(from);
-	free(to);
-	return rc;
-}
-
-static int
-remove_file(const char *dir, const char *unused, const char *name,
-    struct err *e)
-{
-	char *path = path_join(dir, name);
-	int rc = 0;
-
-	(void)unused;
-	if (unlink(path) < 0)
-		rc = err_errno(e, "remove %s", path);
-	free(path);
-	return rc;
 }
 
 static bool
@@ -124,32 +53,12 @@ is_engine(const char *name)
 	return store_salvage_is_table(name) || store_salvage_is_log(name);
 }
 
-/* Does one thing to each chosen file of a directory. */
-static int
-for_files(const char *from, const char *to, choose_file *chosen,
-    int (*fn)(const char *, const char *, const char *, struct err *),
-    struct err *e)
-{
-	struct dirent **ent;
-	int n = scandir(from, &ent, NULL, alphasort), rc = 0;
-
-	if (n < 0)
-		return err_errno(e, "read %s", from);
-	for (int i = 0; i < n; i++) {
-		if (rc == 0 && chosen(ent[i]->d_name))
-			rc = fn(from, to, ent[i]->d_name, e);
-		free(ent[i]);
-	}
-	free(ent);
-	return rc;
-}
-
 static int
 clear_dir(const char *dir, struct err *e)
 {
 	int rc = file_make_dirs(dir, 0700, e);
 
-	return rc < 0 ? rc : for_files(dir, NULL, is_any, remove_file, e);
+	return rc < 0 ? rc : files_each(dir, NULL, is_any, files_remove, e);
 }
 
 /* From the backup and the logs since. */
@@ -159,9 +68,9 @@ copy_from_backup(struct rescue *r, struct err *e)
 	int rc;
 
 	if ((rc = clear_dir(r->copy, e)) < 0 ||
-	    (rc = for_files(r->backup, r->copy, is_engine, copy_file,
+	    (rc = files_each(r->backup, r->copy, is_engine, files_copy,
 	    e)) < 0 ||
-	    (rc = for_files(r->dir, r->copy, store_salvage_is_log, copy_file,
+	    (rc = files_each(r->dir, r->copy, store_salvage_is_log, files_copy,
 	    e)) < 0)
 		return rc;
 	return store_salvage_recover(r->copy, true, e);
@@ -186,20 +95,20 @@ copy_without_damaged(struct rescue *r, struct err *e)
 	int rc = 0;
 
 	if ((rc = clear_dir(r->copy, e)) < 0 ||
-	    (rc = for_files(r->dir, r->copy, is_engine, copy_file, e)) < 0)
+	    (rc = files_each(r->dir, r->copy, is_engine, files_copy, e)) < 0)
 		return rc;
 	for (int t = 0; t < STORE_TABLES && rc == 0; t++) {
 		out[t] = store_salvage_table(r->dir, (enum store_table)t,
 		    ignore_record, NULL, &ignored) != 0;
 		if (out[t])
-			rc = remove_file(r->copy, NULL,
+			rc = files_remove(r->copy, NULL,
 			    store_salvage_file((enum store_table)t), e);
 	}
 	if (rc == 0 && (rc = store_salvage_recover(r->copy, false, e)) < 0)
 		return rc;
 	for (int t = 0; t < STORE_TABLES && rc == 0; t++)
 		if (out[t])
-			rc = copy_file(r->dir, r->copy,
+			rc = files_copy(r->dir, r->copy,
 			    store_salvage_file((enum store_table)t), e);
 	return rc;
 }
@@ -210,7 +119,7 @@ copy_plain(struct rescue *r, bool recover, struct err *e)
 	int rc;
 
 	if ((rc = clear_dir(r->copy, e)) < 0 ||
-	    (rc = for_files(r->dir, r->copy, is_engine, copy_file, e)) < 0)
+	    (rc = files_each(r->dir, r->copy, is_engine, files_copy, e)) < 0)
 		return rc;
 	return recover ? store_salvage_recover(r->copy, false, e) : 0;
 }
@@ -457,7 +366,7 @@ keep_old(struct rescue *r, struct clock *clock)
 	if (mkdir(dir, 0700) < 0)
 		rc = err_errno(r->e, "make %s", dir);
 	if (rc == 0)
-		rc = for_files(r->dir, dir, is_engine, move_file, r->e);
+		rc = files_each(r->dir, dir, is_engine, files_move, r->e);
 	if (rc == 0)
 		rc = file_sync_dir(dir, r->e);
 	buf_release(&stamp);
@@ -473,7 +382,7 @@ change_places(struct rescue *r, struct clock *clock)
 	int rc;
 
 	if ((rc = keep_old(r, clock)) < 0 ||
-	    (rc = for_files(r->fresh, r->dir, is_engine, move_file,
+	    (rc = files_each(r->fresh, r->dir, is_engine, files_move,
 	    r->e)) < 0 ||
 	    (rc = file_sync_dir(r->dir, r->e)) < 0)
 		return rc;
