@@ -87,7 +87,7 @@ test_defaults(void **state)
 
 	(void)state;
 	assert_string_equal(c->site, "paris");
-	assert_string_equal(c->hostname, "paris");
+	assert_string_equal(c->hostname, "paris.example");
 	assert_string_equal(c->address, "bundle@paris.example");
 	assert_string_equal(c->control, "/run/postrider/control");
 	assert_int_equal(c->log, CONF_LOG_STDERR);
