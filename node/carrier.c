@@ -38,8 +38,9 @@ struct road {
 	/* reading */
 	struct intake *intake;
 	char *taking;			/* name in in/ */
-	struct event *again;		/* looks into in/ */
-	bool look;			/* there may be more in in/ */
+	char *kept;			/* the last one kept for later: the
+					 * round goes on behind it */
+	struct event *again;		/* begins a new round */
 };
 
 struct carrier {
@@ -202,7 +203,12 @@ taken(void *ctx, enum inbound_outcome outcome, const char *reason,
 	(void)messages;
 	intake_free(r->intake);
 	r->intake = NULL;
-	free(r->taking);
+	if (outcome == INBOUND_LATER) {
+		free(r->kept);
+		r->kept = r->taking;
+	} else {
+		free(r->taking);
+	}
 	r->taking = NULL;
 	if (outcome != INBOUND_LATER && unlink(path) != 0)
 		log_event(r->carrier->d->log, LOG_LEVEL_WARNING,
@@ -210,10 +216,7 @@ taken(void *ctx, enum inbound_outcome outcome, const char *reason,
 		    strerror(errno), NULL);
 	free(path);
 	daemon_wake(r->carrier->d);
-	if (outcome == INBOUND_LATER)
-		look_later(r);
-	else
-		take_next(r);
+	take_next(r);
 }
 
 static int
@@ -222,17 +225,24 @@ plain_file(const struct dirent *de)
 	return de->d_name[0] != '.';
 }
 
-/* The first name in in/; the caller frees. */
+static int
+by_octets(const struct dirent **a, const struct dirent **b)
+{
+	return strcmp((*a)->d_name, (*b)->d_name);
+}
+
+/* The first name in in/ behind the one kept last; the caller frees. */
 static char *
-first_file(const struct road *r)
+next_file(const struct road *r)
 {
 	struct dirent **all;
 	char *name = NULL;
 	int i, n;
 
-	n = scandir(r->in, &all, plain_file, alphasort);
+	n = scandir(r->in, &all, plain_file, by_octets);
 	for (i = 0; i < n; i++) {
-		if (name == NULL)
+		if (name == NULL && (r->kept == NULL ||
+		    strcmp(all[i]->d_name, r->kept) > 0))
 			name = mem_strdup(all[i]->d_name);
 		free(all[i]);
 	}
@@ -247,12 +257,14 @@ take_next(struct road *r)
 	struct slice pickup = { NULL, 0 };
 	char *path;
 
-	if (r->intake != NULL || r->carrier->stopping ||
-	    evtimer_pending(r->again, NULL))
+	if (r->intake != NULL || r->carrier->stopping)
 		return;
-	r->taking = first_file(r);
-	if (r->taking == NULL)
+	r->taking = next_file(r);
+	if (r->taking == NULL) {
+		if (r->kept != NULL && !evtimer_pending(r->again, NULL))
+			look_later(r);
 		return;
+	}
 	/* postrider-transport(7): what stands behind a "~" tells the pick-up
 	 * from any other. */
 	if (strchr(r->taking, '~') != NULL)
@@ -266,9 +278,13 @@ take_next(struct road *r)
 static void
 look_again(evutil_socket_t fd, short what, void *ctx)
 {
+	struct road *r = ctx;
+
 	(void)fd;
 	(void)what;
-	take_next(ctx);
+	free(r->kept);
+	r->kept = NULL;
+	take_next(r);
 }
 
 /*
@@ -410,6 +426,7 @@ road_free(struct road *r)
 		event_free(r->again);
 	free(r->name);
 	free(r->taking);
+	free(r->kept);
 	free(r->peer);
 	free(r->out);
 	free(r->in);

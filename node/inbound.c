@@ -439,10 +439,14 @@ message_whole(struct inbound *in, const struct bundle_event *ev, struct err *e)
 static int
 begin(struct inbound *in, const struct bundle_event *ev, struct err *e)
 {
+	struct smtp_refusal r;
 	int rc = look_up(in, e);
 
 	if (rc != 0)
 		return rc;
+	if (exchange_check_room(in->x, 0, &r) != 0)
+		return err_set(e, ERR_FULL, "the spool is full, or its quota "
+		    "is reached");
 	buf_clear(&in->head);
 	in->head_whole = false;
 	if (!in->duplicate && ev->index > in->skip)
