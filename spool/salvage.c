@@ -182,20 +182,25 @@ good_object(struct slice value, uint64_t id)
 static bool
 good_record(struct rescue *r, struct slice key, struct slice value)
 {
-	bool object = r->table == STORE_OBJECT;
 	struct slice front = { key.ptr, 8 };
-	uint64_t id = 0;
+	uint64_t id = 0, *last = &r->last_message;
+	bool good;
 
 	if (r->table == STORE_LEDGER || r->table == STORE_META)
 		return !record_open(key, value).failed;
 	if (key.len < 8 || id_of_key(front, &id) < 0)
 		return false;
-	if (r->table == STORE_MESSAGE ? !good_message(r, value, id) :
-	    object ? !good_object(value, id) :
-	    record_open(key, value).failed)
-		return false;
-	raise_to(object ? &r->last_object : &r->last_message, id);
-	return true;
+	if (r->table == STORE_MESSAGE) {
+		good = good_message(r, value, id);
+	} else if (r->table == STORE_OBJECT) {
+		good = good_object(value, id);
+		last = &r->last_object;
+	} else {
+		good = !record_open(key, value).failed;
+	}
+	if (good)
+		raise_to(last, id);
+	return good;
 }
 
 static void

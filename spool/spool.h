@@ -74,7 +74,7 @@ bool spool_has_room(struct spool *sp);
  */
 enum message_kind {
 	MESSAGE_MAIL,		/* somebody's */
-	MESSAGE_NOTICE,		/* ours: never answered, never expires in vain */
+	MESSAGE_NOTICE,		/* ours: never answered */
 	MESSAGE_POSTMASTER,	/* ours to the postmaster: never dropped */
 };
 

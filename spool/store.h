@@ -39,9 +39,10 @@ struct store_options {
 	uint64_t cache_bytes;		/* 8 MiB */
 	uint64_t log_buffer_bytes;	/* 1 MiB */
 	uint64_t log_file_bytes;	/* 32 MiB */
-	uint64_t checkpoint_bytes;	/* of log between checkpoints: 16 MiB */
-	bool keep_logs;			/* until the next backup, else removed
-					 * once a checkpoint makes them needless */
+	uint64_t checkpoint_bytes;	/* of log between two: 16 MiB */
+	/* Until the next backup; else they are removed once a checkpoint
+	 * makes them needless. */
+	bool keep_logs;
 	bool create;			/* make a new one if there is none */
 };
 

@@ -1,25 +1,15 @@
 /* SPDX-License-Identifier: ISC */
-/*
- * The records above the engines, over each engine; and what a spool keeps
- * when the program dies or the disk fails at any write: nothing acknowledged
- * is lost.  The faults come from Berkeley DB's own hooks.
- */
-#include <errno.h>
-#include <fcntl.h>
+/* The records above the engines, over each engine. */
 #include <setjmp.h>
-#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cmocka.h>
-#include <db.h>
 
 #include "base/mem.h"
 #include "base/text.h"
@@ -822,258 +812,6 @@ test_names(void **state)
 		assert_int_equal(message_name_parse(bad[i], &id), ERR_SYNTAX);
 }
 
-/*
- * Faults below Berkeley DB, in a child of their own.
- */
-enum fault { FAULT_EIO, FAULT_ENOSPC, FAULT_KILL, FAULT_POWER };
-
-struct undo {
-	char path[128];
-	off_t at, size;
-	struct buf old;
-};
-
-static struct {
-	enum fault kind;
-	long left;		/* writes until it happens; 0: not armed */
-	bool down;
-	struct undo undo[20000];
-	size_t nundo;
-} faults;
-
-static void
-path_of(int fd, char *path, size_t size)
-{
-	char link[64];
-	ssize_t n;
-
-	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
-	n = readlink(link, path, size - 1);
-	path[n > 0 ? n : 0] = '\0';
-}
-
-/* What the write will cover, to be put back where no flush follows. */
-static void
-remember(int fd, size_t len, off_t at)
-{
-	struct undo *u = &faults.undo[faults.nundo++];
-	struct stat st;
-	ssize_t n;
-
-	if (faults.nundo == sizeof(faults.undo) / sizeof(faults.undo[0]))
-		_exit(9);
-	path_of(fd, u->path, sizeof(u->path));
-	u->at = at;
-	u->size = fstat(fd, &st) == 0 ? st.st_size : 0;
-	buf_init(&u->old);
-	n = pread(fd, buf_room(&u->old, len), len, at);
-	buf_grown(&u->old, n > 0 ? (size_t)n : 0);
-}
-
-static void
-cut_power(void)
-{
-	while (faults.nundo > 0) {
-		struct undo *u = &faults.undo[--faults.nundo];
-		int fd = open(u->path, O_WRONLY);
-
-		if (fd < 0)
-			continue;
-		if (pwrite(fd, u->old.ptr, u->old.len, u->at) < 0 ||
-		    ftruncate(fd, u->size) < 0)
-			_exit(9);
-		close(fd);
-	}
-	_exit(0);
-}
-
-/* Before a write: true if it must fail. */
-static bool
-fault_due(int fd, const void *bytes, size_t len)
-{
-	if (faults.down)
-		return true;
-	if (faults.left == 0 || --faults.left > 0)
-		return false;
-	if (faults.kind == FAULT_POWER)
-		cut_power();
-	if (faults.kind == FAULT_KILL) {
-		/* A kill leaves a part of a write, of whole pages. */
-		ssize_t n = write(fd, bytes, len / 8192 * 4096);
-
-		(void)n;
-		raise(SIGKILL);
-	}
-	faults.down = true;
-	return true;
-}
-
-static ssize_t
-refuse(void)
-{
-	errno = faults.kind == FAULT_EIO ? EIO : ENOSPC;
-	return -1;
-}
-
-static ssize_t
-hook_write(int fd, const void *bytes, size_t len)
-{
-	if (fault_due(fd, bytes, len))
-		return refuse();
-	if (faults.kind == FAULT_POWER)
-		remember(fd, len, lseek(fd, 0, SEEK_CUR));
-	return write(fd, bytes, len);
-}
-
-static ssize_t
-hook_pwrite(int fd, const void *bytes, size_t len, off_t at)
-{
-	if (fault_due(fd, bytes, 0))
-		return refuse();
-	if (faults.kind == FAULT_POWER)
-		remember(fd, len, at);
-	return pwrite(fd, bytes, len, at);
-}
-
-static int
-hook_fsync(int fd)
-{
-	char path[128];
-	size_t kept = 0;
-
-	if (fault_due(fd, "", 0))
-		return (int)refuse();
-	path_of(fd, path, sizeof(path));
-	for (size_t i = 0; i < faults.nundo; i++) {
-		if (strcmp(faults.undo[i].path, path) == 0)
-			buf_release(&faults.undo[i].old);
-		else
-			faults.undo[kept++] = faults.undo[i];
-	}
-	faults.nundo = kept;
-	return 0;
-}
-
-struct accepted {
-	uint64_t id;
-	uint64_t len;
-	unsigned seed;
-};
-
-/* Takes mail until something breaks; says what it has acknowledged. */
-static void
-take_mail(struct fixture *f, int out)
-{
-	static const size_t lens[] = { 500, 4096, 30000, 150000 };
-	struct spool_unit *u;
-	struct message m;
-	struct err e = ERR_INIT;
-
-	for (unsigned i = 0; i < 400; i++) {
-		struct accepted a = { 0, lens[i % 4], i };
-		struct spool_draft *d = spool_draft_new(f->sp);
-		struct buf b = BUF_INIT;
-		int rc;
-
-		make_content(&b, a.len, i);
-		fill_message(&m);
-		rc = spool_draft_add(d, b.ptr, b.len, &e);
-		if (rc == 0)
-			rc = spool_draft_end(d, &e);
-		if (rc == 0)
-			rc = spool_begin(f->sp, &u, &e);
-		if (rc == 0) {
-			rc = spool_add_message(u, d, &m, &e);
-			if (rc == 0)
-				rc = spool_commit(u, true, &e);
-			else
-				spool_abort(u);
-		}
-		a.id = m.id;
-		if (rc == 0 && write(out, &a, sizeof(a)) != sizeof(a))
-			_exit(8);
-		if (rc == 0)
-			rc = spool_maintain(f->sp, &e);
-		if (rc < 0)
-			_exit(e.text[0] != '\0' ? 1 : 7);
-		spool_draft_free(d);
-		message_release(&m);
-		buf_release(&b);
-	}
-	_exit(2);
-}
-
-static int
-run_faulty(struct fixture *f, enum fault kind, long at, int out)
-{
-	int status;
-	pid_t pid = fork();
-
-	if (pid == 0) {
-		struct err e = ERR_INIT;
-
-		faults.kind = kind;
-		db_env_set_func_write(hook_write);
-		db_env_set_func_pwrite(hook_pwrite);
-		db_env_set_func_fsync(hook_fsync);
-		if (open_spool(f, &e) < 0)
-			_exit(6);
-		faults.left = at;
-		take_mail(f, out);
-	}
-	assert_int_equal(waitpid(pid, &status, 0), pid);
-	return status;
-}
-
-static void
-test_fault(struct fixture *f, enum fault kind, long at)
-{
-	struct accepted a;
-	int pipes[2], status;
-
-	spool_close(f->sp);
-	f->sp = NULL;
-	/* A pipe holds what some thousand messages have to say. */
-	assert_int_equal(pipe(pipes), 0);
-	status = run_faulty(f, kind, at, pipes[1]);
-	close(pipes[1]);
-	if (kind == FAULT_KILL)
-		assert_true(WIFSIGNALED(status));
-	else if (kind == FAULT_POWER)
-		assert_int_equal(status, 0);
-	else
-		assert_int_equal(WEXITSTATUS(status), 1);
-	reopen(f);
-	while (read(pipes[0], &a, sizeof(a)) == sizeof(a)) {
-		expect_message(f->sp, a.id);
-		expect_body(f->sp, a.id, a.len, a.seed);
-	}
-	close(pipes[0]);
-}
-
-static void
-test_write_fails(void **state)
-{
-	for (long at = 1; at <= 40; at += 3) {
-		test_fault(*state, FAULT_EIO, at);
-		test_fault(*state, FAULT_ENOSPC, at * 7);
-	}
-}
-
-static void
-test_killed(void **state)
-{
-	for (long at = 1; at <= 400; at += at < 20 ? 3 : 37)
-		test_fault(*state, FAULT_KILL, at);
-}
-
-static void
-test_power_cut(void **state)
-{
-	for (long at = 1; at <= 400; at += at < 20 ? 3 : 41)
-		test_fault(*state, FAULT_POWER, at);
-}
-
 /* Ids of what crashed away may come again, never those of what was kept. */
 static void
 test_ids_after_crash(void **state)
@@ -1122,9 +860,6 @@ main(void)
 		BOTH(schema_older),
 		cmocka_unit_test(test_names),
 		ONE(ids_after_crash, mem),
-		ONE(write_fails, bdb),
-		ONE(killed, bdb),
-		ONE(power_cut, bdb),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
