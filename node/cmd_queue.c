@@ -2,11 +2,13 @@
 /*
  * postrider queue.
  */
+#include <errno.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
+#include <unistd.h>
 
 #include "base/text.h"
 #include "node/cli.h"
@@ -147,6 +149,67 @@ queue_show(struct queue_args *a)
 	return status;
 }
 
+static int
+need(struct cli_call *c, size_t len)
+{
+	while (c->in.len < len) {
+		ssize_t n = read(c->fd, buf_room(&c->in, 65536), 65536);
+
+		if (n == -1 && errno == EINTR)
+			continue;
+		if (n <= 0)
+			return cli_fail(c->cli, EX_DATAERR, "export: the "
+			    "object could not be read to its end");
+		buf_grown(&c->in, (size_t)n);
+	}
+	return EX_OK;
+}
+
+/* Frames until the one of length zero, to standard output. */
+static int
+copy_frames(struct cli_call *c)
+{
+	int status;
+
+	for (;;) {
+		struct reader head;
+		uint32_t len;
+
+		if ((status = need(c, 4)) != EX_OK)
+			return status;
+		head = reader_of(c->in.ptr, 4);
+		len = read32(&head);
+		buf_consume(&c->in, 4);
+		if (len == 0)
+			return EX_OK;
+		if ((status = need(c, len)) != EX_OK)
+			return status;
+		fwrite(c->in.ptr, 1, len, stdout);
+		buf_consume(&c->in, len);
+	}
+}
+
+static int
+queue_export(struct queue_args *a)
+{
+	struct cli_call c = { .fd = -1 };
+	json_t *line = NULL;
+	int status;
+
+	if (a->argc != 1 || !a->broken)
+		return cli_fail(a->cli, EX_USAGE, "what is broken can be "
+		    "exported: export --broken ID");
+	status = cli_ask(a->cli, &c, json_pack("{s:s, s:[s]}", "cmd",
+	    "broken-export", "ids", a->argv[0]));
+	if (status == EX_OK && cli_next(&c, &line) == 1)
+		status = copy_frames(&c);
+	else if (status == EX_OK)
+		status = c.status;
+	json_decref(line);
+	cli_hang_up(&c);
+	return status;
+}
+
 static void
 operated(void *ctx, json_t *line)
 {
@@ -191,7 +254,7 @@ static int
 usage(struct cli *cli)
 {
 	return cli_fail(cli, EX_USAGE, "usage: postrider queue list|show|"
-	    "hold|release|delete|retry [--json] [--broken] [--peer NAME] "
+	    "hold|release|delete|retry|export [--json] [--broken] [--peer NAME] "
 	    "[--held] [--sender ADDRESS] [--recipient ADDRESS] [--all] "
 	    "[ID...]");
 }
@@ -243,6 +306,7 @@ cmd_queue(struct cli *cli, int argc, char **argv)
 		{ "list", queue_list }, { "show", queue_show },
 		{ "hold", queue_operate }, { "release", queue_operate },
 		{ "delete", queue_operate }, { "retry", queue_operate },
+		{ "export", queue_export },
 	};
 	struct queue_args a = { .cli = cli };
 	int status = -1;

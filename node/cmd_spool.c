@@ -197,8 +197,7 @@ with_spool(struct spool_args *a, spool_work *work, bool create)
 
 	if (open_spool(a, create, &sp, &e) < 0) {
 		if (e.code == ERR_STATE)
-			cli_fail(a->cli, 0, "the spool is in use: stop the "
-			    "daemon first");
+			err_prefix(&e, "stop the daemon first");
 		return fail(a, &e);
 	}
 	status = work(a, sp, &n, &e) < 0 ? fail(a, &e) : EX_OK;

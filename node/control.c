@@ -60,6 +60,7 @@ static const struct request_row {
 	{ "broken-list", control_broken_list, FOR_ADMINS },
 	{ "broken-show", control_broken_show, FOR_ADMINS },
 	{ "broken-delete", control_broken_delete, FOR_ADMINS },
+	{ "broken-export", control_broken_export, FOR_ADMINS },
 	{ "flush", control_flush, FOR_ADMINS },
 	{ "reload", control_reload, FOR_ADMINS },
 	{ "stop", control_stop, FOR_ADMINS },
@@ -371,6 +372,15 @@ drained(struct control_conn *c)
 		conn_free(c);
 	else
 		proceed(c);
+}
+
+void
+control_push(struct control_conn *c)
+{
+	ssize_t n = send(c->fd, c->out.ptr, c->out.len, MSG_NOSIGNAL);
+
+	if (n > 0)
+		buf_consume(&c->out, (size_t)n);
 }
 
 static void

@@ -20,8 +20,8 @@
  *			ids: [...], or all: true and	admins
  *			the members of list
  *	broken-list	peer				admins
- *	broken-show, broken-delete
- *			ids: [...]			admins
+ *	broken-show, broken-delete, broken-export
+ *			ids: [...]; one to show or export	admins
  *	flush		peer				admins
  *	reload, stop					admins
  *	verify						admins
@@ -36,6 +36,9 @@
  * a 4-byte big-endian length (at most 1 MiB) and as many octets; a length of
  * zero ends it, and {"end":true,"outcome":WORD,"reason":TEXT,"messages":N}
  * with done, duplicate, broken or later answers.
+ *
+ * The answer to broken-export is {"ready":true}, then frames as above and the
+ * length of zero; if reading fails, the connection ends without it.
  */
 #include "node/daemon.h"
 

@@ -158,3 +158,48 @@ control_broken_delete(struct control_conn *c, const json_t *request)
 		    (json_int_t)json_array_size(ids)));
 	daemon_wake(c->d);
 }
+
+static void
+close_body(void *state)
+{
+	spool_body_close(state);
+}
+
+/* A frame of the object; the one of length zero is the last. */
+static bool
+export_more(struct control_conn *c)
+{
+	struct buf piece = BUF_INIT;
+	struct err e = ERR_INIT;
+	int r = spool_body_read(c->state, &piece, &e);
+
+	if (r >= 0) {
+		buf_put32(&c->out, (uint32_t)piece.len);
+		buf_addslice(&c->out, buf_slice(&piece));
+	}
+	buf_release(&piece);
+	if (r > 0)
+		return true;
+	control_set_state(c, NULL, NULL);
+	c->closing = r < 0;
+	return false;
+}
+
+void
+control_broken_export(struct control_conn *c, const json_t *request)
+{
+	struct spool_body *body = NULL;
+	struct err e = ERR_INIT;
+	uint64_t id;
+
+	if (get_id(c, json_array_get(json_object_get(request, "ids"), 0),
+	    &id) < 0)
+		return;
+	if (spool_body_open(c->d->spool, id, &body, &e) < 0) {
+		control_error(c, e.code, "%s", e.text);
+		return;
+	}
+	control_set_state(c, body, close_body);
+	control_say(c, json_pack("{s:b}", "ready", 1));
+	c->more = export_more;
+}

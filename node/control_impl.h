@@ -49,6 +49,9 @@ void control_end(struct control_conn *c, json_t *extra);
 /* code: of base/err.h; 0 is a fault of the request. */
 void control_error(struct control_conn *c, int code, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
+/* Sends what the socket takes now, the rest stays in out. Failure shows when
+ * the socket is written to next. */
+void control_push(struct control_conn *c);
 /* The state of a long answer; the one before is freed. */
 void control_set_state(struct control_conn *c, void *state,
     void (*state_free)(void *state));
@@ -69,7 +72,7 @@ bool control_listed(const struct conf_strings *users, uid_t uid);
 
 control_request control_list, control_show, control_operate;
 control_request control_broken_list, control_broken_show;
-control_request control_broken_delete;
+control_request control_broken_delete, control_broken_export;
 control_request control_status, control_route, control_flush;
 control_request control_reload, control_stop, control_verify, control_backup;
 control_request control_receive;

@@ -218,6 +218,7 @@ control_stop(struct control_conn *c, const json_t *request)
 {
 	(void)request;
 	control_end(c, NULL);
+	control_push(c);	/* the socket may not outlive this call */
 	c->closing = true;
 	daemon_stop(c->d);
 }

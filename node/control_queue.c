@@ -295,9 +295,11 @@ say_recipient(struct control_conn *c, const struct message *m,
     const struct recipient_state *st, size_t i)
 {
 	uint64_t now = spool_elapsed_secs(c->d->spool);
-	json_t *line = where_json(c, m, i);
+	json_t *line = json_pack("{s:s}", "kind", "recipient");
+	json_t *where = where_json(c, m, i);
 
-	json_object_set_new(line, "kind", json_string("recipient"));
+	json_object_update(line, where);
+	json_decref(where);
 	if (st->status == RCPT_DONE || st->status == RCPT_FAILED)
 		json_object_set_new(line, "state",
 		    json_string(status_word(st->status)));
