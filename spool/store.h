@@ -35,7 +35,7 @@ enum store_table {
 struct store;
 
 struct store_options {
-	const char *dir;		/* Berkeley DB: the environment's home */
+	const char *dir;		/* home of its environment */
 	uint64_t cache_bytes;		/* 8 MiB */
 	uint64_t log_buffer_bytes;	/* 1 MiB */
 	uint64_t log_file_bytes;	/* 32 MiB */

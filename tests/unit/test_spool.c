@@ -12,7 +12,6 @@
 #include <cmocka.h>
 
 #include "base/mem.h"
-#include "base/text.h"
 #include "spool/spool.h"
 
 struct test_clock {
@@ -684,134 +683,6 @@ test_damage(void **state)
 	buf_release(&out);
 }
 
-static void
-test_elapsed(void **state)
-{
-	struct fixture *f = *state;
-	uint64_t start = spool_elapsed_secs(f->sp);
-	struct err e = ERR_INIT;
-
-	assert_int_equal(start, SPOOL_ELAPSED_START);
-	f->clock.mono += 3600 * 1000;
-	f->clock.wall -= 86400LL * 365 * 1000;	/* set back: no matter */
-	assert_int_equal(spool_elapsed_secs(f->sp), start + 3600);
-	assert_int_equal(spool_tick(f->sp, &e), 0);
-	reopen(f);
-	assert_int_equal(spool_elapsed_secs(f->sp), start + 3600);
-	spool_close(f->sp);
-	f->sp = NULL;
-	f->clock.mono = 1;			/* started anew */
-	f->clock.wall += 100 * 1000;
-	reopen(f);
-	assert_int_equal(spool_elapsed_secs(f->sp), start + 3700);
-	spool_close(f->sp);
-	f->sp = NULL;
-	f->clock.wall += 86400LL * 3650 * 1000;
-	reopen(f);
-	assert_int_equal(spool_elapsed_secs(f->sp), start + 3700 +
-	    7 * 86400);
-	spool_close(f->sp);
-	f->sp = NULL;
-	f->clock.wall -= 86400LL * 1000;
-	reopen(f);
-	assert_int_equal(spool_elapsed_secs(f->sp), start + 3700 +
-	    7 * 86400);
-}
-
-static void
-test_identity(void **state)
-{
-	struct fixture *f = *state;
-	struct buf id = BUF_INIT, v = BUF_INIT;
-	struct err e = ERR_INIT;
-	struct store *s;
-
-	assert_int_equal(strlen(spool_id(f->sp)), 32);
-	buf_adds(&id, spool_id(f->sp));
-	reopen(f);
-	assert_string_equal(spool_id(f->sp), buf_cstr(&id));
-	/* The value of schema 2, by hand: its CRC covers "schema" too. */
-	s = spool_store(f->sp);
-	assert_int_equal(store_get(s, STORE_META, slice_of("schema"), 0, &v,
-	    &e), 0);
-	assert_int_equal(v.len, 8);
-	assert_int_equal(v.ptr[7], SPOOL_SCHEMA);
-	buf_release(&id);
-	buf_release(&v);
-}
-
-static void
-put_schema(struct store *s, uint32_t schema)
-{
-	struct buf v = BUF_INIT, all = BUF_INIT;
-	struct err e = ERR_INIT;
-
-	buf_adds(&all, "schema");
-	buf_put32(&all, schema);
-	buf_put32(&v, crc32c(0, all.ptr, all.len));
-	buf_put32(&v, schema);
-	assert_int_equal(store_begin(s, &e), 0);
-	assert_int_equal(store_put(s, STORE_META, slice_of("schema"),
-	    buf_slice(&v), &e), 0);
-	assert_int_equal(store_commit(s, true, &e), 0);
-	buf_release(&v);
-	buf_release(&all);
-}
-
-static void
-test_schema(void **state)
-{
-	struct fixture *f = *state;
-	struct err e = ERR_INIT;
-
-	put_schema(spool_store(f->sp), SPOOL_SCHEMA + 1);
-	spool_close(f->sp);
-	f->sp = NULL;
-	assert_int_equal(open_spool(f, &e), ERR_STATE);
-	assert_non_null(strstr(e.text, "newer"));
-	assert_int_equal(open_spool(f, &e), ERR_STATE);
-}
-
-static void
-test_schema_older(void **state)
-{
-	struct fixture *f = *state;
-	struct err e = ERR_INIT;
-
-	put_schema(spool_store(f->sp), SPOOL_SCHEMA - 1);
-	spool_close(f->sp);
-	f->sp = NULL;
-	assert_int_equal(open_spool(f, &e), ERR_STATE);
-	assert_non_null(strstr(e.text, "postrider spool upgrade"));
-}
-
-static void
-test_names(void **state)
-{
-	static const struct {
-		uint64_t id;
-		const char *name;
-	} good[] = {
-		{ 0, "0" }, { 9, "9" }, { 10, "a" }, { 31, "z" },
-		{ 32, "10" }, { 1023, "zz" }, { 1024, "100" },
-		{ UINT64_MAX, "fzzzzzzzzzzzz" },
-	};
-	static const char *const bad[] = { "", "01", "00", "i", "l", "o", "u",
-	    "-1", "1 ", "gzzzzzzzzzzzz", "10000000000000" };
-	uint64_t id;
-
-	(void)state;
-	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
-		assert_string_equal(message_name(good[i].id).s, good[i].name);
-		assert_int_equal(message_name_parse(good[i].name, &id), 0);
-		assert_int_equal(id, good[i].id);
-	}
-	assert_int_equal(message_name_parse("ZZ", &id), 0);
-	assert_int_equal(id, 1023);
-	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
-		assert_int_equal(message_name_parse(bad[i], &id), ERR_SYNTAX);
-}
-
 /* Ids of what crashed away may come again, never those of what was kept. */
 static void
 test_ids_after_crash(void **state)
@@ -854,11 +725,6 @@ main(void)
 		BOTH(ledger),
 		BOTH(broken),
 		BOTH(damage),
-		BOTH(elapsed),
-		BOTH(identity),
-		BOTH(schema),
-		BOTH(schema_older),
-		cmocka_unit_test(test_names),
 		ONE(ids_after_crash, mem),
 	};
 
