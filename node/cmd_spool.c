@@ -6,10 +6,12 @@
  */
 #include <errno.h>
 #include <getopt.h>
+#include <grp.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <sysexits.h>
 #include <unistd.h>
 
@@ -68,6 +70,21 @@ end_report(struct spool_args *a, json_t *report)
 	json_object_del(report, "end");
 	print_report(a, report);
 	return damaged ? EX_DATAERR : EX_OK;
+}
+
+/* Files that root makes in the spool would shut its owner out. */
+static int
+become_owner(const struct spool_args *a, struct err *e)
+{
+	struct stat st;
+
+	if (geteuid() != 0 || stat(a->home, &st) == -1 || st.st_uid == 0)
+		return 0;
+	if (setgroups(0, NULL) == -1 || setgid(st.st_gid) == -1 ||
+	    setuid(st.st_uid) == -1)
+		return err_errno(e, "cannot become user id %lu, who owns %s",
+		    (unsigned long)st.st_uid, a->home);
+	return 0;
 }
 
 static int
@@ -195,7 +212,7 @@ with_spool(struct spool_args *a, spool_work *work, bool create)
 	json_t *report;
 	int status;
 
-	if (open_spool(a, create, &sp, &e) < 0) {
+	if (become_owner(a, &e) < 0 || open_spool(a, create, &sp, &e) < 0) {
 		if (e.code == ERR_STATE)
 			err_prefix(&e, "stop the daemon first");
 		return fail(a, &e);
@@ -246,7 +263,7 @@ run_salvage(struct spool_args *a)
 	json_t *report;
 	int status;
 
-	if (spool_salvage(a->home, a->backup, clock_real(), rng_real(), &n,
+	if (become_owner(a, &e) < 0 || spool_salvage(a->home, a->backup, clock_real(), rng_real(), &n,
 	    told, a, &e) < 0)
 		return fail(a, &e);
 	report = control_report_json(&n);
@@ -263,7 +280,7 @@ run_upgrade(struct spool_args *a)
 	struct err e = ERR_INIT;
 	int status = EX_OK;
 
-	if (spool_upgrade(a->home, dir, &e) < 0)
+	if (become_owner(a, &e) < 0 || spool_upgrade(a->home, dir, &e) < 0)
 		status = fail(a, &e);
 	free(dir);
 	return status;

@@ -323,7 +323,8 @@ flags_json(unsigned flags)
 		const char *word;
 	} rows[] = {
 		{ CONTENT_8BIT, "8bit" }, { CONTENT_NUL, "nul" },
-		{ CONTENT_BARE, "bare-line-end" }, { CONTENT_LONG, "long-line" },
+		{ CONTENT_BARE, "bare-line-end" },
+		{ CONTENT_LONG, "long-line" },
 		{ CONTENT_OPEN_END, "open-end" },
 		{ CONTENT_8BIT_HEADER, "8bit-header" },
 	};

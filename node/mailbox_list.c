@@ -16,7 +16,7 @@ struct mailbox_list {
 	const char *domain;
 	void (*found)(void *ctx, const char *address);
 	void *ctx;
-	struct buf addr;	/* words of the element at hand, without blanks */
+	struct buf addr;	/* words of this element, without blanks */
 	bool word_last;		/* the last thing added was a word */
 	bool phrase;		/* two words side by side: no address */
 	bool angle;		/* inside "<" ">" */
