@@ -255,8 +255,8 @@ usage(struct cli *cli)
 {
 	return cli_fail(cli, EX_USAGE, "usage: postrider queue list|show|"
 	    "hold|release|delete|retry|export [--json] [--broken] "
-	    "[--peer NAME] [--held] [--sender ADDRESS] [--recipient ADDRESS] [--all] "
-	    "[ID...]");
+	    "[--peer NAME] [--held] [--sender ADDRESS] "
+	    "[--recipient ADDRESS] [--all] [ID...]");
 }
 
 static int

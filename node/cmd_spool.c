@@ -263,7 +263,8 @@ run_salvage(struct spool_args *a)
 	json_t *report;
 	int status;
 
-	if (become_owner(a, &e) < 0 || spool_salvage(a->home, a->backup, clock_real(), rng_real(), &n,
+	if (become_owner(a, &e) < 0 ||
+	    spool_salvage(a->home, a->backup, clock_real(), rng_real(), &n,
 	    told, a, &e) < 0)
 		return fail(a, &e);
 	report = control_report_json(&n);
