@@ -142,8 +142,11 @@ flush_to(struct spool_draft *d, struct buf *b, struct err *e)
 static size_t
 header_len(struct slice text)
 {
-	const char *end = memmem(text.ptr, text.len, "\r\n\r\n", 4);
+	const char *end;
 
+	if (text.len == 0)
+		return 0;
+	end = memmem(text.ptr, text.len, "\r\n\r\n", 4);
 	if (text.len >= 2 && memcmp(text.ptr, "\r\n", 2) == 0)
 		return 0;
 	return end != NULL ? (size_t)(end - text.ptr) + 2 : text.len;
