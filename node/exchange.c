@@ -278,31 +278,51 @@ withdraw_written(struct exchange *x, struct list *batch)
 		    "reason", e.text, NULL);
 }
 
+static void
+undo_outcomes(struct list *unit, struct list *from)
+{
+	struct list *item;
+
+	while (!list_empty(unit)) {
+		item = unit->prev;
+		list_del(item);
+		settle_undo(list_entry(item, struct outcome, link));
+		list_add_head(from, item);
+	}
+}
+
+/* As many as one transaction takes; if it fails they stay in `from`. */
 static int
 write_outcomes(struct exchange *x, struct list *from, struct list *to,
     struct err *e)
 {
 	struct spool_unit *u = NULL;
+	struct list unit;
 	struct outcome *o;
 	size_t weight = 0;
 	int rc;
 
+	list_init(&unit);
 	rc = spool_begin(x->spool, &u, e);
 	while (rc == 0 && !list_empty(from) && weight < SPOOL_UNIT_MAX) {
 		o = list_entry(from->next, struct outcome, link);
 		weight += settle_weight(o);
+		list_del(&o->link);
+		list_add_tail(&unit, &o->link);
 		rc = settle_write(x, u, o, e);
-		if (rc != 0)
-			break;
+	}
+	if (rc != 0 && u != NULL)
+		spool_abort(u);
+	else if (rc == 0)
+		rc = spool_commit(u, false, e);
+	if (rc != 0)
+		undo_outcomes(&unit, from);
+	while (!list_empty(&unit)) {
+		o = list_entry(unit.next, struct outcome, link);
 		list_del(&o->link);
 		list_add_tail(to, &o->link);
 	}
-	if (rc != 0) {
-		if (u != NULL)
-			spool_abort(u);
-		return rc;
-	}
-	return spool_commit(u, false, e);
+	return rc;
 }
 
 static int

@@ -49,6 +49,7 @@ struct entry {
 	enum message_kind kind;
 	unsigned needs;		/* envelope_needs */
 	uint32_t open;		/* recipients not yet settled */
+	uint32_t settling;	/* of them written as settled, not yet here */
 	bool urgent;
 	bool recorded;		/* has a state record */
 	size_t nlegs;
@@ -212,6 +213,8 @@ int settle_prepare(struct exchange *x, struct list *batch, struct err *e)
 int settle_write(struct exchange *x, struct spool_unit *u,
     struct outcome *o, struct err *e) MUST_CHECK;
 void settle_done(struct exchange *x, struct outcome *o);
+/* The transaction with it came to nothing: it can be written again. */
+void settle_undo(struct outcome *o);
 /* Octets that deleting what this outcome settles puts into the log. */
 size_t settle_weight(const struct outcome *o);
 /* All recipients of a leg fail for one reason. */

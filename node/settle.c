@@ -320,17 +320,22 @@ settle_write(struct exchange *x, struct spool_unit *u, struct outcome *o,
 	struct entry *entry = o->leg->entry;
 	int rc = 0;
 
+	/* Several outcomes of one message may share a transaction. */
+	entry->settling += settled_count(o);
 	if (o->draft != NULL)
 		rc = spool_add_message(u, o->draft, &o->notice, e);
 	if (rc != 0)
 		return rc;
-	if (settled_count(o) == entry->open)
+	if (entry->settling == entry->open)
 		return spool_del_message(u, entry->id, e);
 	entry->recorded = true;
-	entry->open -= settled_count(o);
-	rc = write_state(x, u, o, e);
-	entry->open += settled_count(o);
-	return rc;
+	return write_state(x, u, o, e);
+}
+
+void
+settle_undo(struct outcome *o)
+{
+	o->leg->entry->settling -= settled_count(o);
 }
 
 static void
@@ -372,6 +377,7 @@ rest_of_leg(struct exchange *x, struct outcome *o)
 		o->verdict[i].text = NULL;
 	}
 	leg->entry->open -= (uint32_t)(was - n);
+	leg->entry->settling -= (uint32_t)(was - n);
 	leg_set_rcpt(leg, rest, n);
 	free(rest);
 	if (n == 0)
