@@ -39,8 +39,8 @@ exchange_inbound_new(struct exchange *x, const char *peer, const char *name,
 	in->x = x;
 	in->peer = mem_strdup(peer);
 	in->name = mem_strdup(name);
-	in->conf = conf_find_peer(x->conf, peer);
 	buf_addslice(&in->key, pickup);
+	buf_addslice(&in->pickup, pickup);
 	list_init(&in->group);
 	options(x, &opts);
 	in->reader = bundle_reader_new(&opts);
@@ -92,6 +92,7 @@ exchange_inbound_free(struct inbound *in)
 	bundle_reader_free(in->reader);
 	spool_draft_free(in->draft);
 	buf_release(&in->key);
+	buf_release(&in->pickup);
 	buf_release(&in->head);
 	free_refused(in);
 	free(in->first_error);
@@ -134,6 +135,19 @@ take_id(struct inbound *in, const char *id)
 	}
 }
 
+/* A copy that was cut off is told by its pick-up alone (quarantine.c). */
+static int
+look_up_pickup(struct inbound *in, struct err *e)
+{
+	struct ledger_entry l;
+	int rc;
+
+	rc = spool_get_ledger(in->x->spool, in->peer, buf_slice(&in->pickup),
+	    &l, e);
+	in->duplicate = rc == 0 && l.done;
+	return rc;
+}
+
 static int
 look_up(struct inbound *in, struct err *e)
 {
@@ -142,6 +156,9 @@ look_up(struct inbound *in, struct err *e)
 	if (in->looked_up)
 		return 0;
 	in->looked_up = true;
+	rc = look_up_pickup(in, e);
+	if (rc != 0 || in->duplicate)
+		return rc;
 	rc = spool_get_ledger(in->x->spool, in->peer, buf_slice(&in->key),
 	    &in->ledger, e);
 	if (rc != 0)
@@ -413,6 +430,7 @@ message_whole(struct inbound *in, const struct bundle_event *ev, struct err *e)
 	if (in->draft == NULL)
 		return 0;		/* taken before a crash */
 	envelope_init(&good);
+	in->conf = conf_find_peer(in->x->conf, in->peer);
 	fill_message(in, ev, &m);
 	in->refused = mem_alloc(m.env.nrcpt + 1, sizeof(*in->refused));
 	sort_recipients(in, &m, &good);
@@ -474,6 +492,7 @@ broken(struct inbound *in, const char *reason)
 		in->reason = mem_strdup(reason != NULL ? reason :
 		    "not a batch");
 	in->done = true;
+	in->torn = true;
 }
 
 /* A message that suffers alone takes its place in the count of transactions;
