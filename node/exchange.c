@@ -329,6 +329,7 @@ static int
 commit_outcomes(struct exchange *x, struct err *e)
 {
 	struct list batch, done, *item, *after;
+	bool postponed = false;
 	int rc;
 
 	list_init(&batch);
@@ -338,8 +339,17 @@ commit_outcomes(struct exchange *x, struct err *e)
 		list_add_tail(&batch, item);
 	}
 	rc = settle_prepare(x, &batch, e);
-	while (rc == 0 && !list_empty(&batch))
+	while (rc == 0 && !list_empty(&batch)) {
 		rc = write_outcomes(x, &batch, &done, e);
+		if (rc != ERR_FULL || postponed)
+			continue;
+		/* Without notices it goes into the reserve. */
+		list_for_each(item, &batch)
+			settle_postpone(x, list_entry(item, struct outcome,
+			    link), e->text);
+		postponed = true;
+		rc = 0;
+	}
 	list_for_each_safe(item, after, &done) {
 		list_del(item);
 		settle_done(x, list_entry(item, struct outcome, link));
@@ -551,6 +561,11 @@ exchange_tick(struct exchange *x, struct err *e)
 	size_t i;
 	int rc;
 
+	x->dirty = true;
+	/* The walks below are for old age, not for every short deadline. */
+	if (!x->maintain && x->last_tick_ms != INT64_MIN &&
+	    clock_mono_ms(x->clock) - x->last_tick_ms < 1000)
+		return 0;
 	rc = spool_tick(x->spool, e);
 	for (i = 0; rc == 0 && i < x->ntargets; i++) {
 		t = x->target[i];
@@ -561,7 +576,6 @@ exchange_tick(struct exchange *x, struct err *e)
 		rc = upkeep(x, now, e);
 	x->maintain = rc == 1;
 	x->last_tick_ms = clock_mono_ms(x->clock);
-	x->dirty = true;
 	if (rc < 0 && store_failed(spool_store(x->spool)))
 		return rc;
 	if (rc < 0)

@@ -205,22 +205,24 @@ prepare(struct exchange *x, struct outcome *o, struct err *e)
 		free(rcpt);
 	}
 	message_release(&m);
-	if (rc != 0) {
-		spool_draft_free(o->draft);
-		o->draft = NULL;
-		message_release(&o->notice);
-		message_init(&o->notice);
-	}
 	return rc;
 }
 
 /* An outcome whose notice cannot be written now is put back as a retry:
  * nothing is dropped before its notice is durable. */
-static void
-postpone(struct outcome *o)
+void
+settle_postpone(struct exchange *x, struct outcome *o, const char *why)
 {
 	size_t i;
 
+	if (!has_failure(o))
+		return;
+	log_event(x->log, LOG_LEVEL_WARNING, "notice-postponed", "id",
+	    message_name(o->leg->entry->id).s, "reason", why, NULL);
+	spool_draft_free(o->draft);
+	o->draft = NULL;
+	message_release(&o->notice);
+	message_init(&o->notice);
 	for (i = 0; i < o->leg->nrcpt; i++) {
 		if (o->verdict[i].verdict == VERDICT_FAILED)
 			o->verdict[i].verdict = VERDICT_RETRY;
@@ -237,10 +239,7 @@ settle_prepare(struct exchange *x, struct list *batch, struct err *e)
 		o = list_entry(item, struct outcome, link);
 		if (prepare(x, o, e) == 0)
 			continue;
-		log_event(x->log, LOG_LEVEL_WARNING, "notice-postponed", "id",
-		    message_name(o->leg->entry->id).s, "reason", e->text,
-		    NULL);
-		postpone(o);
+		settle_postpone(x, o, e->text);
 		e->code = 0;
 	}
 	return 0;
