@@ -190,6 +190,9 @@ road_deadline_ms(struct exchange *x, struct target *t)
 			call = mono + 60000;
 		return at < call ? at : call;
 	}
+	if (!list_empty(&t->ready) && cut_pace_ms(t) > mono &&
+	    cut_pace_ms(t) < at)
+		at = cut_pace_ms(t);
 	if (t->peer->batch_age_secs > 0 && !list_empty(&t->ready)) {
 		leg = list_entry(t->ready.next, struct leg, link);
 		age = leg->entry->accepted_secs + t->peer->batch_age_secs;
