@@ -187,7 +187,10 @@ write_group(struct inbound *in, struct spool_unit *u, struct err *e)
 		if (rc == 0)
 			rc = spool_add_message(u, a->draft, &a->m, e);
 	}
-	ledger.transactions = in->index;
+	/* A copy that is cut off earlier than the last one takes nothing
+	 * back. */
+	if (in->index > ledger.transactions)
+		ledger.transactions = in->index;
 	ledger.done = in->done && in->reason == NULL;
 	if (rc == 0)
 		rc = spool_put_ledger(u, in->peer, buf_slice(&in->key),
