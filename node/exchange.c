@@ -526,9 +526,8 @@ expire(struct exchange *x, struct target *t, struct list *head, uint64_t now)
 	    t->peer->lifetime_secs : x->conf->lifetime_secs;
 	list_for_each_safe(item, after, head) {
 		leg = list_entry(item, struct leg, link);
-		if (leg->entry->accepted_secs + lifetime > now)
-			break;
-		if (leg->entry->kind == MESSAGE_POSTMASTER)
+		if (leg->entry->accepted_secs + lifetime > now ||
+		    leg->entry->kind == MESSAGE_POSTMASTER)
 			continue;
 		if (t->kind == TARGET_PEER && (!t->chance ||
 		    t->last_chance_secs < leg->entry->accepted_secs))
