@@ -131,8 +131,15 @@ exchange_start(struct exchange *x, struct err *e)
 void
 exchange_reload(struct exchange *x, const struct conf *conf)
 {
+	size_t i;
+
 	x->conf = conf;
 	queue_targets(x);
+	for (i = 0; i < x->ntargets; i++) {
+		if (x->target[i]->peer != NULL && x->target[i]->down)
+			routing_set_down(conf->routing, x->target[i]->name,
+			    true);
+	}
 	queue_reroute(x);
 	x->dirty = true;
 }
