@@ -68,7 +68,11 @@ class Disk:
 
     def run(self, at, fault):
         """Submit with a fault; the numbers of those answered with 250."""
+        # AddressSanitizer wants to come first, but need not; Berkeley DB
+        # leaks when it has given up.
         self.node.env = dict(self.env, LD_PRELOAD=self.shim,
+                             ASAN_OPTIONS="verify_asan_link_order=0:"
+                             "detect_leaks=0",
                              FAULT_DIR=self.spool, FAULT_AT=str(at),
                              FAULT_REPORT=self.report, **fault)
         taken = []
@@ -280,11 +284,20 @@ def test_damage_while_running(full_spool, table):
             file.write(bytes(octet ^ 0x5a for octet in old))
     daemon = paris._processes.start(
         [program("postriderd"), "-f", "-c", paris.conf], paris.stderr,
-        paris.env)
+        {**paris.env, "ASAN_OPTIONS": "detect_leaks=0"})
     try:
         wait_for(lambda: not daemon.running()
                  or paris.log().count(" started ") > 1, 20)
     finally:
         daemon.signal(signal.SIGTERM)
         code = daemon.wait()
-    assert code in (0, 75, 69), paris.log()
+    if table == "body":
+        # One message suffers at a time, and only when it is read.
+        assert code == 0, paris.log()
+        return
+    # 69: systemd does not start it again.
+    assert code == 69, paris.log()
+    assert re.search("spool-failed .*damaged.*spool salvage", paris.log())
+    paris.run("spool", "salvage", check=False)
+    paris.start()
+    assert "bob@london.example" in paris.cli("queue", "list")
