@@ -731,8 +731,8 @@ test_flush(void **state)
 	free(xw_write_object(w));
 }
 
-#define CASE(name) cmocka_unit_test_setup_teardown(name, xw_set_up,
-    xw_tear_down)
+#define CASE(name) \
+	cmocka_unit_test_setup_teardown(name, xw_set_up, xw_tear_down)
 
 int
 main(void)
