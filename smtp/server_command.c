@@ -392,9 +392,14 @@ server_feed_command(struct smtp_server *s, const char *in, size_t len)
 		s->line_offset = s->offset;
 		s->line_number = s->lines + 1;
 	}
-	if (s->line.len + n > s->opts.command_max)
+	if (s->too_long) {
+		line = buf_slice(&s->line);
+	} else if (s->line.len + n > s->opts.command_max) {
+		/* its beginning, so much of it that the pieces don't show */
 		s->too_long = true;
-	if (!s->too_long && (nl == NULL || s->partial)) {
+		buf_add(&s->line, in, s->opts.command_max - s->line.len);
+		line = buf_slice(&s->line);
+	} else if (nl == NULL || s->partial) {
 		buf_add(&s->line, in, n);
 		line = buf_slice(&s->line);
 	}
@@ -402,8 +407,6 @@ server_feed_command(struct smtp_server *s, const char *in, size_t len)
 	if (nl == NULL)
 		return n;
 	s->lines++;
-	/* Of a line that is too long its beginning shows best. */
-	command_line(s, s->too_long && s->line.len > 0 ?
-	    buf_slice(&s->line) : line);
+	command_line(s, line);
 	return n + 1;
 }
