@@ -1,0 +1,280 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: ISC
+"""Writes the seeds of the fuzz targets into corpus/TARGET/, from the RFCs.
+
+Files there whose names begin with "found-" are inputs that once broke a
+target; they stay.
+"""
+
+import base64
+import gzip
+import os
+import quopri
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+CONTENT = b"Subject: t\r\n\r\n.dot\r\nbody\r\n"
+STUFFED = CONTENT.replace(b"\r\n.", b"\r\n..")
+MR = b"MAIL FROM:<a@b.example>\r\nRCPT TO:<c@d.example>\r\n"
+HI = b"EHLO x.example\r\n"
+DATA = b"DATA\r\n" + STUFFED + b".\r\n"
+QUIT = b"QUIT\r\n"
+ONE = HI + MR + DATA + QUIT
+TWO = HI + MR + DATA + b"RSET\r\n" + MR + DATA + QUIT
+
+
+def mime(body, cte=None, kind=b"application/batch-SMTP", more=b"", eol=b"\r\n"):
+    head = [b"From: <g@one.example>", b"MIME-Version: 1.0",
+            b"Message-ID: <1@one.example>", b"Content-Type: " + kind]
+    if cte:
+        head.append(b"Content-Transfer-Encoding: " + cte)
+    return eol.join(head) + eol + more + eol + body
+
+
+def xgzip(body):
+    return mime(base64.encodebytes(gzip.compress(body, mtime=0)), b"base64",
+                b'application/batch-SMTP;\r\n required-extensions='
+                b'"8bitMIME,SIZE,NOTARY,XGZIP"')
+
+
+PARAMETERS = [
+    b"SIZE=100", b"BODY=8BITMIME", b"BODY=7BIT", b"BODY=BINARYMIME",
+    b"RET=HDRS", b"RET=FULL ENVID=QQ+3D314159", b"SMTPUTF8",
+    b"SIZE=18446744073709551615 BODY=8BITMIME RET=FULL ENVID=a"]
+RCPT_PARAMETERS = [
+    b"NOTIFY=NEVER", b"NOTIFY=SUCCESS,FAILURE,DELAY",
+    b"ORCPT=rfc822;c+2Bd@e.example", b"NOTIFY=delay ORCPT=x400;a+20b",
+    b"ORCPT=utf-8;\\x{F6}@e.example"]
+
+COMMAND = {
+    "mail": [b"MAIL FROM:<a@b.example>", b"MAIL FROM:<>",
+             b"mail from: <a@b>", b"MAIL FROM:a@b.example",
+             b"MAIL FROM:<@x.example,@y.example:a@b.example>",
+             b'MAIL FROM:<"a b\\"@"@b.example>', b"MAIL FROM:<a@[192.0.2.1]>",
+             b"MAIL FROM:<a@[IPv6:2001:db8::1]>"],
+    "mail-parameters": [b"MAIL FROM:<a@b.example> " + p for p in PARAMETERS],
+    "rcpt": [b"RCPT TO:<c@d.example>", b"RCPT TO:<Postmaster>",
+             b"RCPT TO:c@d.example", b"rcpt to: <@x:c@d.example>",
+             b"RCPT TO:<>"],
+    "rcpt-parameters": [b"RCPT TO:<c@d.example> " + p
+                        for p in RCPT_PARAMETERS],
+    "utf8": ["MAIL FROM:<dö@exämple> SMTPUTF8".encode(),
+             "RCPT TO:<пример@d.example> ORCPT=utf-8;dö@x".encode()],
+    "bdat": [b"BDAT 86 LAST", b"BDAT 0", b"BDAT 99999999999999999999"],
+    "others": [b"EHLO x.example", b"HELO [192.0.2.1]", b"LHLO x", b"DATA",
+               b"RSET", b"NOOP postrider-id=1", b"QUIT", b"VRFY x", b"EXPN x",
+               b"HELP", b"STARTTLS", b"ETRN x", b"AUTH PLAIN", b"SEND FROM:<>",
+               b"SOML", b"SAML", b"TURN", b"TICK 1", b"VERB ON", b"XYZZY", b""],
+    "wrong": [b"MAIL FROM:<a@b.example", b"MAIL FROM:<a@b>SIZE=1",
+              b"MAIL FROM:<a@b> SIZE=1 SIZE=1", b"MAIL FROM:<a@b> =",
+              b"MAIL FROM:<\xff@b> SMTPUTF8", b"MAIL  FROM : <a@b>",
+              b"RCPT TO:<" + b"x" * 65 + b"@d.example>", b"MAILFROM:<a@b>"],
+}
+SESSION = {
+    "one": ONE,
+    "two": TWO,
+    "helo": b"HELO x\r\n" + MR + DATA + QUIT,
+    "parameters": HI + b"MAIL FROM:<a@b.example> SIZE=30 BODY=8BITMIME "
+    b"RET=HDRS ENVID=1\r\nRCPT TO:<c@d.example> NOTIFY=NEVER\r\n" + DATA,
+    "refused": HI + b"MAIL FROM:<n@b.example>\r\n" + MR
+    + b"RCPT TO:<n@d.example>\r\n" + DATA,
+    "later": HI + b"MAIL FROM:<q@b.example>\r\n" + MR,
+    "full": HI + b"MAIL FROM:<f@b.example>\r\nRCPT TO:<c@d.example>\r\n"
+    + DATA + MR,
+    "disk": HI + b"MAIL FROM:<d@b.example>\r\nRCPT TO:<c@d.example>\r\n"
+    + DATA + MR + DATA,
+    "again": HI + b"MAIL FROM:<e@b.example>\r\nRCPT TO:<c@d.example>\r\n"
+    + DATA + MR + DATA,
+    "bdat": HI + MR + b"BDAT 6\r\nabcdefBDAT 3 LAST\r\n\n.\r" + MR
+    + b"BDAT 2 LAST\r\n\r\n" + QUIT,
+    "bdat-refused": HI + b"MAIL FROM:<f@b.example>\r\n"
+    b"RCPT TO:<c@d.example>\r\nBDAT 6\r\nNOOP\r\nBDAT 6 LAST\r\nQUIT\r\n"
+    + QUIT,
+    "bdat-too-large": HI + MR + b"BDAT 400 LAST\r\n" + b"x" * 400 + QUIT,
+    "dots": HI + MR + b"DATA\r\n..\r\n...x\r\n.y\r\n. \r\n\r\n.\r\n" + QUIT,
+    "smuggling": HI + MR + b"DATA\r\nx\n.\r\n\r.\r\n.\n\r\n.\r\r\n.\r\n"
+    + QUIT,
+    "lf": TWO.replace(b"\r\n", b"\n"),
+    "tick": b"TICK 1\nVERB ON\nHELO x\nMAIL FROM:a@b.example\n"
+    b"RCPT TO:c@d.example\nDATA\nx\n.\nQUIT\n",
+    "order": b"DATA\r\nRCPT TO:<a@b>\r\n" + HI + MR + b"MAIL FROM:<>\r\n"
+    b"HELO y\r\nBDAT 1\r\nx",
+    "many": HI + MR + b"RCPT TO:<e@d.example>\r\n" * 4 + DATA,
+    "long": HI + b"NOOP " + b"x" * 200 + b"\r\n" + MR + b"DATA\r\n"
+    + b"y" * 120 + b"\r\n.\r\n" + QUIT,
+    "no-recipient": HI + b"MAIL FROM:<>\r\n" + DATA + QUIT,
+    "binary": HI + b"MAIL FROM:<a@b> BODY=BINARYMIME\r\n"
+    b"RCPT TO:<c@d.example>\r\nDATA\r\nBDAT 3 LAST\r\n\0\xff\n",
+    "others": b"VRFY x\r\nEXPN x\r\nHELP\r\nETRN x\r\nSTARTTLS\r\nSEND x\r\n",
+    "cut": ONE[:-12],
+    "rest": QUIT + b"rubbish\r\n",
+    "tls": HI + b"STARTTLS\r\n" + ONE,
+    "lhlo": b"LHLO x\r\n" + MR + DATA,
+}
+BATCH = {
+    "bare": ONE,
+    "two": TWO,
+    "joined": ONE + ONE.replace(b"QUIT\r\n", b""),
+    "half-baked": MR + DATA,
+    "lf": TWO.replace(b"\r\n", b"\n"),
+    "ids": HI + b"NOOP postrider-id=a.b-1\r\nNOOP postrider-hops=3\r\n" + MR
+    + DATA + QUIT,
+    "bdat": HI + MR + b"BDAT 5 LAST\r\na\n\0\r.QUIT\r\n",
+    "gzip": gzip.compress(TWO, mtime=0),
+    "gzip-members": gzip.compress(HI + MR, mtime=0)
+    + gzip.compress(DATA + QUIT, mtime=0),
+    "gzip-cut": gzip.compress(TWO, mtime=0)[:-6],
+    "mime": mime(ONE),
+    "mime-lf": mime(ONE, eol=b"\n").replace(b"\r\n", b"\n"),
+    "mime-base64": mime(base64.encodebytes(ONE), b"base64"),
+    "mime-qp": mime(quopri.encodestring(ONE.replace(b"\r\n", b"\n"))
+                    .replace(b"\n", b"\r\n"), b"quoted-printable"),
+    "mime-xgzip": xgzip(TWO),
+    "mime-required": mime(ONE, None, b"application/batch-SMTP; "
+                          b'required-extensions="8bitMIME,SIZE,NOTARY"'),
+    "mime-unknown": mime(ONE, None, b"application/batch-SMTP; "
+                         b'required-extensions="XNONE,SIZE"'),
+    "mime-gzip-unnamed": mime(gzip.compress(ONE, mtime=0), b"binary"),
+    "mime-8bit": mime(HI + b"MAIL FROM:<a@b.example> BODY=8BITMIME\r\n"
+                      b"RCPT TO:<c@d.example>\r\nDATA\r\n\xe4\r\n.\r\n",
+                      b"8bit"),
+    "gzip-mime": gzip.compress(mime(ONE), mtime=0),
+    "mail": mime(b"hello\r\n", kind=b"text/plain"),
+    "mbox": b"From g@one.example Mon Jan  1 00:00:00 2024\r\n" + mime(ONE),
+    "broken": TWO.replace(b"RSET", b"XYZZY"),
+    "cut": TWO[:-30],
+    "too-many": HI + MR + b"RCPT TO:<e@d.example>\r\n" * 4 + DATA + QUIT,
+    "bare-cr": HI + MR + b"DATA\r\na\rb\r\n.\r\n" + MR + DATA,
+    "no-recipient": b"MAIL FROM:<>\r\n" + DATA + MR + DATA,
+    "tick": b"TICK 1\r\nVERB ON\r\n" + MR + DATA,
+    "empty": b"",
+}
+MIME = {
+    "plain": mime(b"hello =3D\r\n"),
+    "base64": mime(base64.encodebytes(bytes(range(256))), b"base64"),
+    "qp": mime(b"a=3Db=\r\nc \r\n=\r\n=C3=A4 \t\r\n= \r\n=XY=", b"Quoted-"
+               b"Printable"),
+    "folded": mime(b"", None, b"(c (d)) Application\r\n /(e) batch-smtp ; "
+                   b"(f)\r\n\tx=\"a;b\\\"\""),
+    "rfc2231": mime(b"", None, b"application/batch-SMTP;\r\n"
+                    b" required-extensions*0*=us-ascii'en'8bit%4DIME;\r\n"
+                    b" required-extensions*1=\",SIZE\""),
+    "two-types": mime(b"", more=b"Content-Type: text/plain\r\n"),
+    "lf": mime(b"x\n", eol=b"\n"),
+    "mbox": b"From x Mon Jan\r\n" + mime(b""),
+    "no-header": b"Dear Sir,\r\n",
+    "continuation": b" x\r\ny: z\r\n\r\n",
+    "comments": b"Content-Transfer-Encoding: (a (b\\) c)) base64 (d)\r\n"
+    b"Message-ID: (x) <a@b> (y)\r\nMIME-Version : 1.0\r\n\r\nQUJD\r\n=",
+    "unclosed": b"Content-Type: application/batch-SMTP; a=\"b\r\n c; (d\r\n"
+    b"\r\n",
+}
+DSN = {
+    "notify": [p for p in RCPT_PARAMETERS if b"NOTIFY" in p]
+    + [b"NOTIFY=NEVER,DELAY", b"NOTIFY=", b"NOTIFY=SUCCESS,SUCCESS"],
+    "orcpt": [p for p in RCPT_PARAMETERS if b"ORCPT" in p]
+    + [b"ORCPT=rfc822", b"ORCPT=;x", b"ORCPT=rfc822;a+2b", b"ORCPT=a;+",
+       b"ORCPT=utf-8;\\x{10FFFF}\\x{5C}", "ORCPT=utf-8;ö@x".encode()],
+    "envid": [b"ENVID=a+2Bb", b"ENVID=", b"ENVID=a+2", b"ENVID=+3D+20",
+              b"ENVID=" + b"x" * 100, b"ENVID=" + b"x" * 101],
+    "ret": [b"RET=FULL", b"RET=hdrs", b"RET=SOME", b"RET=FULL RET=FULL",
+            b"RET=HDRS ENVID=1", b"RET"],
+    "xtext": [b"a+20b", b"+", b"++", b"+2", b"+2G", b"=", b"\xff", b"a b"],
+}
+CLIENT = {
+    "all": b"220 hi\r\n250-x\r\n250-PIPELINING\r\n250-SIZE 1000\r\n250-DSN\r\n"
+    b"250-8BITMIME\r\n250-ENHANCEDSTATUSCODES\r\n250-SMTPUTF8\r\n"
+    b"250 CHUNKING\r\n" + 2 * (b"250 2.1.0 ok\r\n250 2.1.5 ok\r\n"
+    b"550 5.1.1 no\r\n354 go\r\n250 2.0.0 taken\r\n")
+    + b"250 ok\r\n250 ok\r\n250 ok\r\n250 2.6.0 ok\r\n221 bye\r\n",
+    "helo": b"220 hi\r\n502 what\r\n250 x\r\n250 ok\r\n250 ok\r\n250 ok\r\n"
+    b"354 go\r\n250 taken\r\n",
+    "refused": b"220 hi\r\n250 PIPELINING\r\n550 5.7.1 no\r\n503 no\r\n503 no\r\n"
+    b"503 no\r\n250 ok\r\n452 4.3.1 full\r\n",
+    "none-valid": b"220 hi\r\n250-x\r\n250 PIPELINING\r\n250 ok\r\n550 a\r\n"
+    b"450 b\r\n354 go\r\n250 hm\r\n",
+    "shut": b"554 go away\r\n",
+    "closing": b"220 hi\r\n250 x\r\n421 4.3.2 bye\r\n",
+    "multi": b"220-a\r\n220-b\r\n220 c\r\n250-x\r\n250\r\n250-1\r\n250 2\r\n",
+    "rubbish": b"HTTP/1.1 400 Bad Request\r\n",
+    "data-early": b"220 a\r\n250 b\r\n354 c\r\n354 d\r\n",
+    "lf": b"220 hi\n250 x\n250 ok\n250 ok\n250 ok\n354 go\n250 ok\n",
+    "small": b"220 hi\r\n250-x\r\n250 SIZE 3\r\n250 bye\r\n",
+    "cut": b"220 hi\r\n250 x\r\n250 ok\r\n25",
+}
+CONF = {
+    "site": b"""site paris {
+	postmaster = postmaster@paris.example
+	spool = /var/spool/postrider # comment
+	log = stderr; message-max = 10M
+}
+listen "127.0.0.1:2442" { allow = { 127.0.0.0/8, ::1, unix } }
+delivery local { domains = { paris.example, "x y" }
+	to = maildir:/srv/mail/%u }
+""",
+    "peer": b"""peer oslo {
+	call = { every 15m, "cron 0 6,18 * * 1-5" , "Wk2305-0655,Sa,Su0900-1700" }
+	retry-min = 1h30m // x
+	transport = file; set = { 'drop=/a', "pick\\"up=/b\\n" }
+}
+link london oslo { cost = 10 }
+routes { .example = oslo
+	* = london }
+""",
+    "schedules": b"a = { \"every 90s\", \"cron */5 0-23/2 1,15 1-12 0-7\", "
+    b"Any, Never, Wk, \"Su0100-0300\", \"cron 30 2 29 2 *\" }\n",
+    "endpoints": b'a = { "192.0.2.1:25", "[2001:db8::1]:25", localhost:25, '
+    b'"unix:/run/x", "192.0.2.0/24", "2001:db8::/32", "[::]:0" }\n',
+    "quotes": b"a = \"\\\\\\\"\\'\\n\\t\"\nb = 'raw \\n'\n/* c\nd */ e = f /* g */\n",
+    "faults": b"a =\n= b\nc { d = { e, , }\nf = \"open\ng }\n}\n010 = 08\n",
+    "nested": b"a b c { d { e { f { } } } }\n",
+    "unclosed": b"a { b = { c,\n/* d",
+    "sizes": b"a = { 10, 64K, 10M, 2G, 1T, 1KiB, 99999999999999999999, 1h30m, "
+    b"5d, 1w2d3h4m5s, -1, 0x1 }\n",
+}
+REPORT = {
+    "all": b"sending abc 10 100\nsent abc\nreceived abc~12-34\n"
+    b"failed abc temporary no medium\nfailed abc permanent too large\n"
+    b"note hello there\n",
+    "wrong": b"sent\nsent \nsent .a\nsent a/b\nsending a 2 1\nsending a 1\n"
+    b"sending a -1 2\nfailed a soon x\nnote\nnote \nfoo\n\nreceived a b\n"
+    b"sending a 18446744073709551616 1\n",
+    "long": b"note " + b"x" * 120 + b"\nsent a\n",
+    "crlf": b"sent a\r\nnote a\rb\r\n\0\xff\n",
+    "open": b"note no line end",
+}
+
+
+def line_file(lines):
+    return b"\n".join(lines) + b"\n"
+
+
+TARGETS = {
+    "command": {k: line_file(v) for k, v in COMMAND.items()},
+    "session": SESSION, "batch": BATCH, "mime": MIME,
+    "dsn": {k: line_file(v) for k, v in DSN.items()},
+    "writer": {k: v for k, v in BATCH.items() if k in (
+        "bare", "two", "lf", "bdat", "mime-8bit", "ids", "no-recipient")},
+    "client": CLIENT, "conf": CONF, "report": REPORT,
+}
+TARGETS["writer"]["parameters"] = SESSION["parameters"]
+TARGETS["writer"]["utf8"] = (
+    "EHLO x\r\nMAIL FROM:<dö@b.example> SMTPUTF8\r\nRCPT TO:<ö@d.example> "
+    "ORCPT=utf-8;ö@d\r\nDATA\r\nä: ö\r\n.\r\n".encode())
+TARGETS["writer"]["open-end"] = HI + MR + b"BDAT 3 LAST\r\n.\r\n" + MR \
+    + b"BDAT 1 LAST\r\n."
+
+
+def main():
+    for target, files in TARGETS.items():
+        folder = os.path.join(HERE, "corpus", target)
+        os.makedirs(folder, exist_ok=True)
+        for old in os.listdir(folder):
+            if not old.startswith("found-") and old not in files:
+                os.unlink(os.path.join(folder, old))
+        for name, octets in files.items():
+            with open(os.path.join(folder, name), "wb") as file:
+                file.write(octets)
+
+
+if __name__ == "__main__":
+    main()
