@@ -42,8 +42,11 @@ show_begin(struct player *p, const struct envelope *env)
 	if (*env->sender == 'f') {
 		p->begun = false;
 		smtp_server_answer(p->s, 452, "4.3.1", "full");
-	} else
-		smtp_server_answer(p->s, 250, NULL, NULL);
+		return;
+	}
+	smtp_server_answer(p->s, 250, NULL, NULL);
+	if (*env->sender == 'd')
+		smtp_server_refuse_content(p->s, 452, "4.3.1", "full");
 }
 
 static void
@@ -51,8 +54,6 @@ show_content(struct player *p, const struct smtp_event *ev)
 {
 	FUZZ_CHECK(p->begun && ev->bytes.len > 0);
 	buf_addslice(&p->content, ev->bytes);
-	if (*ev->envelope->sender == 'd')
-		smtp_server_refuse_content(p->s, 452, "4.3.1", "full");
 }
 
 static void
