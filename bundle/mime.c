@@ -232,8 +232,13 @@ parse_type(struct mime_header *h, struct slice s)
 	h->type = mem_printf("%.*s/%.*s", (int)type.len, type.ptr,
 	    (int)subtype.len, subtype.ptr);
 	ascii_lower(h->type, strlen(h->type));
-	if (parse_parameters(s, &list))
+	if (parse_parameters(s, &list)) {
+		/* a NUL must hide nothing behind it */
+		for (size_t i = 0; i < list.len; i++)
+			if (list.ptr[i] == '\0')
+				list.ptr[i] = '?';
 		h->required_extensions = buf_steal(&list);
+	}
 	buf_release(&list);
 }
 
