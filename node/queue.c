@@ -389,6 +389,7 @@ queue_add(struct exchange *x, const struct message *m,
 	entry->kind = m->kind;
 	entry->needs = envelope_needs(&m->env, &m->facts);
 	entry->recorded = st != NULL;
+	report_hints(m, st, entry);
 	entry->nlegs = n;
 	for (i = 0; i < n; i++) {
 		entry->leg[i].entry = entry;
