@@ -587,6 +587,7 @@ exchange_transport_sent(struct exchange *x, const char *peer,
 	struct cut *c = cut_find(x, peer, name);
 	struct exchange_action *a;
 	struct target *t;
+	bool was_there;
 	int rc;
 
 	if (c == NULL || c->status == OBJECT_CUT) {
@@ -596,6 +597,7 @@ exchange_transport_sent(struct exchange *x, const char *peer,
 		return 0;
 	}
 	t = c->target;
+	was_there = !c->missing;
 	rc = clear_object(x, c, e);
 	if (rc != 0)
 		return rc;
@@ -603,7 +605,7 @@ exchange_transport_sent(struct exchange *x, const char *peer,
 	    "name", name, "octets", num_str(c->octets).s, NULL);
 	x->counters.objects_out++;
 	t->last_sent_ms = clock_wall_ms(x->clock);
-	t->nwritten -= t->nwritten > 0;
+	t->nwritten -= was_there;
 	a = action_add(x, EXCHANGE_UNLINK, t);
 	a->name = mem_strdup(name);
 	cut_free(x, c);

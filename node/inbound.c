@@ -16,6 +16,7 @@
 
 #define GROUP_MESSAGES 50
 #define HEAD_MAX 16384		/* octets of a header kept for notices */
+#define ERRORS_LOGGED 100	/* of one object; the rest are counted */
 
 static void
 options(const struct exchange *x, struct bundle_reader_options *opts)
@@ -125,6 +126,7 @@ take_id(struct inbound *in, const char *id)
 {
 	if (in->looked_up || !cut_is_ours(id))
 		return;
+	in->ours = true;
 	buf_clear(&in->key);
 	buf_adds(&in->key, id[0] == '<' ? id + 1 : id);
 	if (id[0] == '<') {
@@ -187,7 +189,10 @@ write_group(struct inbound *in, struct spool_unit *u, struct err *e)
 		if (rc == 0)
 			rc = spool_add_message(u, a->draft, &a->m, e);
 	}
-	ledger.transactions = in->index;
+	/* A copy that is cut off earlier than the last one takes nothing
+	 * back. */
+	if (in->index > ledger.transactions)
+		ledger.transactions = in->index;
 	ledger.done = in->done && in->reason == NULL;
 	if (rc == 0)
 		rc = spool_put_ledger(u, in->peer, buf_slice(&in->key),
@@ -487,6 +492,8 @@ one_suffers(struct inbound *in, const struct bundle_event *ev)
 		in->first_error = mem_printf("line %llu: %d %s %s",
 		    (unsigned long long)ev->line, ev->refusal.code,
 		    ev->refusal.status, ev->refusal.text);
+	if (in->suffered > ERRORS_LOGGED)
+		return;
 	log_event(in->x->log, LOG_LEVEL_WARNING, "batch-error",
 	    "peer", in->peer, "object", in->name,
 	    "line", num_str(ev->line).s,
@@ -521,6 +528,9 @@ happened(struct inbound *in, const struct bundle_event *ev, struct err *e)
 		return look_up(in, e);
 	case BUNDLE_EVENT_DONE:
 		in->done = true;
+		/* Others may leave it out, our generator does not. */
+		if (in->ours && !ev->quit)
+			broken(in, "it ends without QUIT: it was cut off");
 		return look_up(in, e);
 	}
 	return 0;
@@ -594,7 +604,9 @@ exchange_inbound_end(struct inbound *in)
 	log_event(x->log, in->reason != NULL ? LOG_LEVEL_WARNING :
 	    LOG_LEVEL_INFO, in->reason != NULL ? "object-broken" :
 	    "object-received", "peer", in->peer, "name", in->name,
-	    "messages", num_str(in->messages).s, "reason", in->reason, NULL);
+	    "messages", num_str(in->messages).s,
+	    "errors", in->suffered > 0 ? num_str(in->suffered).s : NULL,
+	    "reason", in->reason, NULL);
 	x->counters.objects_in++;
 	return in->reason != NULL ? INBOUND_BROKEN : INBOUND_DONE;
 }

@@ -22,6 +22,7 @@ struct inbound {
 	struct buf key;			/* in the ledger */
 	struct buf pickup;		/* the key, where there is no id */
 	struct ledger_entry ledger;
+	bool ours;			/* it carries an id of our kind */
 	bool looked_up, duplicate;
 	uint64_t skip;			/* transactions committed before */
 	uint64_t index;			/* of the last one whole */

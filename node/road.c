@@ -51,8 +51,12 @@ set_down(struct exchange *x, struct target *t, bool down)
 	if (t->down == down)
 		return;
 	t->down = down;
-	log_event(x->log, LOG_LEVEL_WARNING, down ? "peer-down" : "peer-up",
-	    "peer", t->name, "reason", t->last_error, NULL);
+	if (down)
+		log_event(x->log, LOG_LEVEL_WARNING, "peer-down",
+		    "peer", t->name, "reason", t->last_error, NULL);
+	else
+		log_event(x->log, LOG_LEVEL_INFO, "peer-up",
+		    "peer", t->name, NULL);
 	routing_set_down(x->conf->routing, t->name, down);
 	queue_reroute(x);
 }
