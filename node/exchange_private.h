@@ -245,6 +245,7 @@ struct report_about {
 	size_t nrcpt;
 	bool to_sender;			/* else to the postmaster */
 	struct slice header;		/* of a message not in the spool */
+	bool whole;			/* header: all of the message */
 	const struct target *target;	/* whose words they are, or NULL */
 };
 int report_new(struct exchange *x, const struct report_about *about,

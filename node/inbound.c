@@ -15,7 +15,7 @@
 #include "smtp/extension.h"
 
 #define GROUP_MESSAGES 50
-#define HEAD_MAX 16384		/* octets of a header kept for notices */
+#define HEAD_MAX 65536		/* octets of a message kept for notices */
 #define ERRORS_LOGGED 100	/* of one object; the rest are counted */
 
 static void
@@ -356,6 +356,7 @@ write_refusals(struct inbound *in, const struct message *m, struct err *e)
 	struct report_about about = {
 		.message = m, .rcpt = in->refused,
 		.header = buf_slice(&in->head),
+		.whole = in->head.len == m->facts.octets,
 	};
 	struct report *r;
 	size_t i;

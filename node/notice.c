@@ -278,7 +278,7 @@ returns_all(const struct notice *n)
 
 	for (i = 0; i < n->nrcpt; i++)
 		failed = failed || n->rcpt[i].action == NOTICE_FAILED;
-	if (!failed || n->header.ptr != NULL ||
+	if (!failed || (n->header.ptr != NULL && !n->whole) ||
 	    (m->env.ret != SMTP_RET_FULL && n->why_postmaster == NULL) ||
 	    (m->kind != MESSAGE_MAIL && n->why_postmaster == NULL))
 		return false;
@@ -296,6 +296,8 @@ return_all(const struct notice *n, struct spool *sp, struct spool_draft *d,
 	struct buf text = BUF_INIT;
 	int rc;
 
+	if (n->header.ptr != NULL)
+		return spool_draft_add(d, n->header.ptr, n->header.len, e);
 	rc = spool_body_open(sp, n->about->id, &body, e);
 	while (rc == 0 && (rc = spool_body_read(body, &text, e)) == 1) {
 		rc = spool_draft_add(d, text.ptr, text.len, e);

@@ -38,6 +38,7 @@ struct notice {
 	const struct notice_recipient *rcpt;
 	size_t nrcpt;
 	struct slice header;
+	bool whole;			/* header: it is all of the message */
 	/* The delivery's target, whose name `said` may begin with; it stands
 	 * in no text for people.  Or NULL. */
 	const char *server;

@@ -89,6 +89,7 @@ report_new(struct exchange *x, const struct report_about *about,
 		.rcpt = about->rcpt,
 		.nrcpt = about->nrcpt,
 		.header = about->header,
+		.whole = about->whole,
 		.server = target_server(x, about->target),
 		.why_postmaster = about->to_sender ? NULL :
 		    "The message has no sender who could be told.",

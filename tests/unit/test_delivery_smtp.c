@@ -447,7 +447,8 @@ smtp_many_recipients(void **state)
 	    world_add_mail(&w, rcpt, 250, plain, sizeof(plain) - 1), 250);
 	world_run(&w);
 	for (i = 0; i < 250; i++)
-		seen_check(&s, i, i % 50 == 7 ? DELIVERY_FAILED : DELIVERY_RELAYED,
+		seen_check(&s, i, i % 50 == 7 ? DELIVERY_FAILED :
+		    DELIVERY_RELAYED,
 		    i % 50 == 7 ? "5.1.1" : "2.6.0");
 	assert_int_equal(f.messages, 3);
 	assert_int_equal(f.rcpts, 245);
