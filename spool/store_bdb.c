@@ -67,6 +67,8 @@ hear(const DB_ENV *env, const char *prefix, const char *text)
 	if (strstr(text, strerror(ENOSPC)) != NULL ||
 	    strstr(text, strerror(EIO)) != NULL)
 		s->disk = true;
+	if (strstr(text, "checksum error") != NULL)
+		s->base.damaged = true;
 }
 
 static void
@@ -100,7 +102,9 @@ bdb_error(struct bdb *s, int ret, const char *what, struct err *e)
 		code = ERR_CORRUPT;
 	err_set(e, code, "spool %s: %s: %s%s%s%s", s->dir, what,
 	    db_strerror(ret), s->said[0] != '\0' ? ": " : "", s->said,
-	    s->base.failed ? "; the engine has given up, start again" : "");
+	    !s->base.failed ? "" : s->base.damaged ?
+	    "; a page is damaged, see `postrider spool salvage`" :
+	    "; the engine has given up, start again");
 	s->said[0] = '\0';
 	return code;
 }
