@@ -216,7 +216,8 @@ notice_text_parse(struct slice text, struct notice_text **t_out,
 		text.ptr += line.len + (end != NULL);
 		text.len -= line.len + (end != NULL);
 	}
-	end_part(&p);
+	if (rc == 0)
+		end_part(&p);
 	buf_release(&p.body);
 	if (rc == 0)
 		*t_out = p.t;
