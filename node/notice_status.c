@@ -313,6 +313,20 @@ add_diagnostic(struct buf *out, const struct notice *n,
 }
 
 /* A server on this very machine has no name that means anything elsewhere. */
+static bool
+is_local(const char *server)
+{
+	static const char *const begin[] = { "127.", "[::1]", "localhost",
+		"unix:", "/" };
+	size_t i;
+
+	for (i = 0; i < sizeof(begin) / sizeof(begin[0]); i++) {
+		if (strncmp(server, begin[i], strlen(begin[i])) == 0)
+			return true;
+	}
+	return false;
+}
+
 static void
 add_remote(struct buf *out, const struct notice *n,
     const struct notice_recipient *r)
@@ -323,9 +337,7 @@ add_remote(struct buf *out, const struct notice *n,
 	if (r->said == NULL || n->server == NULL)
 		return;
 	notice_said_parse(r->said, n->server, &said);
-	if (said.reply.len == 0 || !said.server || strncmp(n->server, "127.",
-	    4) == 0 || strncmp(n->server, "[::1]", 5) == 0 ||
-	    strchr("/u", n->server[0]) != NULL)
+	if (said.reply.len == 0 || !said.server || is_local(n->server))
 		return;
 	if (n->server[0] == '[') {
 		len = strcspn(n->server + 1, "]");

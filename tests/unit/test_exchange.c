@@ -88,7 +88,7 @@ test_failure(void **state)
 	xw_settle(w);
 	xw_answer(w, VERDICT_DONE, "2.0.0");
 	xw_contains(w, "To: <ann@paris.example>\r\n");
-	xw_contains(w, "\r\nReporting-MTA: dns;mail.paris.example\r\n");
+	xw_contains(w, "\r\nReporting-MTA: dns; mail.paris.example\r\n");
 	xw_contains(w, "\r\nFinal-Recipient: rfc822;bob@paris.example\r\n"
 		       "Action: failed\r\nStatus: 5.2.2\r\n");
 	xw_contains(w, "Subject: x\r\n");
