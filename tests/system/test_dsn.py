@@ -65,6 +65,18 @@ def silent(**more):
 
 
 CASES = {
+    # RFC 3461 5.2.8: several things happened, one report tells them
+    "3461-5.2.8-fails-and-relayed": {
+        **case([to(), to(CAROL, notify="SUCCESS"),
+                to("dan@two.example")], "relayed"),
+        "event": [{"recipient": BOB, "result": "failed", "reply": NO},
+                  {"recipient": CAROL, "result": "relayed"},
+                  {"recipient": "dan@two.example", "result": "relayed"}],
+        "expect": {"report": True, "recipients": [
+            {"final_recipient": "rfc822;" + BOB, "action": "failed",
+             "status": "5.1.1"},
+            {"final_recipient": "rfc822;" + CAROL, "action": "relayed",
+             "status": "2.*.*"}]}},
     # RFC 3461 4.1: NOTIFY
     "3461-4.1-failure-asked": case([to(notify="FAILURE")], "failed", NO) |
         says("failed", "5.1.1"),
