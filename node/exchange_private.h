@@ -168,6 +168,7 @@ struct exchange {
 	struct list accepted, completed, outcomes, actions;
 	uint64_t accepted_octets;
 	uint64_t messages, octets;
+	uint64_t delays_asked;		/* entries with delay_asked */
 	struct exchange_counters counters;
 	int64_t last_tick_ms;
 	bool maintain;			/* the spool has more upkeep to do */

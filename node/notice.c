@@ -17,6 +17,7 @@
 #include "node/notice_status.h"
 
 #define RETURN_MAX (1 << 20)	/* octets of a message returned whole */
+#define REST_MAX 16384		/* octets of a notice but for that message */
 #define HEADER_MAX 65536	/* octets of a header returned */
 #define HEADER_LINE_MAX 990
 #define ENCODED_WORD_MAX 45	/* octets in one word of RFC 2047 */
@@ -284,6 +285,8 @@ returns_all(const struct notice *n)
 		return false;
 	if ((m->facts.flags & CONTENT_8BIT_HEADER) != 0 && m->env.smtputf8 &&
 	    !n->global)
+		return false;
+	if (n->limit != 0 && m->facts.octets + REST_MAX > n->limit)
 		return false;
 	return m->facts.octets <= RETURN_MAX && (m->facts.flags & bad) == 0;
 }

@@ -46,6 +46,7 @@ struct notice {
 	const char *why_postmaster;
 	/* May it be in UTF-8 (RFC 6533)?  The way to `to` carries that. */
 	bool global;
+	uint64_t limit;		/* octets that way carries; 0: any */
 };
 
 /* The whole content into the draft, which is ended.  What is returned of the

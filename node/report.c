@@ -26,14 +26,16 @@ report_free(struct report *r)
 	free(r);
 }
 
-/* Does the way to an address carry UTF-8 headers, as far as we know? */
-static bool
-way_carries_utf8(struct exchange *x, const char *address)
+/* What the way to the one who is told can carry, as far as we know. */
+static void
+look_at_way(struct exchange *x, struct notice *n)
 {
-	const struct target *t = queue_route(x, address, MESSAGE_NOTICE);
+	const struct target *t = queue_route(x, n->to, MESSAGE_NOTICE);
+	bool peer = t->kind == TARGET_PEER && t->peer != NULL;
 
-	return t->kind != TARGET_PEER || (t->peer != NULL &&
+	n->global = n->about->env.smtputf8 && (!peer ||
 	    (t->peer->extensions & SMTP_EXT_SMTPUTF8) != 0);
+	n->limit = peer ? t->peer->max_message : 0;
 }
 
 /* What the delivery behind a target is called in what it tells. */
@@ -96,7 +98,7 @@ report_new(struct exchange *x, const struct report_about *about,
 	};
 	int rc;
 
-	n.global = m->env.smtputf8 && way_carries_utf8(x, n.to);
+	look_at_way(x, &n);
 	list_init(&r->link);
 	message_init(&r->m);
 	r->about = m->id;
@@ -368,7 +370,8 @@ report_delays(struct exchange *x)
 	size_t i, n = 0, pos = 0;
 	int rc;
 
-	if (x->conf->delay_notice_secs == 0)
+	if (x->conf->delay_notice_secs == 0 ||
+	    (x->delays_asked == 0 && !x->conf->delay_notice_all))
 		return false;
 	while (n < DELAYS_MAX && map_next(x->entries, &pos, NULL, &value)) {
 		if (delay_is_due(x, value, now_secs(x)))
@@ -378,6 +381,7 @@ report_delays(struct exchange *x)
 		e.code = 0;
 		rc = delay_one(x, due[i], &e);
 		if (rc == 0 || rc == ERR_CORRUPT || rc == ERR_NOT_FOUND) {
+			x->delays_asked -= due[i]->delay_asked;
 			due[i]->delay_asked = due[i]->delay_left = false;
 			continue;
 		}

@@ -220,9 +220,9 @@ delay_not_asked(void **state)
 	xw_must_not(w, EXCHANGE_DELIVER);
 }
 
-#define SITE_WITH(more) "site paris {\n" \
-	" postmaster = postmaster@paris.example\n spool = /tmp\n" \
-	" run = /tmp\n" more "}\n" HOME LONDON "}\n" ROUTES
+#define SITE_WITH(more) HEAD_OF_SITE more "}\n" HOME LONDON "}\n" ROUTES
+#define HEAD_OF_SITE "site paris {\n postmaster = postmaster@paris.example\n" \
+		     " spool = /tmp\n run = /tmp\n"
 
 static void
 delay_for_all(void **state)
@@ -277,8 +277,7 @@ sent(struct xw *w)
 	char *name;
 
 	name = xw_write_object(w);
-	assert_int_equal(0, exchange_transport_sent(w->x, "london", name,
-	    &e));
+	assert_int_equal(0, exchange_transport_sent(w->x, "london", name, &e));
 	xw_settle(w);
 	free(name);
 }
