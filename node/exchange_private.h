@@ -233,6 +233,8 @@ void settle_done(struct exchange *x, struct outcome *o);
 void settle_postpone(struct exchange *x, struct outcome *o, const char *why);
 /* The transaction with it came to nothing: it can be written again. */
 void settle_undo(struct outcome *o);
+/* Does it need a notice? */
+bool settle_has_notice(const struct outcome *o);
 /* Octets that deleting what this outcome settles puts into the log. */
 size_t settle_weight(const struct outcome *o);
 /* All recipients of a leg fail for one reason. */

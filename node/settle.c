@@ -156,6 +156,12 @@ has_failure(const struct outcome *o)
 	return false;
 }
 
+bool
+settle_has_notice(const struct outcome *o)
+{
+	return has_failure(o) || has_success(o);
+}
+
 /* A message to the postmaster is never given up: its failures are retries. */
 static void
 keep_postmaster(struct outcome *o)
@@ -223,7 +229,7 @@ prepare(struct exchange *x, struct outcome *o, struct err *e)
 
 	if (o->leg->entry->kind == MESSAGE_POSTMASTER)
 		keep_postmaster(o);
-	if ((!has_failure(o) && !has_success(o)) || o->report != NULL)
+	if (!settle_has_notice(o) || o->report != NULL)
 		return 0;
 	message_init(&m);
 	rc = spool_get_message(x->spool, o->leg->entry->id, &m, e);
@@ -245,7 +251,7 @@ settle_postpone(struct exchange *x, struct outcome *o, const char *why)
 {
 	size_t i;
 
-	if (!has_failure(o) && !has_success(o))
+	if (!settle_has_notice(o))
 		return;
 	log_event(x->log, LOG_LEVEL_WARNING, has_failure(o) ?
 	    "notice-postponed" : "notice-lost", "id",
