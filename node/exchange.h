@@ -162,8 +162,15 @@ void exchange_transport_exited(struct exchange *x, const char *peer,
 /*
  * Delivery.
  */
-enum delivery_verdict { VERDICT_RETRY, VERDICT_DONE, VERDICT_FAILED };
-/* For each recipient of a job that an EXCHANGE_DELIVER gave. */
+enum delivery_verdict {
+	VERDICT_RETRY,
+	VERDICT_DONE,		/* it has arrived */
+	VERDICT_FAILED,
+	VERDICT_RELAYED,	/* handed on to one who tells nobody */
+	VERDICT_PASSED,		/* handed on, the duty to tell with it */
+};
+/* For each recipient of a job that an EXCHANGE_DELIVER gave.  text: as
+ * delivery.h says. */
 void exchange_delivery_result(struct exchange *x, uint64_t job, size_t rcpt,
     enum delivery_verdict verdict, const char *status, const char *text);
 /* The job is over; recipients without a result are to be tried again. */
@@ -251,15 +258,17 @@ bool exchange_where(struct exchange *x, uint64_t message, size_t rcpt,
 /* Cuts what waits for a peer and opens its road now. */
 int exchange_flush(struct exchange *x, const char *peer, struct err *e)
     MUST_CHECK;
+/* These three are durable with the next exchange_commit, so that an order for
+ * many costs one flush. */
 int exchange_hold(struct exchange *x, uint64_t message, struct err *e)
     MUST_CHECK;
 int exchange_release(struct exchange *x, uint64_t message, struct err *e)
     MUST_CHECK;
-/* Forget back-off: try now.  message 0: all. */
-int exchange_retry(struct exchange *x, uint64_t message, struct err *e)
-    MUST_CHECK;
 /* Deletes without a notice.  ERR_STATE while it is on its way. */
 int exchange_delete(struct exchange *x, uint64_t message, struct err *e)
+    MUST_CHECK;
+/* Forget back-off: try now.  message 0: all. */
+int exchange_retry(struct exchange *x, uint64_t message, struct err *e)
     MUST_CHECK;
 
 #endif

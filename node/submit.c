@@ -82,13 +82,13 @@ check_peer(const struct target *t, uint64_t size, struct smtp_refusal *r)
 	if (peer == NULL)
 		return 0;
 	if (peer->max_message != 0 && size > peer->max_message)
-		return smtp_refuse(r, 552, "5.3.4", "The road to %s carries "
-		    "messages of at most %llu octets", peer->name,
+		return smtp_refuse(r, 552, "5.3.4", "The road there carries "
+		    "messages of at most %llu octets",
 		    (unsigned long long)peer->max_message);
 	if ((peer->quota_count != 0 && count >= peer->quota_count) ||
 	    (peer->quota_octets != 0 && octets + size > peer->quota_octets))
-		return smtp_refuse(r, 452, "4.3.1", "The queue for %s is "
-		    "full, try later", peer->name);
+		return smtp_refuse(r, 452, "4.3.1", "The queue for that "
+		    "site is full, try later");
 	return 0;
 }
 
@@ -136,6 +136,30 @@ check_sizes(struct exchange *x, const struct message *m, uint64_t octets,
 	return refused > 0 && refused == m->env.nrcpt ? -1 : 0;
 }
 
+/* A recipient named twice gets one copy, as everywhere in the field. */
+void
+submit_unique(struct envelope *env)
+{
+	struct recipient swap;
+	struct map *seen;
+	size_t i, kept = 0;
+
+	if (env->nrcpt < 2)
+		return;
+	seen = map_new();
+	for (i = 0; i < env->nrcpt; i++) {
+		if (map_put(seen, slice_of(env->rcpt[i].address), seen) !=
+		    NULL)
+			continue;
+		swap = env->rcpt[kept];
+		env->rcpt[kept++] = env->rcpt[i];
+		env->rcpt[i] = swap;
+	}
+	while (env->nrcpt > kept)
+		envelope_drop_recipient(env);
+	map_free(seen);
+}
+
 int
 exchange_accept(struct exchange *x, struct spool_draft *d, struct message *m,
     void *cookie, struct smtp_refusal *r)
@@ -153,6 +177,7 @@ exchange_accept(struct exchange *x, struct spool_draft *d, struct message *m,
 	a->draft = d;
 	a->m = *m;
 	message_init(m);
+	submit_unique(&a->m.env);
 	a->m.accepted_wall_ms = clock_wall_ms(x->clock);
 	a->m.accepted_secs = now_secs(x);
 	a->cookie = cookie;

@@ -145,3 +145,25 @@ def test_object(node, work, path):
         assert re.search(rb"line \d+|requires|not|no ", told[0])
     else:
         assert site.told_postmaster() == []
+
+
+def test_same_object_again(node, work):
+    """Picked up again, as after a crash before it could be removed, each
+    message is processed once.  (A stranger's Message-ID proves nothing: what
+    tells is that it is the same file.)"""
+    path = next(p for p in CASES if "two-messages" in p.stem)
+    wanted = json.loads(path.with_suffix(".expect.json").read_text())
+    site = Site(node, work)
+    outcome = wanted_messages(wanted, 2)
+    kept = pathlib.Path(work) / "kept"
+    kept.write_bytes(path.read_bytes())
+    pickup = pathlib.Path(road.drop(work, "one", "two")) / "object"
+    pickup.hardlink_to(kept)
+    check_outcome(site, *outcome)
+    pickup.hardlink_to(kept)
+    site.node.wait_log("object-duplicate")
+    site.node.restart()
+    pickup.hardlink_to(kept)
+    wait_for(lambda: site.node.log().count("object-duplicate") == 2, 20,
+             site.node.log)
+    check_outcome(site, *outcome)
