@@ -70,8 +70,8 @@ show(struct reading *rd, const struct bundle_event *ev)
 	FUZZ_CHECK(!rd->over);
 	switch (ev->kind) {
 	case BUNDLE_EVENT_FORMAT:
-		buf_addf(rd->out, "format(%d %d %s %s) ", ev->format,
-		    ev->gzip, ev->required != NULL ? ev->required : "-",
+		buf_addf(rd->out, "format(%d %s %s) ", ev->format,
+		    ev->required != NULL ? ev->required : "-",
 		    ev->id != NULL ? ev->id : "-");
 		break;
 	case BUNDLE_EVENT_ID:
