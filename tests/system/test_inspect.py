@@ -78,8 +78,6 @@ def test_corpus_rfc2442(path):
         assert (told["format"], messages) == ("none", [])
         return
     assert told["format"] == "rfc2442"
-    if wanted.get("prefix") and not messages:
-        return
     assert len(messages) == len(wanted["messages"])
     for found, want in zip(messages, wanted["messages"]):
         check_message(found, want)
@@ -124,12 +122,23 @@ def test_corpus_bsmtp(path):
             want["recipients"]
         assert found["octets"] == int(want["data-bytes"])
         assert found["sha256"] == want["data-sha256"]
+    assert len(errors) <= len(wanted["errors"])
     for found, want in zip(errors, wanted["errors"]):
         assert found["code"][0] == want["reply"][0]
         if want["line"] != "EOF":
             assert found["line"] == int(want["line"])
             assert found["command"] == want["command"]
     assert bool(errors) == bool(wanted["errors"])
+
+
+@pytest.mark.skipif(not CORPUS.is_dir(), reason="../shared/corpus is absent")
+def test_corpora_are_whole():
+    """Each object has its expectation and the other way round."""
+    objects = {p.stem for p in rfc2442_cases()}
+    assert objects == {p.name.removesuffix(".expect.json") for p in
+                       (CORPUS / "rfc2442").glob("*.expect.json")} != set()
+    assert {p.parent for p in bsmtp_cases()} == \
+        {p.parent for p in (CORPUS / "bsmtp").glob("*/expect.txt")} != set()
 
 
 # ---- By hand ---------------------------------------------------------------
