@@ -73,6 +73,46 @@ check_line(struct slice line, bool mail)
 	buf_release(&again);
 }
 
+/* RFC 6533 3.1: to a receiver of ASCII goes ASCII. */
+static void
+check_utf8(struct slice line)
+{
+	struct smtp_refusal r = { 0, "", "" };
+	struct buf text = BUF_INIT, out = BUF_INIT;
+	struct envelope env;
+
+	envelope_init(&env);
+	env.smtputf8 = true;
+	buf_adds(&text, "TO:<a@b.example> ");
+	buf_addslice(&text, line);
+	if (smtp_command_rcpt(buf_slice(&text), SMTP_EXT_DSN |
+	    SMTP_EXT_SMTPUTF8, false, &env, &r) == 0) {
+		smtp_write_rcpt(&out, env.rcpt, SMTP_EXT_DSN);
+		for (size_t i = 0; i + 2 < out.len; i++)
+			FUZZ_CHECK(out.ptr[i] >= ' ' && out.ptr[i] < 127);
+	}
+	envelope_release(&env);
+	buf_release(&text);
+	buf_release(&out);
+}
+
+static void
+check_utf8_xtext(struct slice line)
+{
+	struct buf out = BUF_INIT, again = BUF_INIT;
+
+	utf8_xtext_decode(&out, line);
+	FUZZ_CHECK(out.len <= line.len);
+	buf_clear(&out);
+	if (utf8_valid(line) && memchr(line.ptr, '\0', line.len) == NULL) {
+		utf8_xtext_encode(&out, line);
+		utf8_xtext_decode(&again, buf_slice(&out));
+		FUZZ_CHECK(slice_eq(line, buf_slice(&again)));
+	}
+	buf_release(&out);
+	buf_release(&again);
+}
+
 static void
 check_any(struct slice line)
 {
@@ -101,6 +141,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	while (fuzz_line(&rest, &line)) {
 		check_line(line, true);
 		check_line(line, false);
+		check_utf8(line);
+		check_utf8_xtext(line);
 		check_any(line);
 	}
 	free(copy);
