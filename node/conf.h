@@ -76,6 +76,10 @@ struct conf_peer {
 	bool may_relay;		/* may reach whatever is routed */
 	struct conf_strings receive_users;	/* uids or names that may hand
 						 * in objects as this peer */
+	struct conf_net *receive_hosts;	/* clients that may bring objects of
+					 * this peer by mail; none: with
+					 * transport = mail, who may submit */
+	size_t nreceive_hosts;
 	uint64_t quota_octets, quota_count;	/* queued for it; 0 none */
 	char *transport;	/* "file", or a path to a program */
 	struct conf_strings set;	/* "KEY=VALUE" for --set */
@@ -109,6 +113,7 @@ struct conf {
 	char *log_file;
 	enum log_level log_level;
 	uint64_t message_max, min_free;
+	uint64_t object_max;	/* octets of an object that comes by mail */
 	uint64_t line_max;
 	size_t recipients_max;
 	size_t sessions_max, sessions_per_address;
