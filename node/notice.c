@@ -197,13 +197,16 @@ return_all(const struct notice *n, struct spool *sp, struct spool_draft *d,
 	return rc == ERR_CORRUPT ? 0 : rc;
 }
 
+/* The postmaster gets what nobody else will ever see, as a whole. */
 static bool
 returns_all(const struct notice *n)
 {
 	const struct message *m = n->about;
 
-	return m->env.ret == SMTP_RET_FULL && n->header.ptr == NULL &&
-	    m->facts.octets <= RETURN_MAX && m->kind == MESSAGE_MAIL &&
+	if (m->env.ret != SMTP_RET_FULL && n->why_postmaster == NULL)
+		return false;
+	return n->header.ptr == NULL && m->facts.octets <= RETURN_MAX &&
+	    (m->kind == MESSAGE_MAIL || n->why_postmaster != NULL) &&
 	    (m->facts.flags & (CONTENT_BARE | CONTENT_NUL)) == 0;
 }
 
