@@ -93,7 +93,7 @@ push(struct bundle_reader *r, enum bundle_event_kind kind)
 	*ev = (struct bundle_event){
 		.kind = kind,
 		.format = unwrap_format(r->unwrap),
-		.gzip = unwrap_is_gzip(r->unwrap),
+		.compression = unwrap_compression(r->unwrap),
 		.index = r->index,
 		.hops = r->hops,
 		.line = r->mail_line,
@@ -464,7 +464,7 @@ bundle_reader_eof(struct bundle_reader *r, struct bundle_event *ev)
 {
 	size_t used;
 
-	/* a gzip stage may still hold output */
+	/* an expander may still hold output */
 	if (!r->input_ended && bundle_reader_next(r, "", 0, &used, ev) == 1)
 		return 1;
 	r->input_ended = true;

@@ -135,6 +135,8 @@ struct conf {
 	uint64_t backup_every_secs;
 	struct conf_strings admins;	/* uids or names: full authority on the
 					 * control socket beside root and own */
+	struct conf_strings uucp_users;	/* uids or names that uuxqt runs as:
+					 * they speak for any peer */
 	struct conf_strings maps;
 	struct conf_listener *listener;
 	size_t nlisteners;

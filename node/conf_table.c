@@ -95,6 +95,8 @@ static const struct conf_row site_rows[] = {
 	    "1d", 0, SOONEST, 0, NULL },
 	{ "admins", conf_value_account, AT(conf, admins), NULL, CONF_STRINGS,
 	    0, 0, NULL },
+	{ "uucp-users", conf_value_account, AT(conf, uucp_users), NULL,
+	    CONF_STRINGS, 0, 0, NULL },
 	{ "maps", conf_value_path, AT(conf, maps), NULL, CONF_STRINGS,
 	    0, 0, NULL },
 };

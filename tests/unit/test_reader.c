@@ -51,8 +51,9 @@ write_event(struct transcript *tr, const struct bundle_event *ev)
 	}
 	switch (ev->kind) {
 	case BUNDLE_EVENT_FORMAT:
-		buf_addf(t, "%s%s", formats[ev->format],
-		    ev->gzip ? " gzip" : "");
+		buf_addf(t, "%s", formats[ev->format]);
+		if (ev->compression != COMPRESSION_NONE)
+			buf_addf(t, " %s", compression_name(ev->compression));
 		if (ev->required != NULL)
 			buf_addf(t, " requires %s", ev->required);
 		if (ev->id != NULL)
