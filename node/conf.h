@@ -62,6 +62,7 @@ struct conf_peer {
 	enum mime_encoding encoding;
 	unsigned extensions;	/* beyond the three of RFC 2442 */
 	bool ids;		/* NOOP ids in bare batches */
+	bool plain;		/* parameters = no: none in bare batches */
 	char *address;		/* the peer's bundle address (rfc2442) */
 	unsigned cost;
 	uint64_t batch_octets, batch_count, batch_age_secs;	/* cut limits */

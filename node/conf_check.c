@@ -228,6 +228,12 @@ check_dialect(struct conf_draft *draft, size_t n)
 	if ((peer->extensions & both) == SMTP_EXT_BINARYMIME)
 		conf_fault(draft->faults, line_of(node, "extensions"),
 		    "BINARYMIME needs CHUNKING beside it (RFC 3030)");
+	if (peer->plain && peer->dialect != BUNDLE_BSMTP)
+		conf_fault(draft->faults, line_of(node, "parameters"),
+		    "parameters = no is for dialect = bsmtp");
+	if (peer->plain && peer->extensions != 0)
+		conf_fault(draft->faults, line_of(node, "parameters"),
+		    "parameters = no leaves no extensions");
 	if (peer->dialect != BUNDLE_BSMTP)
 		return;
 	if (conf_node_find(node, "encoding") != NULL)

@@ -17,6 +17,7 @@
 #define SOONEST 1
 
 static const char *const no_yes[] = { "no", "yes", NULL };
+static const char *const yes_no[] = { "yes", "no", NULL };
 static const char *const lf_crlf[] = { "lf", "crlf", NULL };
 static const char *const none_gzip[] = { "none", "gzip", NULL };
 static const char *const none_delivery[] = { "none", "delivery", NULL };
@@ -131,6 +132,8 @@ static const struct conf_row peer_rows[] = {
 	{ "extensions", conf_value_extension, AT(conf_peer, extensions), NULL,
 	    CONF_EACH, 0, 0, NULL },
 	{ "ids", conf_value_flag, AT(conf_peer, ids), "yes", 0, 0, 0, no_yes },
+	{ "parameters", conf_value_flag, AT(conf_peer, plain), "yes", 0,
+	    0, 0, yes_no },
 	{ "address", conf_value_address, AT(conf_peer, address), NULL,
 	    CONF_TEXT, 0, 0, NULL },
 	{ "cost", conf_value_count_uint, AT(conf_peer, cost), "1", 0,

@@ -48,6 +48,7 @@ struct smtp_server_options {
 	unsigned errors_max;		/* 421 after so many; 0 no limit */
 	bool batch;
 	bool lenient;			/* paths without brackets */
+	bool strict;			/* see smtp/strict.h */
 	enum smtp_line_ends line_ends;
 };
 

@@ -174,6 +174,7 @@ static const struct {
 	    "bsmtp" BEGIN(3, 1) HI(1) " done" },
 	{ "HELO", "bsmtp broken 500@1" },
 	{ "QUIT\r\n", "bsmtp done" },
+	{ "VERBOSE\r\nTICK 1\r\n" ONE, "bsmtp" BEGIN(3, 1) HI(1) " done" },
 	{ "VERB ON\r\nTICK 1\r\n" ONE, "bsmtp" BEGIN(3, 1) HI(1) " done" },
 	{ "VRFY\r\nEXPN x\r\nHELP\r\nETRN x\r\n" ONE,
 	    "bsmtp" BEGIN(5, 1) HI(1) " done" },
@@ -310,6 +311,10 @@ test_strict(void **state)
 	static const char unnamed[] = TYPE "\r\nMIME-Version: 1.0\r\n\r\n" H
 	    "MAIL FROM:<a@b.c> SMTPUTF8\r\n";
 	static const char no_version[] = TYPE "\r\n\r\n" H ONE;
+	static const char tick[] = "TICK 1\r\n" H ONE "QUIT\r\n";
+	static const char no_quit[] = H ONE;
+	static const char behind[] = H ONE "QUIT\r\nx\r\n";
+	static const char no_rcpt[] = H "MAIL FROM:<a@b.c>\r\nDATA\r\n";
 
 	(void)state;
 	bundle_reader_options_default(&opts);
@@ -319,6 +324,12 @@ test_strict(void **state)
 	check(&opts, bare, sizeof(bare) - 1, "bsmtp broken 501@2");
 	check(&opts, unnamed, sizeof(unnamed) - 1, "rfc2442 broken 555@2");
 	check(&opts, no_version, sizeof(no_version) - 1, "not-batch");
+	check(&opts, tick, sizeof(tick) - 1, "bsmtp broken 500@1");
+	check(&opts, no_quit, sizeof(no_quit) - 1, "bsmtp" BEGIN(2, 1) HI(1)
+	    " broken 503@4");
+	check(&opts, behind, sizeof(behind) - 1, "bsmtp" BEGIN(2, 1) HI(1)
+	    " broken 503@8");
+	check(&opts, no_rcpt, sizeof(no_rcpt) - 1, "bsmtp broken 503@3");
 }
 
 static void
