@@ -367,10 +367,9 @@ command_line(struct smtp_server *s, struct slice line)
 	buf_clear(&s->shown);
 	buf_add(&s->shown, line.ptr, line.len < SHOWN_MAX ? line.len :
 	    SHOWN_MAX);
-	if (!s->lines_known) {
-		s->lines_known = true;
-		s->lf = s->opts.line_ends == SMTP_LINES_DETECT && !crlf;
-	}
+	/* Batches are found joined that do not end their lines alike. */
+	if (s->opts.line_ends == SMTP_LINES_DETECT)
+		s->lf = !crlf;
 	if (s->too_long) {
 		s->too_long = false;
 		refuse(s, 500, "5.5.2", "Error: command line too long");

@@ -174,6 +174,11 @@ static const struct {
 	    "bsmtp" BEGIN(3, 1) HI(1) " done" },
 	{ "HELO", "bsmtp broken 500@1" },
 	{ "QUIT\r\n", "bsmtp done" },
+	/* half-baked batches that end their lines differently, in one file */
+	{ "MAIL FROM:<a@b.c>\nRCPT TO:<d@e.f>\nDATA\nhi\n.\n" ONE,
+	    "bsmtp" BEGIN(1, 1) HI(1) BEGIN(6, 2) HI(2) " done" },
+	{ ONE "MAIL FROM:<a@b.c>\nRCPT TO:<d@e.f>\nDATA\nhi\n.\n",
+	    "bsmtp" BEGIN(1, 1) HI(1) BEGIN(6, 2) HI(2) " done" },
 	{ "VERBOSE\r\nTICK 1\r\n" ONE, "bsmtp" BEGIN(3, 1) HI(1) " done" },
 	{ "VERB ON\r\nTICK 1\r\n" ONE, "bsmtp" BEGIN(3, 1) HI(1) " done" },
 	{ "VRFY\r\nEXPN x\r\nHELP\r\nETRN x\r\n" ONE,
