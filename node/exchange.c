@@ -12,6 +12,10 @@
 
 #include "node/exchange_private.h"
 
+/* Notices of one commit: until it they are in memory.  The rest of a mass
+ * failure waits for the next. */
+#define NOTICES_MAX 100
+
 uint64_t
 now_secs(struct exchange *x)
 {
@@ -337,11 +341,15 @@ commit_outcomes(struct exchange *x, struct err *e)
 {
 	struct list batch, done, *item, *after;
 	bool postponed = false;
+	size_t n = 0;
 	int rc;
 
 	list_init(&batch);
 	list_init(&done);
 	list_for_each_safe(item, after, &x->outcomes) {
+		if (settle_has_failure(list_entry(item, struct outcome,
+		    link)) && n++ >= NOTICES_MAX)
+			continue;
 		list_del(item);
 		list_add_tail(&batch, item);
 	}
