@@ -309,6 +309,36 @@ def test_object_taken(london):
     assert len(london.maildir("b")) == 1
 
 
+def test_object_survives_sigkill(london):
+    """250 means that it is durable: killed at once, it is taken up again."""
+    large = b"".join(b"line %d\r\n" % i for i in range(200000))
+    for number in range(5):
+        data = (OBJECT % large).replace(b"pr-1@", b"pr-k%d@" % number)
+        assert offer(london, "bundle@paris.example",
+                     ["bundle@london.example"], data)[-1] == 250
+        london.kill()
+        london.start()
+        assert len(london.wait_mail("b", number + 1)) == number + 1
+    assert london.maildir("b") == [large + b"\r\n"] * 5
+
+
+def test_object_from_an_alias(london):
+    """As local(8) gives it to a command: a From_ line, trace fields, LF."""
+    data = (b"From bundle@paris.example Tue Jan  2 10:00:00 2024\n"
+            b"Return-Path: <bundle@paris.example>\n"
+            b"X-Original-To: bundle@london.example\n"
+            b"Received: from relay.example by mx.london.example\n"
+            b"\tid 12345; Tue, 2 Jan 2024 10:00:00 +0000\n"
+            + (OBJECT % b"hello").replace(b"\r\n", b"\n"))
+    london.run("receive", "--peer", "paris", data=data)
+    assert london.wait_mail("b") == [b"hello\r\n"]
+    # The listener knows it again.
+    assert offer(london, "bundle@paris.example",
+                 ["bundle@london.example"])[-1] == 250
+    london.wait_log("object-duplicate")
+    assert len(london.maildir("b")) == 1
+
+
 def test_object_is_alone(london):
     assert offer(london, "bundle@paris.example",
                  ["bundle@london.example", "b@london.example"]) == [
