@@ -98,7 +98,7 @@ load_messages(struct exchange *x, struct err *e)
 	for (;;) {
 		message_init(&m);
 		rc = spool_next_message(x->spool, &id, &m, e);
-		if (rc == ERR_CORRUPT) {
+		if (rc == ERR_CORRUPT && !store_failed(spool_store(x->spool))) {
 			log_event(x->log, LOG_LEVEL_WARNING, "message-damaged",
 			    "id", message_name(id).s, "reason", e->text, NULL);
 			message_release(&m);
