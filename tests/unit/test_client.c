@@ -383,7 +383,7 @@ test_batch(void **state)
 static void
 test_timeouts(void **state)
 {
-	struct smtp_client_options opts = { "me", false, 0 };
+	struct smtp_client_options opts = { .helo = "me" };
 	struct smtp_client *c = smtp_client_new(&opts);
 	struct smtp_client_event ev;
 
