@@ -20,6 +20,7 @@ static const char *const no_yes[] = { "no", "yes", NULL };
 static const char *const yes_no[] = { "yes", "no", NULL };
 static const char *const lf_crlf[] = { "lf", "crlf", NULL };
 static const char *const none_gzip[] = { "none", "gzip", NULL };
+static const char *const asked_all[] = { "asked", "all", NULL };
 static const char *const none_delivery[] = { "none", "delivery", NULL };
 static const char *const levels[] = {
 	[LOG_LEVEL_DEBUG] = "debug", [LOG_LEVEL_INFO] = "info",
@@ -74,6 +75,12 @@ static const struct conf_row site_rows[] = {
 	    SOONEST, 0, NULL },
 	{ "retry-max", conf_value_duration, AT(conf, retry_max_secs), "4h", 0,
 	    SOONEST, 0, NULL },
+	{ "delay-notice", conf_value_duration, AT(conf, delay_notice_secs),
+	    "4h", CONF_NONE, SOONEST, 0, NULL },
+	{ "delay-notice-for", conf_value_flag, AT(conf, delay_notice_all),
+	    "asked", 0, 0, 0, asked_all },
+	{ "notice-template", conf_value_path, AT(conf, notice_template), NULL,
+	    CONF_TEXT, 0, 0, NULL },
 	{ "received-max", conf_value_count_uint, AT(conf, received_max), "100",
 	    0, 1, 0, NULL },
 	{ "hops-max", conf_value_count_uint, AT(conf, hops_max), "30", 0,
@@ -134,6 +141,7 @@ static const struct conf_row peer_rows[] = {
 	{ "ids", conf_value_flag, AT(conf_peer, ids), "yes", 0, 0, 0, no_yes },
 	{ "parameters", conf_value_flag, AT(conf_peer, plain), "yes", 0,
 	    0, 0, yes_no },
+	{ "dsn", conf_value_flag, AT(conf_peer, dsn), "yes", 0, 0, 0, no_yes },
 	{ "address", conf_value_address, AT(conf_peer, address), NULL,
 	    CONF_TEXT, 0, 0, NULL },
 	{ "cost", conf_value_count_uint, AT(conf_peer, cost), "1", 0,

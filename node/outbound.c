@@ -23,7 +23,8 @@ outbound_extensions(const struct conf_peer *peer)
 {
 	if (peer->plain && peer->dialect == BUNDLE_BSMTP)
 		return SMTP_EXT_8BITMIME;
-	return SMTP_EXT_RFC2442 | peer->extensions;
+	return (SMTP_EXT_RFC2442 | peer->extensions) &
+	    ~(peer->dsn ? 0 : (unsigned)SMTP_EXT_DSN);
 }
 
 char *
@@ -70,6 +71,12 @@ param_number(const char *params, const char *key)
 		n = 0;
 	free(text);
 	return (unsigned)n;
+}
+
+bool
+outbound_carries_dsn(const char *params)
+{
+	return (param_number(params, "extensions") & SMTP_EXT_DSN) != 0;
 }
 
 struct outbound {

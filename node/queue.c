@@ -389,6 +389,8 @@ queue_add(struct exchange *x, const struct message *m,
 	entry->kind = m->kind;
 	entry->needs = envelope_needs(&m->env, &m->facts);
 	entry->recorded = st != NULL;
+	report_hints(m, st, entry);
+	x->delays_asked += entry->delay_asked;
 	entry->nlegs = n;
 	for (i = 0; i < n; i++) {
 		entry->leg[i].entry = entry;
@@ -418,6 +420,7 @@ queue_forget(struct exchange *x, struct entry *entry)
 		free(entry->leg[i].rcpt);
 	}
 	map_del_u64(x->entries, entry->id);
+	x->delays_asked -= entry->delay_asked;
 	x->messages--;
 	x->octets -= entry->octets;
 	free(entry);
