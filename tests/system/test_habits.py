@@ -127,7 +127,7 @@ def test_without_parameters_some_mail_fails(node, work):
     near.start()
     near.submit("a@near.example", ["gr\u00fc\u00df@far.example"],
                 b"Subject: x\r\n\r\nx\r\n", mail_params="SMTPUTF8")
-    assert road.Notice(near.wait_mail("a")[0]).status == "5.6.7"
+    assert b"\r\nStatus: 5.6.7\r\n" in near.wait_mail("a")[0]
     assert road.files(road.drop(work, "near", "far")) == {}
 
 
