@@ -148,18 +148,12 @@ should_cut(struct exchange *x, struct target *t)
 	return oldest_secs(x, t) >= t->peer->batch_age_secs;
 }
 
-static unsigned
-allowed_extensions(const struct conf_peer *peer)
-{
-	return SMTP_EXT_RFC2442 | peer->extensions;
-}
-
 /* Fails a leg that this peer's road cannot carry; true if it did. */
 static bool
 refuse_leg(struct exchange *x, struct leg *leg)
 {
 	const struct conf_peer *peer = leg->target->peer;
-	unsigned beyond = leg->entry->needs & ~allowed_extensions(peer);
+	unsigned beyond = leg->entry->needs & ~outbound_extensions(peer);
 	const char *status = NULL, *text = NULL;
 
 	if (peer->max_message != 0 && leg->entry->octets > peer->max_message) {

@@ -37,7 +37,7 @@ enum phase {
 };
 
 struct smtp_client {
-	bool batch;
+	bool batch, plain;
 	char *helo;
 	enum phase phase;
 	unsigned extensions;
@@ -184,7 +184,8 @@ send_mail(struct smtp_client *c)
 	struct envelope env = *c->env;
 
 	env.body = c->body;
-	smtp_write_mail(&c->out, &env, c->octets, c->extensions);
+	smtp_write_mail(&c->out, &env, c->octets,
+	    c->plain ? 0 : c->extensions);
 	await(c, STEP_MAIL);
 	c->mail_sent = true;
 }
@@ -197,7 +198,8 @@ send_envelope(struct smtp_client *c)
 		send_mail(c);
 	while (c->next_rcpt < c->nrcpt && may_send(c)) {
 		smtp_write_rcpt(&c->out,
-		    &c->env->rcpt[c->rcpt[c->next_rcpt++]], c->extensions);
+		    &c->env->rcpt[c->rcpt[c->next_rcpt++]],
+		    c->plain ? 0 : c->extensions);
 		await(c, STEP_RCPT);
 	}
 	if (!c->by_bdat && !c->data_sent && c->next_rcpt == c->nrcpt &&
@@ -529,6 +531,7 @@ smtp_client_new(const struct smtp_client_options *opts)
 	struct smtp_client *c = mem_alloc(1, sizeof(*c));
 
 	c->batch = opts->batch;
+	c->plain = opts->plain;
 	c->helo = opts->helo != NULL ? mem_strdup(opts->helo) : NULL;
 	smtp_reply_parser_init(&c->parser);
 	if (!c->batch) {

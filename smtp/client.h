@@ -26,6 +26,7 @@ struct smtp_client_options {
 	const char *helo;
 	bool batch;
 	unsigned assumed;	/* batch: extensions that may be used */
+	bool plain;		/* batch: without parameters of MAIL and RCPT */
 };
 
 enum smtp_client_event_kind {

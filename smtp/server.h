@@ -32,9 +32,9 @@ struct smtp_server;
 
 enum smtp_line_ends {
 	SMTP_LINES_CRLF,	/* CR LF alone ends a line */
-	SMTP_LINES_DETECT,	/* batch: the first line decides; where it ends
-				 * in LF, all must, and LF . LF ends data; the
-				 * content is given with CR LF */
+	SMTP_LINES_DETECT,	/* batch: DATA decides; if it ends in LF alone,
+				 * all lines of the content must, and LF . LF
+				 * ends it; the content is given with CR LF */
 };
 
 struct smtp_server_options {
@@ -48,6 +48,7 @@ struct smtp_server_options {
 	unsigned errors_max;		/* 421 after so many; 0 no limit */
 	bool batch;
 	bool lenient;			/* paths without brackets */
+	bool strict;			/* see smtp/strict.h */
 	enum smtp_line_ends line_ends;
 };
 
@@ -114,7 +115,7 @@ void smtp_server_greet(struct smtp_server *s, int code, const char *text);
 struct buf *smtp_server_output(struct smtp_server *s);
 /* Is a transaction under way (for timeouts and orderly shutdown)? */
 bool smtp_server_in_transaction(const struct smtp_server *s);
-/* Batch with SMTP_LINES_DETECT: did the first line end in LF alone? */
+/* Batch with SMTP_LINES_DETECT: did the last command end in LF alone? */
 bool smtp_server_lf_lines(const struct smtp_server *s);
 
 #endif

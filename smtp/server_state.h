@@ -47,7 +47,7 @@ struct smtp_server {
 	uint64_t offset, lines;	/* of the input used */
 	uint64_t line_offset, line_number;
 	bool partial, too_long;
-	bool lines_known, lf;	/* DETECT: the first line has been seen */
+	bool lf;		/* DETECT: lines end in LF alone */
 
 	/* content */
 	struct content_scanner scan;

@@ -111,7 +111,7 @@ drain(struct run *r)
 static void
 run_script(struct run *r, const struct script *s, size_t piece, size_t limit)
 {
-	struct smtp_client_options opts = { "me", false, 0 };
+	struct smtp_client_options opts = { .helo = "me" };
 	size_t n, len;
 
 	*r = (struct run){ .script = s, .c = smtp_client_new(&opts) };
@@ -313,7 +313,7 @@ test_early(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		struct smtp_client_options opts = { "me", false, 0 };
+		struct smtp_client_options opts = { .helo = "me" };
 		struct smtp_client *c = smtp_client_new(&opts);
 		struct smtp_client_event ev;
 		struct smtp_refusal refusal;
@@ -346,7 +346,8 @@ test_early(void **state)
 static void
 test_batch(void **state)
 {
-	struct smtp_client_options opts = { "me", true, SMTP_EXT_RFC2442 };
+	struct smtp_client_options opts = { .helo = "me", .batch = true,
+		.assumed = SMTP_EXT_RFC2442 };
 	struct smtp_client *c = smtp_client_new(&opts);
 	struct content_facts facts = { 12, CONTENT_8BIT, 0 };
 	struct smtp_refusal refusal;
@@ -383,7 +384,7 @@ test_batch(void **state)
 static void
 test_timeouts(void **state)
 {
-	struct smtp_client_options opts = { "me", false, 0 };
+	struct smtp_client_options opts = { .helo = "me" };
 	struct smtp_client *c = smtp_client_new(&opts);
 	struct smtp_client_event ev;
 
