@@ -7,7 +7,9 @@ target; they stay.
 """
 
 import base64
+import bz2
 import gzip
+import lzma
 import os
 import quopri
 
@@ -244,6 +246,38 @@ REPORT = {
 }
 
 
+def lzw(octets):
+    """compress(1), literals of nine bits only: eight codes are nine octets."""
+    codes = list(octets[:200])
+    bits = sum(code << 9 * i for i, code in enumerate(codes))
+    return b"\x1f\x9d\x90" + bits.to_bytes((9 * len(codes) + 7) // 8,
+                                           "little")
+
+
+def zstd(octets):
+    """One raw block, its size in the frame."""
+    octets = octets[:200]
+    return (b"\x28\xb5\x2f\xfd\x20" + bytes([len(octets)])
+            + (len(octets) << 3 | 1).to_bytes(3, "little") + octets)
+
+
+EXPAND = {
+    "gzip": gzip.compress(TWO, mtime=0),
+    "gzip-twice": gzip.compress(ONE, mtime=0) * 2,
+    "compress": lzw(ONE),
+    "bzip2": bz2.compress(TWO),
+    "bzip2-twice": bz2.compress(ONE) * 2,
+    "xz": lzma.compress(TWO),
+    "xz-twice": lzma.compress(ONE) * 2 + b"\0\0\0\0",
+    "zstd": zstd(ONE),
+    "zstd-twice": zstd(b"a") + zstd(b"b"),
+    "zstd-skipped": b"\x50\x2a\x4d\x18\x02\0\0\0xx" + zstd(b"a"),
+    "gzip-cut": gzip.compress(TWO, mtime=0)[:-3],
+    "xz-cut": lzma.compress(ONE)[:-3],
+    "bzip2-trailing": bz2.compress(ONE) + b"trailing",
+}
+
+
 def line_file(lines):
     return b"\n".join(lines) + b"\n"
 
@@ -255,6 +289,7 @@ TARGETS = {
     "writer": {k: v for k, v in BATCH.items() if k in (
         "bare", "two", "lf", "bdat", "mime-8bit", "ids", "no-recipient")},
     "client": CLIENT, "conf": CONF, "report": REPORT,
+    "expand": EXPAND,
 }
 TARGETS["writer"]["parameters"] = SESSION["parameters"]
 TARGETS["writer"]["utf8"] = (

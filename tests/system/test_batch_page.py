@@ -31,9 +31,7 @@ def has_test(name, test):
     """Is it (the beginning of) a function's name, or of a case's clause?"""
     text = source(name)
     if test.startswith("test_"):
-        pattern = rf"^(?:def )?{re.escape(test)}"
-        if test != "test_":
-            pattern += r"\("
+        pattern = rf"^(?:def )?{re.escape(test)}\w*\("
         return re.search(pattern, text, re.M) is not None
     return re.search(rf'^\t{{ "{re.escape(test)}', text, re.M) is not None
 
