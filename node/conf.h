@@ -116,6 +116,7 @@ struct conf {
 	uint64_t quota_octets, quota_count;
 	uint64_t lifetime_secs;		/* local delivery; 5d */
 	uint64_t retry_min_secs, retry_max_secs;	/* delivery back-off */
+	uint64_t hold_max_secs;		/* FUTURERELEASE: 30d; 0: not offered */
 	unsigned received_max;		/* 100 */
 	unsigned hops_max;		/* 30 */
 	bool trace_delivery;		/* trace = delivery */

@@ -71,6 +71,8 @@ static const struct conf_row site_rows[] = {
 	    SOONEST, 0, NULL },
 	{ "retry-max", conf_value_duration, AT(conf, retry_max_secs), "4h", 0,
 	    SOONEST, 0, NULL },
+	{ "hold-max", conf_value_duration, AT(conf, hold_max_secs), "30d",
+	    CONF_NONE, 0, 999999999, NULL },
 	{ "received-max", conf_value_count_uint, AT(conf, received_max), "100",
 	    0, 1, 0, NULL },
 	{ "hops-max", conf_value_count_uint, AT(conf, hops_max), "30", 0,

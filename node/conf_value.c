@@ -434,13 +434,14 @@ conf_value_extension(const struct conf_row *row, const char *value,
     void *field, struct err *e)
 {
 	const unsigned some = SMTP_EXT_CHUNKING | SMTP_EXT_BINARYMIME |
-	    SMTP_EXT_SMTPUTF8 | SMTP_EXT_RFC2442;
+	    SMTP_EXT_SMTPUTF8 | SMTP_EXT_MT_PRIORITY | SMTP_EXT_DELIVERBY |
+	    SMTP_EXT_RFC2442;
 	unsigned bit = smtp_extension_parse(slice_of(value));
 
 	(void)row;
 	if ((bit & some) == 0)
 		return err_set(e, ERR_UNSUPPORTED, "a batch can use CHUNKING, "
-		    "BINARYMIME and SMTPUTF8");
+		    "BINARYMIME, SMTPUTF8, MT-PRIORITY and DELIVERBY");
 	if (field != NULL)
 		*(unsigned *)field |= bit;
 	return 0;

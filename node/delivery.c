@@ -107,6 +107,14 @@ rcpt_known(const struct delivery_task *t)
 	return true;
 }
 
+static uint64_t
+waited_secs(const struct delivery_task *t)
+{
+	uint64_t now = spool_elapsed_secs(t->agent->hooks.spool);
+
+	return now > t->msg.accepted_secs ? now - t->msg.accepted_secs : 0;
+}
+
 int
 delivery_task_load(struct delivery_task *t)
 {
@@ -117,6 +125,7 @@ delivery_task_load(struct delivery_task *t)
 	if (spool_get_message(t->agent->hooks.spool, t->job->message, &t->msg,
 	    &e) == 0) {
 		t->loaded = rcpt_known(t);
+		smtp_timing_pass(&t->msg.env.timing, waited_secs(t));
 		if (t->loaded)
 			return 0;
 		err_set(&e, ERR_STATE, "the message lacks such a recipient");

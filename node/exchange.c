@@ -484,6 +484,30 @@ exchange_action_release(struct exchange_action *a)
 	memset(a, 0, sizeof(*a));
 }
 
+/* From here on a message waits: what is held by FUTURERELEASE does not. */
+static uint64_t
+waits_since(const struct entry *entry)
+{
+	return entry->release_secs > entry->accepted_secs ?
+	    entry->release_secs : entry->accepted_secs;
+}
+
+/* DELIVERBY with R (RFC 2852 4.1.4): too late is a failure. */
+static bool
+expire_by(struct exchange *x, struct leg *leg, uint64_t now)
+{
+	uint64_t by = leg->entry->by_secs;
+
+	if (by == 0 || by > now) {
+		if (by != 0 && (x->by_secs == 0 || by < x->by_secs))
+			x->by_secs = by;
+		return false;
+	}
+	settle_fail(x, leg, "5.4.7", "it could not be delivered within the "
+	    "time that its sender gave (DELIVERBY)", true);
+	return true;
+}
+
 /* Mail that waited too long for t fails, once its road has been tried. */
 static void
 expire(struct exchange *x, struct target *t, struct list *head, uint64_t now)
@@ -496,12 +520,13 @@ expire(struct exchange *x, struct target *t, struct list *head, uint64_t now)
 	    t->peer->lifetime_secs : x->conf->lifetime_secs;
 	list_for_each_safe(item, after, head) {
 		leg = list_entry(item, struct leg, link);
-		if (leg->entry->accepted_secs + lifetime > now)
-			break;
+		if (expire_by(x, leg, now) ||
+		    waits_since(leg->entry) + lifetime > now)
+			continue;
 		if (leg->entry->kind == MESSAGE_POSTMASTER)
 			continue;
 		if (t->kind == TARGET_PEER && (!t->chance ||
-		    t->last_chance_secs < leg->entry->accepted_secs))
+		    t->last_chance_secs < waits_since(leg->entry)))
 			continue;
 		settle_fail(x, leg, "4.4.7", "it could not be handed on "
 		    "within its lifetime", true);
@@ -532,6 +557,7 @@ exchange_tick(struct exchange *x, struct err *e)
 	int rc;
 
 	rc = spool_tick(x->spool, e);
+	x->by_secs = 0;
 	for (i = 0; rc == 0 && i < x->ntargets; i++) {
 		t = x->target[i];
 		expire(x, t, &t->ready, now);
@@ -550,20 +576,26 @@ exchange_tick(struct exchange *x, struct err *e)
 	return 0;
 }
 
+/* When something is to be done at `secs` of the spool's count. */
+static int64_t
+elapsed_to_ms(struct exchange *x, uint64_t secs)
+{
+	uint64_t now = now_secs(x);
+
+	return clock_mono_ms(x->clock) +
+	    (secs > now ? (int64_t)(secs - now) * 1000 : 0);
+}
+
 /* When the first leg that sleeps in t wakes. */
 static int64_t
 wake_ms(struct exchange *x, const struct target *t)
 {
 	const struct leg *leg;
-	uint64_t now = now_secs(x);
 
 	if (list_empty(&t->later))
 		return INT64_MAX;
 	leg = list_entry(t->later.next, struct leg, link);
-	if (leg->next_secs <= now)
-		return clock_mono_ms(x->clock);
-	return clock_mono_ms(x->clock) +
-	    (int64_t)(leg->next_secs - now) * 1000;
+	return elapsed_to_ms(x, leg->next_secs);
 }
 
 int64_t
@@ -575,6 +607,8 @@ exchange_deadline_ms(struct exchange *x)
 
 	at = x->maintain ? now : x->last_tick_ms == INT64_MIN ? now :
 	    x->last_tick_ms + 60000;
+	if (x->by_secs != 0 && elapsed_to_ms(x, x->by_secs) < at)
+		at = elapsed_to_ms(x, x->by_secs);
 	for (i = 0; i < x->ntargets; i++) {
 		int64_t when = INT64_MAX, wake;
 

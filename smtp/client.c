@@ -591,6 +591,9 @@ check_needs(const struct smtp_client *c, const struct envelope *env,
 		smtp_refuse(r, 554, "5.6.1", "the receiver does not offer %s",
 		    (missing & SMTP_EXT_BINARYMIME) != 0 ? "BINARYMIME" :
 		    "CHUNKING, which the line ends of the message need");
+	else if ((missing & SMTP_EXT_DELIVERBY) != 0)
+		smtp_refuse(r, 554, "5.3.3", "the receiver does not offer "
+		    "DELIVERBY, which BY with R needs");
 	else if ((missing & SMTP_EXT_8BITMIME) != 0)
 		smtp_refuse(r, 554, "5.6.3",
 		    "the receiver does not offer 8BITMIME");

@@ -46,6 +46,9 @@ struct smtp_server_options {
 	size_t command_max;		/* octets of a command line */
 	size_t line_max;		/* octets of a line of DATA */
 	unsigned errors_max;		/* 421 after so many; 0 no limit */
+	uint64_t hold_max_secs;		/* FUTURERELEASE: the longest, and */
+	int64_t hold_until_max;		/* the last, seconds since 1970: the
+					 * present and the longest */
 	bool batch;
 	bool lenient;			/* paths without brackets */
 	enum smtp_line_ends line_ends;

@@ -41,6 +41,19 @@ refuse(struct smtp_server *s, int code, const char *status, const char *text)
 	refuse_as(s, &r);
 }
 
+/* What stands behind a keyword of EHLO (RFC 1870 3, RFC 4865 3). */
+static void
+extension_value(const struct smtp_server *s, unsigned bit, struct buf *out)
+{
+	if (bit == SMTP_EXT_SIZE && s->opts.message_max != 0)
+		buf_addf(out, " %llu", (unsigned long long)
+		    s->opts.message_max);
+	if (bit != SMTP_EXT_FUTURERELEASE)
+		return;
+	buf_addf(out, " %llu ", (unsigned long long)s->opts.hold_max_secs);
+	smtp_date_write(out, s->opts.hold_until_max);
+}
+
 static void
 hello_reply(struct smtp_server *s)
 {
@@ -52,9 +65,7 @@ hello_reply(struct smtp_server *s)
 		if ((ext & bit) == 0)
 			continue;
 		buf_addf(&text, "\n%s", smtp_extension_name(bit));
-		if (bit == SMTP_EXT_SIZE && s->opts.message_max != 0)
-			buf_addf(&text, " %llu",
-			    (unsigned long long)s->opts.message_max);
+		extension_value(s, bit, &text);
 	}
 	server_reply(s, 250, NULL, buf_cstr(&text));
 	buf_release(&text);
@@ -92,6 +103,17 @@ run_ehlo(struct smtp_server *s, struct slice args)
 	hello(s, args, true);
 }
 
+static bool
+hold_too_long(const struct smtp_server *s)
+{
+	const struct smtp_timing *t = &s->env.timing;
+
+	return (t->hold == SMTP_HOLD_FOR &&
+	    t->hold_value > s->opts.hold_max_secs) ||
+	    (t->hold == SMTP_HOLD_UNTIL &&
+	    (int64_t)t->hold_value > s->opts.hold_until_max);
+}
+
 /* A declared size that is too large is refused here in a session, but at the
  * end of the content in a batch, when the recipients are known as well. */
 static void
@@ -106,13 +128,14 @@ run_mail(struct smtp_server *s, struct slice args)
 		return;
 	}
 	if (!s->opts.batch && s->env.size_given && s->opts.message_max != 0 &&
-	    s->env.size > s->opts.message_max) {
+	    s->env.size > s->opts.message_max)
 		refuse(s, 552, "5.3.4",
 		    "Message size exceeds fixed limit");
-		s->forget = true;
-		return;
-	}
-	server_ask(s, SMTP_EVENT_MAIL);
+	else if (hold_too_long(s))
+		refuse(s, 501, "5.5.4", "Error: that is held for too long");
+	else
+		server_ask(s, SMTP_EVENT_MAIL);
+	s->forget = !s->waiting;
 }
 
 static void
