@@ -345,7 +345,7 @@ after_quit(struct bundle_reader *r)
 		r->quit = false;
 	} else {
 		buf_clear(b);
-		push_last(r, BUNDLE_EVENT_DONE);
+		push_last(r, BUNDLE_EVENT_DONE)->quit = true;
 	}
 }
 
@@ -453,7 +453,7 @@ end_dialogue(struct bundle_reader *r)
 	struct smtp_event sev;
 
 	if (r->quit || smtp_server_eof(r->server, &sev) != 1) {
-		push_last(r, BUNDLE_EVENT_DONE);
+		push_last(r, BUNDLE_EVENT_DONE)->quit = r->quit;
 		return;
 	}
 	sev.fatal = true;	/* an ERROR there is an object cut off */

@@ -66,6 +66,7 @@ struct bundle_event {
 	enum bundle_event_kind kind;
 	enum bundle_format format;
 	bool gzip;
+	bool quit;		/* DONE: it ended with QUIT, as it should */
 	const char *required;	/* FORMAT: required-extensions, or NULL */
 	const char *id;		/* Message-ID with brackets, or NOOP id */
 	uint64_t index;		/* of the transaction, from 1 */

@@ -217,7 +217,11 @@ write_site(struct buf *out, const struct wish *w, const char *dir)
 	char *postmaster = w->postmaster != NULL ?
 	    mem_strdup(w->postmaster) :
 	    mem_printf("postmaster@%s", w->domains.item[0]);
-	char *spool = path_join(dir, "spool"), *run = path_join(dir, "run");
+	/* All in one folder, or where such things belong on a system. */
+	char *spool = w->dir != NULL ? path_join(dir, "spool") :
+	    mem_strdup("/var/spool/postrider");
+	char *run = w->dir != NULL ? path_join(dir, "run") :
+	    mem_strdup("/run/postrider");
 
 	buf_adds(out, "# The configuration of this node, made by \"postrider "
 	    "init\".\n# Every key is explained in postrider.conf(5); "

@@ -300,6 +300,7 @@ route_locals(struct conf_draft *draft, const char *file)
 	for (i = 0; i < conf->ndeliveries; i++) {
 		const struct conf_delivery *d = &conf->delivery[i];
 
+		routing_name_delivery(conf->routing, i, d->name);
 		for (j = 0; j < d->domains.n; j++) {
 			unsigned line = item_line(draft->delivery[i],
 			    "domains", j);

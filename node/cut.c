@@ -20,6 +20,7 @@
 #include "smtp/extension.h"
 
 #define PARTS_MAX 20000		/* keeps an object's record under 1 MiB */
+#define PACE_MS 50		/* between objects of a burst of mail */
 #define ID_PREFIX "pr-"
 
 bool
@@ -120,6 +121,12 @@ oldest_secs(struct exchange *x, const struct target *t)
 	    now - leg->entry->accepted_secs : 0;
 }
 
+int64_t
+cut_pace_ms(const struct target *t)
+{
+	return t->cut_ms == 0 ? 0 : t->cut_ms + PACE_MS;
+}
+
 static bool
 should_cut(struct exchange *x, struct target *t)
 {
@@ -131,8 +138,10 @@ should_cut(struct exchange *x, struct target *t)
 	if (!schedule_is_empty(t->peer->call))
 		return road_is_due(x, t) || (t->up && road_is_open(x, t));
 	/* The road is always open: what gathers while one object is under
-	 * way makes the next. */
-	if (t->pause_ms > clock_mono_ms(x->clock))
+	 * way makes the next.  An object costs a dozen flushes on its way, so
+	 * a burst is not cut into as many as the disk can take. */
+	if (t->pause_ms > clock_mono_ms(x->clock) ||
+	    cut_pace_ms(t) > clock_mono_ms(x->clock))
 		return false;
 	if (t->peer->batch_age_secs == 0)
 		return t->nobjects == 0;
@@ -305,6 +314,7 @@ cut_one(struct exchange *x, struct target *t)
 	c = cut_new(x, &o, t);
 	c->weight = octets;
 	t->object_octets += octets;
+	t->cut_ms = clock_mono_ms(x->clock);
 	log_event(x->log, LOG_LEVEL_INFO, "object-cut", "peer", t->name,
 	    "name", o.name, "messages", num_str(o.nparts).s,
 	    "octets", num_str(octets).s, NULL);
@@ -514,6 +524,7 @@ exchange_transport_sent(struct exchange *x, const char *peer,
 	struct cut *c = cut_find(x, peer, name);
 	struct exchange_action *a;
 	struct target *t;
+	bool was_there;
 	int rc;
 
 	if (c == NULL || c->status == OBJECT_CUT) {
@@ -523,6 +534,7 @@ exchange_transport_sent(struct exchange *x, const char *peer,
 		return 0;
 	}
 	t = c->target;
+	was_there = !c->missing;
 	rc = clear_object(x, c, e);
 	if (rc != 0)
 		return rc;
@@ -530,7 +542,7 @@ exchange_transport_sent(struct exchange *x, const char *peer,
 	    "name", name, "octets", num_str(c->octets).s, NULL);
 	x->counters.objects_out++;
 	t->last_sent_ms = clock_wall_ms(x->clock);
-	t->nwritten -= t->nwritten > 0;
+	t->nwritten -= was_there;
 	a = action_add(x, EXCHANGE_UNLINK, t);
 	a->name = mem_strdup(name);
 	cut_free(x, c);

@@ -4,6 +4,10 @@
  * ready on every socket, commit all of it with one flush, answer those who
  * wait, carry out the actions.  Sessions that became ready while the flush ran
  * share the next one.
+ *
+ * A session needs several turns for a message.  Where a flush is slow, each
+ * of them would cost one, and the sessions would spread over as many groups;
+ * so a commit waits up to the time that it takes for those on their way.
  */
 #include "node/daemon_main.h"
 
@@ -20,14 +24,17 @@
 #include "node/listener.h"
 #include "node/sd.h"
 
+#define GATHER_MIN_MS 2		/* a faster commit waits for nobody */
+#define GATHER_MAX_MS 20
 #define STOP_SECS 20		/* until running work is cut off */
 
 /* What only this file knows, around what its parts share. */
 struct running {
 	struct daemon d;
 	bool wake, reloading;
+	int64_t commit_ms;		/* what one takes, of late; times 8 */
 	struct conf_delivery via;
-	struct event *timer, *deadline, *backup, *sig[3];
+	struct event *timer, *deadline, *backup, *gather, *sig[3];
 	size_t ndeliveries;		/* agents made */
 };
 
@@ -209,6 +216,52 @@ set_timer(struct running *r)
 	evtimer_add(r->timer, &tv);
 }
 
+static void
+gathered(evutil_socket_t fd, short what, void *ctx)
+{
+	(void)fd;
+	(void)what;
+	(void)ctx;
+}
+
+static void
+gather(struct running *r)
+{
+	struct daemon *d = &r->d;
+	int64_t most = r->commit_ms / 8, now = clock_mono_ms(d->clock), end;
+	struct timeval tv = { 0, 0 };
+
+	if (most < GATHER_MIN_MS)
+		return;
+	if (most > GATHER_MAX_MS)
+		most = GATHER_MAX_MS;
+	end = now + most;
+	while (now < end && !d->failed && !d->stopping &&
+	    listener_set_gathers(d->listeners, now - most)) {
+		tv.tv_usec = (end - now) * 1000;
+		evtimer_add(r->gather, &tv);
+		event_base_loop(d->base, EVLOOP_ONCE);
+		now = clock_mono_ms(d->clock);
+	}
+	evtimer_del(r->gather);
+}
+
+/* One flush; how long it takes is learned. */
+static int
+commit(struct running *r, struct err *e)
+{
+	struct daemon *d = &r->d;
+	int64_t begin;
+	int rc;
+
+	gather(r);
+	begin = clock_mono_ms(d->clock);
+	r->wake = false;
+	rc = exchange_commit(d->exchange, e);
+	r->commit_ms += clock_mono_ms(d->clock) - begin - r->commit_ms / 8;
+	return rc;
+}
+
 /* Commits, answers and acts until nothing is left to do. */
 static void
 settle(struct running *r)
@@ -219,8 +272,7 @@ settle(struct running *r)
 	struct err e = ERR_INIT;
 
 	while (r->wake && !d->failed) {
-		r->wake = false;
-		if (exchange_commit(d->exchange, &e) != 0) {
+		if (commit(r, &e) != 0) {
 			store_lost(d, &e);
 			return;
 		}
@@ -439,6 +491,7 @@ events_new(struct running *r)
 	r->timer = evtimer_new(d->base, tick, r);
 	r->deadline = evtimer_new(d->base, too_late, d);
 	r->backup = evtimer_new(d->base, back_up, r);
+	r->gather = evtimer_new(d->base, gathered, r);
 	r->sig[0] = evsignal_new(d->base, SIGHUP, hang_up, r);
 	r->sig[1] = evsignal_new(d->base, SIGTERM, terminate, d);
 	r->sig[2] = evsignal_new(d->base, SIGINT, terminate, d);
@@ -453,8 +506,8 @@ events_new(struct running *r)
 static void
 events_free(struct running *r)
 {
-	struct event *all[] = { r->timer, r->deadline, r->backup, r->sig[0],
-		r->sig[1], r->sig[2] };
+	struct event *all[] = { r->timer, r->deadline, r->backup, r->gather,
+		r->sig[0], r->sig[1], r->sig[2] };
 	size_t i;
 
 	for (i = 0; i < sizeof(all) / sizeof(all[0]); i++) {

@@ -5,7 +5,8 @@
  * is synced once; only then are results told.  So a group of 64 costs 65
  * flushes where one by one it would cost 128.  The phases go step by step, an
  * item or 64 KiB at a time, and return to the event loop when a turn has
- * taken its share.
+ * taken its share.  A group that is not full waits for more as long as the
+ * flushes of the last one took: several small bundles then share them.
  */
 #include "node/delivery_agent.h"
 
@@ -25,6 +26,7 @@
 #define GROUP_MAX 64		/* files, all open at the same time */
 #define TURN_OCTETS (256 << 10)	/* written in one turn of the event loop */
 #define TURN_MS 10
+#define GATHER_MAX_MS 20
 
 /* One file for one recipient. */
 struct item {
@@ -46,6 +48,9 @@ struct maildir {
 	struct delivery *agent;
 	struct event *turn;
 	struct list waiting;	/* tasks with recipients not yet in a group */
+	size_t nwaiting;
+	int64_t flushing_ms;	/* when the group's first flush began */
+	int64_t gather_ms;	/* what the flushes of the last one took */
 	struct list group;	/* items */
 	size_t ngroup;
 	size_t phase;
@@ -416,14 +421,18 @@ next_item(struct maildir *m)
 
 	while (m->ngroup < GROUP_MAX && !list_empty(&m->waiting)) {
 		t = list_entry(m->waiting.next, struct delivery_task, link);
-		if (delivery_task_load(t) < 0)
+		if (delivery_task_load(t) < 0) {
+			m->nwaiting--;
 			continue;
+		}
 		it = mem_alloc(1, sizeof(*it));
 		it->task = t;
 		it->at = t->next++;
 		it->fd = -1;
-		if (t->next == t->job->nrcpt)
+		if (t->next == t->job->nrcpt) {
 			list_del(&t->link);
+			m->nwaiting--;
+		}
 		list_add_tail(&m->group, &it->link);
 		m->ngroup++;
 		return it;
@@ -446,6 +455,11 @@ step_write(struct maildir *m)
 	m->writing = it;
 	if (it->failed || !item_write(m, it))
 		m->writing = NULL;
+	/* So that the first flush of the group finds all files on their way,
+	 * and the file system's journal is written for all of them at once:
+	 * a third of the time. */
+	if (m->writing == NULL && it->fd >= 0)
+		(void)sync_file_range(it->fd, 0, 0, SYNC_FILE_RANGE_WRITE);
 	return true;
 }
 
@@ -590,10 +604,27 @@ static const struct phase {
 static void
 turn_soon(struct maildir *m)
 {
-	static const struct timeval now = { 0, 0 };
+	struct timeval wait = { 0, 0 };
+	bool full = m->nwaiting >= GROUP_MAX;
 
-	if (!evtimer_pending(m->turn, NULL))
-		evtimer_add(m->turn, &now);
+	if (list_empty(&m->group) && !full)
+		wait.tv_usec = m->gather_ms * 1000;
+	if (full || !evtimer_pending(m->turn, NULL))
+		evtimer_add(m->turn, &wait);
+}
+
+static void
+next_phase(struct maildir *m, int64_t now)
+{
+	m->phase++;
+	m->done = &m->group;
+	if (phases[m->phase - 1].step == step_write) {
+		m->flushing_ms = now;
+	} else if (phases[m->phase - 1].step == step_dirs) {
+		m->gather_ms = now - m->flushing_ms;
+		if (m->gather_ms > GATHER_MAX_MS)
+			m->gather_ms = GATHER_MAX_MS;
+	}
 }
 
 static void
@@ -601,18 +632,16 @@ turn(evutil_socket_t fd, short what, void *arg)
 {
 	struct maildir *m = arg;
 	struct clock *clock = m->agent->hooks.clock;
-	int64_t until = clock_mono_ms(clock) + TURN_MS;
+	int64_t now = clock_mono_ms(clock), until = now + TURN_MS;
 
 	(void)fd;
 	(void)what;
 	m->written = 0;
 	while (m->phase < NPHASES) {
-		if (!phases[m->phase].step(m)) {
-			m->phase++;
-			m->done = &m->group;
-		}
-		if (m->written >= TURN_OCTETS ||
-		    clock_mono_ms(clock) >= until)
+		if (!phases[m->phase].step(m))
+			next_phase(m, now);
+		now = clock_mono_ms(clock);
+		if (m->written >= TURN_OCTETS || now >= until)
 			break;
 	}
 	if (m->phase == NPHASES)
@@ -662,6 +691,7 @@ maildir_start(void *self, struct delivery_task *t)
 	struct maildir *m = self;
 
 	list_add_tail(&m->waiting, &t->link);
+	m->nwaiting++;
 	turn_soon(m);
 }
 

@@ -131,8 +131,15 @@ exchange_start(struct exchange *x, struct err *e)
 void
 exchange_reload(struct exchange *x, const struct conf *conf)
 {
+	size_t i;
+
 	x->conf = conf;
 	queue_targets(x);
+	for (i = 0; i < x->ntargets; i++) {
+		if (x->target[i]->peer != NULL && x->target[i]->down)
+			routing_set_down(conf->routing, x->target[i]->name,
+			    true);
+	}
 	queue_reroute(x);
 	x->dirty = true;
 }
@@ -278,37 +285,58 @@ withdraw_written(struct exchange *x, struct list *batch)
 		    "reason", e.text, NULL);
 }
 
+static void
+undo_outcomes(struct list *unit, struct list *from)
+{
+	struct list *item;
+
+	while (!list_empty(unit)) {
+		item = unit->prev;
+		list_del(item);
+		settle_undo(list_entry(item, struct outcome, link));
+		list_add_head(from, item);
+	}
+}
+
+/* As many as one transaction takes; if it fails they stay in `from`. */
 static int
 write_outcomes(struct exchange *x, struct list *from, struct list *to,
     struct err *e)
 {
 	struct spool_unit *u = NULL;
+	struct list unit;
 	struct outcome *o;
 	size_t weight = 0;
 	int rc;
 
+	list_init(&unit);
 	rc = spool_begin(x->spool, &u, e);
 	while (rc == 0 && !list_empty(from) && weight < SPOOL_UNIT_MAX) {
 		o = list_entry(from->next, struct outcome, link);
 		weight += settle_weight(o);
+		list_del(&o->link);
+		list_add_tail(&unit, &o->link);
 		rc = settle_write(x, u, o, e);
-		if (rc != 0)
-			break;
+	}
+	if (rc != 0 && u != NULL)
+		spool_abort(u);
+	else if (rc == 0)
+		rc = spool_commit(u, false, e);
+	if (rc != 0)
+		undo_outcomes(&unit, from);
+	while (!list_empty(&unit)) {
+		o = list_entry(unit.next, struct outcome, link);
 		list_del(&o->link);
 		list_add_tail(to, &o->link);
 	}
-	if (rc != 0) {
-		if (u != NULL)
-			spool_abort(u);
-		return rc;
-	}
-	return spool_commit(u, false, e);
+	return rc;
 }
 
 static int
 commit_outcomes(struct exchange *x, struct err *e)
 {
 	struct list batch, done, *item, *after;
+	bool postponed = false;
 	int rc;
 
 	list_init(&batch);
@@ -318,8 +346,17 @@ commit_outcomes(struct exchange *x, struct err *e)
 		list_add_tail(&batch, item);
 	}
 	rc = settle_prepare(x, &batch, e);
-	while (rc == 0 && !list_empty(&batch))
+	while (rc == 0 && !list_empty(&batch)) {
 		rc = write_outcomes(x, &batch, &done, e);
+		if (rc != ERR_FULL || postponed)
+			continue;
+		/* Without notices it goes into the reserve. */
+		list_for_each(item, &batch)
+			settle_postpone(x, list_entry(item, struct outcome,
+			    link), e->text);
+		postponed = true;
+		rc = 0;
+	}
 	list_for_each_safe(item, after, &done) {
 		list_del(item);
 		settle_done(x, list_entry(item, struct outcome, link));
@@ -521,9 +558,8 @@ expire(struct exchange *x, struct target *t, struct list *head, uint64_t now)
 	list_for_each_safe(item, after, head) {
 		leg = list_entry(item, struct leg, link);
 		if (expire_by(x, leg, now) ||
-		    waits_since(leg->entry) + lifetime > now)
-			continue;
-		if (leg->entry->kind == MESSAGE_POSTMASTER)
+		    waits_since(leg->entry) + lifetime > now ||
+		    leg->entry->kind == MESSAGE_POSTMASTER)
 			continue;
 		if (t->kind == TARGET_PEER && (!t->chance ||
 		    t->last_chance_secs < waits_since(leg->entry)))
@@ -556,6 +592,11 @@ exchange_tick(struct exchange *x, struct err *e)
 	size_t i;
 	int rc;
 
+	x->dirty = true;
+	/* The walks below are for old age, not for every short deadline. */
+	if (!x->maintain && x->last_tick_ms != INT64_MIN &&
+	    clock_mono_ms(x->clock) - x->last_tick_ms < 1000)
+		return 0;
 	rc = spool_tick(x->spool, e);
 	x->by_secs = 0;
 	for (i = 0; rc == 0 && i < x->ntargets; i++) {
@@ -567,7 +608,6 @@ exchange_tick(struct exchange *x, struct err *e)
 		rc = upkeep(x, now, e);
 	x->maintain = rc == 1;
 	x->last_tick_ms = clock_mono_ms(x->clock);
-	x->dirty = true;
 	if (rc < 0 && store_failed(spool_store(x->spool)))
 		return rc;
 	if (rc < 0)
@@ -607,8 +647,13 @@ exchange_deadline_ms(struct exchange *x)
 
 	at = x->maintain ? now : x->last_tick_ms == INT64_MIN ? now :
 	    x->last_tick_ms + 60000;
-	if (x->by_secs != 0 && elapsed_to_ms(x, x->by_secs) < at)
-		at = elapsed_to_ms(x, x->by_secs);
+	/* Not sooner than exchange_tick looks again. */
+	if (x->by_secs != 0 && x->last_tick_ms != INT64_MIN) {
+		int64_t by = elapsed_to_ms(x, x->by_secs);
+
+		by = by < x->last_tick_ms + 1000 ? x->last_tick_ms + 1000 : by;
+		at = by < at ? by : at;
+	}
 	for (i = 0; i < x->ntargets; i++) {
 		int64_t when = INT64_MAX, wake;
 

@@ -50,6 +50,7 @@ struct entry {
 	unsigned needs;		/* envelope_needs */
 	unsigned uses;		/* envelope_uses */
 	uint32_t open;		/* recipients not yet settled */
+	uint32_t settling;	/* of them written as settled, not yet here */
 	uint64_t release_secs;	/* FUTURERELEASE: not before; 0: none */
 	uint64_t by_secs;	/* DELIVERBY with R: not after; 0: none */
 	int8_t rank;		/* higher ones go first; above 0: at once */
@@ -69,6 +70,7 @@ struct target {
 	unsigned running;		/* jobs of a delivery */
 	unsigned failures;		/* in a row, of road or server */
 	int64_t pause_ms;		/* monotonic: not before */
+	int64_t cut_ms;			/* monotonic: the last cut, or 0 */
 	/* peers */
 	struct list objects;		/* struct cut */
 	unsigned nobjects, nwritten;
@@ -220,6 +222,10 @@ int settle_prepare(struct exchange *x, struct list *batch, struct err *e)
 int settle_write(struct exchange *x, struct spool_unit *u,
     struct outcome *o, struct err *e) MUST_CHECK;
 void settle_done(struct exchange *x, struct outcome *o);
+/* No room for its notice: what failed is to be tried again. */
+void settle_postpone(struct exchange *x, struct outcome *o, const char *why);
+/* The transaction with it came to nothing: it can be written again. */
+void settle_undo(struct outcome *o);
 /* Octets that deleting what this outcome settles puts into the log. */
 size_t settle_weight(const struct outcome *o);
 /* All recipients of a leg fail for one reason. */
@@ -230,6 +236,8 @@ void settle_fail(struct exchange *x, struct leg *leg, const char *status,
 int cut_load(struct exchange *x, struct err *e) MUST_CHECK;
 /* Makes objects of what waits for t, as its limits and schedule say. */
 void cut_pump(struct exchange *x, struct target *t);
+/* Monotonic: until then what waits gathers for the next object. */
+int64_t cut_pace_ms(const struct target *t);
 struct cut *cut_find(struct exchange *x, const char *peer, const char *name);
 /* Takes an object back: its messages wait again. */
 int cut_withdraw(struct exchange *x, struct cut *c, struct err *e) MUST_CHECK;

@@ -16,6 +16,7 @@
 
 #define GROUP_MESSAGES 50
 #define HEAD_MAX 16384		/* octets of a header kept for notices */
+#define ERRORS_LOGGED 100	/* of one object; the rest are counted */
 
 static void
 options(const struct exchange *x, struct bundle_reader_options *opts)
@@ -40,8 +41,8 @@ exchange_inbound_new(struct exchange *x, const char *peer, const char *name,
 	in->x = x;
 	in->peer = mem_strdup(peer);
 	in->name = mem_strdup(name);
-	in->conf = conf_find_peer(x->conf, peer);
 	buf_addslice(&in->key, pickup);
+	buf_addslice(&in->pickup, pickup);
 	list_init(&in->group);
 	options(x, &opts);
 	in->reader = bundle_reader_new(&opts);
@@ -93,6 +94,7 @@ exchange_inbound_free(struct inbound *in)
 	bundle_reader_free(in->reader);
 	spool_draft_free(in->draft);
 	buf_release(&in->key);
+	buf_release(&in->pickup);
 	buf_release(&in->head);
 	free_refused(in);
 	free(in->first_error);
@@ -125,6 +127,7 @@ take_id(struct inbound *in, const char *id)
 {
 	if (in->looked_up || !cut_is_ours(id))
 		return;
+	in->ours = true;
 	buf_clear(&in->key);
 	buf_adds(&in->key, id[0] == '<' ? id + 1 : id);
 	if (id[0] == '<') {
@@ -135,6 +138,19 @@ take_id(struct inbound *in, const char *id)
 	}
 }
 
+/* A copy that was cut off is told by its pick-up alone (quarantine.c). */
+static int
+look_up_pickup(struct inbound *in, struct err *e)
+{
+	struct ledger_entry l;
+	int rc;
+
+	rc = spool_get_ledger(in->x->spool, in->peer, buf_slice(&in->pickup),
+	    &l, e);
+	in->duplicate = rc == 0 && l.done;
+	return rc;
+}
+
 static int
 look_up(struct inbound *in, struct err *e)
 {
@@ -143,6 +159,9 @@ look_up(struct inbound *in, struct err *e)
 	if (in->looked_up)
 		return 0;
 	in->looked_up = true;
+	rc = look_up_pickup(in, e);
+	if (rc != 0 || in->duplicate)
+		return rc;
 	rc = spool_get_ledger(in->x->spool, in->peer, buf_slice(&in->key),
 	    &in->ledger, e);
 	if (rc != 0)
@@ -171,7 +190,10 @@ write_group(struct inbound *in, struct spool_unit *u, struct err *e)
 		if (rc == 0)
 			rc = spool_add_message(u, a->draft, &a->m, e);
 	}
-	ledger.transactions = in->index;
+	/* A copy that is cut off earlier than the last one takes nothing
+	 * back. */
+	if (in->index > ledger.transactions)
+		ledger.transactions = in->index;
 	ledger.done = in->done && in->reason == NULL;
 	if (rc == 0)
 		rc = spool_put_ledger(u, in->peer, buf_slice(&in->key),
@@ -414,6 +436,7 @@ message_whole(struct inbound *in, const struct bundle_event *ev, struct err *e)
 	if (in->draft == NULL)
 		return 0;		/* taken before a crash */
 	envelope_init(&good);
+	in->conf = conf_find_peer(in->x->conf, in->peer);
 	fill_message(in, ev, &m);
 	in->refused = mem_alloc(m.env.nrcpt + 1, sizeof(*in->refused));
 	sort_recipients(in, &m, &good);
@@ -475,6 +498,7 @@ broken(struct inbound *in, const char *reason)
 		in->reason = mem_strdup(reason != NULL ? reason :
 		    "not a batch");
 	in->done = true;
+	in->torn = true;
 }
 
 /* A message that suffers alone takes its place in the count of transactions;
@@ -486,6 +510,8 @@ one_suffers(struct inbound *in, const struct bundle_event *ev)
 		in->first_error = mem_printf("line %llu: %d %s %s",
 		    (unsigned long long)ev->line, ev->refusal.code,
 		    ev->refusal.status, ev->refusal.text);
+	if (in->suffered > ERRORS_LOGGED)
+		return;
 	log_event(in->x->log, LOG_LEVEL_WARNING, "batch-error",
 	    "peer", in->peer, "object", in->name,
 	    "line", num_str(ev->line).s,
@@ -520,6 +546,9 @@ happened(struct inbound *in, const struct bundle_event *ev, struct err *e)
 		return look_up(in, e);
 	case BUNDLE_EVENT_DONE:
 		in->done = true;
+		/* Others may leave it out, our generator does not. */
+		if (in->ours && !ev->quit)
+			broken(in, "it ends without QUIT: it was cut off");
 		return look_up(in, e);
 	}
 	return 0;
@@ -593,7 +622,9 @@ exchange_inbound_end(struct inbound *in)
 	log_event(x->log, in->reason != NULL ? LOG_LEVEL_WARNING :
 	    LOG_LEVEL_INFO, in->reason != NULL ? "object-broken" :
 	    "object-received", "peer", in->peer, "name", in->name,
-	    "messages", num_str(in->messages).s, "reason", in->reason, NULL);
+	    "messages", num_str(in->messages).s,
+	    "errors", in->suffered > 0 ? num_str(in->suffered).s : NULL,
+	    "reason", in->reason, NULL);
 	x->counters.objects_in++;
 	return in->reason != NULL ? INBOUND_BROKEN : INBOUND_DONE;
 }

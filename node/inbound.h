@@ -17,10 +17,12 @@ struct arrived {
 
 struct inbound {
 	struct exchange *x;
-	const struct conf_peer *conf;	/* NULL: gone */
+	const struct conf_peer *conf;	/* of this turn; NULL: gone */
 	char *peer, *name;
 	struct buf key;			/* in the ledger */
+	struct buf pickup;		/* the key, where there is no id */
 	struct ledger_entry ledger;
+	bool ours;			/* it carries an id of our kind */
 	bool looked_up, duplicate;
 	uint64_t skip;			/* transactions committed before */
 	uint64_t index;			/* of the last one whole */
@@ -39,6 +41,7 @@ struct inbound {
 	char *first_error;
 	char *reason;			/* why it is broken */
 	bool done, failed;
+	bool torn;			/* another copy may hold more */
 };
 
 #endif

@@ -620,6 +620,23 @@ listener_set_busy(const struct listener_set *set)
 	return false;
 }
 
+bool
+listener_set_gathers(const struct listener_set *set, int64_t since_ms)
+{
+	const struct session *s;
+	struct list *item;
+	bool needed = false, more = false;
+
+	list_for_each(item, &set->clients) {
+		s = list_entry(item, struct client, link)->session;
+		needed = needed || session_is_committing(s);
+		more = more || session_is_joining(s, since_ms);
+		if (needed && more)
+			return true;
+	}
+	return false;
+}
+
 void
 listener_set_free(struct listener_set *set)
 {

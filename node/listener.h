@@ -30,6 +30,9 @@ struct listener_set *listener_set_new(struct daemon *d, struct err *e)
 void listener_set_reload(struct listener_set *set, const struct conf *conf);
 /* Closes the listeners; each session ends with 421 after its transaction. */
 void listener_set_stop(struct listener_set *set);
+/* Is a commit worth a wait: somebody needs it, and others that were heard
+ * from or answered since then will need one soon? */
+bool listener_set_gathers(const struct listener_set *set, int64_t since_ms);
 /* Is any session not yet at its end? */
 bool listener_set_busy(const struct listener_set *set);
 /* Ends what still runs without a word. */

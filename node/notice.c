@@ -142,8 +142,11 @@ flush_to(struct spool_draft *d, struct buf *b, struct err *e)
 static size_t
 header_len(struct slice text)
 {
-	const char *end = memmem(text.ptr, text.len, "\r\n\r\n", 4);
+	const char *end;
 
+	if (text.len == 0)
+		return 0;
+	end = memmem(text.ptr, text.len, "\r\n\r\n", 4);
 	if (text.len >= 2 && memcmp(text.ptr, "\r\n", 2) == 0)
 		return 0;
 	return end != NULL ? (size_t)(end - text.ptr) + 2 : text.len;
@@ -194,13 +197,16 @@ return_all(const struct notice *n, struct spool *sp, struct spool_draft *d,
 	return rc == ERR_CORRUPT ? 0 : rc;
 }
 
+/* The postmaster gets what nobody else will ever see, as a whole. */
 static bool
 returns_all(const struct notice *n)
 {
 	const struct message *m = n->about;
 
-	return m->env.ret == SMTP_RET_FULL && n->header.ptr == NULL &&
-	    m->facts.octets <= RETURN_MAX && m->kind == MESSAGE_MAIL &&
+	if (m->env.ret != SMTP_RET_FULL && n->why_postmaster == NULL)
+		return false;
+	return n->header.ptr == NULL && m->facts.octets <= RETURN_MAX &&
+	    (m->kind == MESSAGE_MAIL || n->why_postmaster != NULL) &&
 	    (m->facts.flags & (CONTENT_BARE | CONTENT_NUL)) == 0;
 }
 

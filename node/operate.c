@@ -155,6 +155,35 @@ need_entry(struct exchange *x, uint64_t message, struct err *e)
 	return entry;
 }
 
+/* Objects that hold a part of this message and that no transport can be
+ * reading now are taken back, so that it waits again. */
+static int
+take_back(struct exchange *x, struct entry *entry, struct err *e)
+{
+	struct cut *c;
+	size_t i;
+	int rc = 0;
+
+	for (i = 0; rc == 0 && i < entry->nlegs; i++) {
+		struct leg *leg = &entry->leg[i];
+
+		if (leg->nrcpt == 0 || leg->status != LEG_CUT)
+			continue;
+		if (leg->target->up)
+			return err_set(e, ERR_STATE, "message %s is in a "
+			    "bundle that the transport of %s has before it",
+			    message_name(entry->id).s, leg->target->name);
+		c = map_get_u64(x->cuts, leg->object);
+		if (c != NULL && c->asked)
+			return err_set(e, ERR_STATE, "message %s is being "
+			    "bundled for %s: try again in a moment",
+			    message_name(entry->id).s, leg->target->name);
+		if (c != NULL)
+			rc = cut_withdraw(x, c, e);
+	}
+	return rc;
+}
+
 /* Writes what the index says of held and queued recipients. */
 static int
 record_held(struct exchange *x, struct entry *entry, bool held, struct err *e)
@@ -204,6 +233,9 @@ exchange_hold(struct exchange *x, uint64_t message, struct err *e)
 
 	if (entry == NULL)
 		return ERR_NOT_FOUND;
+	rc = take_back(x, entry, e);
+	if (rc != 0)
+		return rc;
 	for (i = 0; i < entry->nlegs; i++)
 		n += entry->leg[i].nrcpt > 0 &&
 		    (entry->leg[i].status == LEG_READY ||
@@ -275,6 +307,9 @@ exchange_delete(struct exchange *x, uint64_t message, struct err *e)
 
 	if (entry == NULL)
 		return ERR_NOT_FOUND;
+	rc = take_back(x, entry, e);
+	if (rc != 0)
+		return rc;
 	for (i = 0; i < entry->nlegs; i++) {
 		if (entry->leg[i].nrcpt > 0 &&
 		    (entry->leg[i].status == LEG_CUT ||

@@ -106,12 +106,23 @@ fill_notice(struct exchange *x, struct message *m)
 	m->accepted_secs = now_secs(x);
 }
 
+/* This very file is done with.  Where it was cut off, another copy of the same
+ * object may be whole, and goes on behind what was taken. */
+static int
+write_ledger(struct inbound *in, struct spool_unit *u, struct err *e)
+{
+	struct ledger_entry ledger = in->ledger;
+	struct slice key = buf_slice(in->torn ? &in->pickup : &in->key);
+
+	ledger.done = true;
+	return spool_put_ledger(u, in->peer, key, &ledger, e);
+}
+
 static int
 write_all(struct quarantine *q, struct broken *b, struct message *m,
     struct err *e)
 {
 	struct inbound *in = q->in;
-	struct ledger_entry ledger = in->ledger;
 	struct spool_unit *u;
 	int rc;
 
@@ -121,10 +132,8 @@ write_all(struct quarantine *q, struct broken *b, struct message *m,
 	rc = spool_add_broken(u, q->object, b, e);
 	if (rc == 0 && q->draft != NULL)
 		rc = spool_add_message(u, q->draft, m, e);
-	ledger.done = true;
 	if (rc == 0)
-		rc = spool_put_ledger(u, in->peer, buf_slice(&in->key),
-		    &ledger, e);
+		rc = write_ledger(in, u, e);
 	if (rc != 0) {
 		spool_abort(u);
 		return rc;

@@ -51,8 +51,12 @@ set_down(struct exchange *x, struct target *t, bool down)
 	if (t->down == down)
 		return;
 	t->down = down;
-	log_event(x->log, LOG_LEVEL_WARNING, down ? "peer-down" : "peer-up",
-	    "peer", t->name, "reason", t->last_error, NULL);
+	if (down)
+		log_event(x->log, LOG_LEVEL_WARNING, "peer-down",
+		    "peer", t->name, "reason", t->last_error, NULL);
+	else
+		log_event(x->log, LOG_LEVEL_INFO, "peer-up",
+		    "peer", t->name, NULL);
 	routing_set_down(x->conf->routing, t->name, down);
 	queue_reroute(x);
 }
@@ -190,6 +194,9 @@ road_deadline_ms(struct exchange *x, struct target *t)
 			call = mono + 60000;
 		return at < call ? at : call;
 	}
+	if (!list_empty(&t->ready) && cut_pace_ms(t) > mono &&
+	    cut_pace_ms(t) < at)
+		at = cut_pace_ms(t);
 	if (t->peer->batch_age_secs > 0 && !list_empty(&t->ready)) {
 		leg = list_entry(t->ready.next, struct leg, link);
 		age = leg->entry->accepted_secs + t->peer->batch_age_secs;

@@ -527,6 +527,18 @@ session_completed(struct session *s, const struct exchange_completion *c)
 	settle(s);
 }
 
+bool
+session_is_committing(const struct session *s)
+{
+	return s->committing;
+}
+
+bool
+session_is_joining(const struct session *s, int64_t since_ms)
+{
+	return !s->committing && !s->ended && s->active_ms >= since_ms;
+}
+
 void
 session_stop(struct session *s)
 {

@@ -34,6 +34,11 @@ void session_free(struct session *s);
 /* The outcome of its message: the cookie of the completion is the session. */
 void session_completed(struct session *s,
     const struct exchange_completion *c);
+/* Does its message wait to become durable? */
+bool session_is_committing(const struct session *s);
+/* Is it likely to have a message soon: heard from or answered since then,
+ * and the turn is the client's? */
+bool session_is_joining(const struct session *s, int64_t since_ms);
 /* Ends with 421, after the transaction at hand. */
 void session_stop(struct session *s);
 /* Ends if it has been idle for too long; now_ms: monotonic. */

@@ -205,22 +205,24 @@ prepare(struct exchange *x, struct outcome *o, struct err *e)
 		free(rcpt);
 	}
 	message_release(&m);
-	if (rc != 0) {
-		spool_draft_free(o->draft);
-		o->draft = NULL;
-		message_release(&o->notice);
-		message_init(&o->notice);
-	}
 	return rc;
 }
 
 /* An outcome whose notice cannot be written now is put back as a retry:
  * nothing is dropped before its notice is durable. */
-static void
-postpone(struct outcome *o)
+void
+settle_postpone(struct exchange *x, struct outcome *o, const char *why)
 {
 	size_t i;
 
+	if (!has_failure(o))
+		return;
+	log_event(x->log, LOG_LEVEL_WARNING, "notice-postponed", "id",
+	    message_name(o->leg->entry->id).s, "reason", why, NULL);
+	spool_draft_free(o->draft);
+	o->draft = NULL;
+	message_release(&o->notice);
+	message_init(&o->notice);
 	for (i = 0; i < o->leg->nrcpt; i++) {
 		if (o->verdict[i].verdict == VERDICT_FAILED)
 			o->verdict[i].verdict = VERDICT_RETRY;
@@ -237,10 +239,7 @@ settle_prepare(struct exchange *x, struct list *batch, struct err *e)
 		o = list_entry(item, struct outcome, link);
 		if (prepare(x, o, e) == 0)
 			continue;
-		log_event(x->log, LOG_LEVEL_WARNING, "notice-postponed", "id",
-		    message_name(o->leg->entry->id).s, "reason", e->text,
-		    NULL);
-		postpone(o);
+		settle_postpone(x, o, e->text);
 		e->code = 0;
 	}
 	return 0;
@@ -320,17 +319,22 @@ settle_write(struct exchange *x, struct spool_unit *u, struct outcome *o,
 	struct entry *entry = o->leg->entry;
 	int rc = 0;
 
+	/* Several outcomes of one message may share a transaction. */
+	entry->settling += settled_count(o);
 	if (o->draft != NULL)
 		rc = spool_add_message(u, o->draft, &o->notice, e);
 	if (rc != 0)
 		return rc;
-	if (settled_count(o) == entry->open)
+	if (entry->settling == entry->open)
 		return spool_del_message(u, entry->id, e);
 	entry->recorded = true;
-	entry->open -= settled_count(o);
-	rc = write_state(x, u, o, e);
-	entry->open += settled_count(o);
-	return rc;
+	return write_state(x, u, o, e);
+}
+
+void
+settle_undo(struct outcome *o)
+{
+	o->leg->entry->settling -= settled_count(o);
 }
 
 static void
@@ -372,6 +376,7 @@ rest_of_leg(struct exchange *x, struct outcome *o)
 		o->verdict[i].text = NULL;
 	}
 	leg->entry->open -= (uint32_t)(was - n);
+	leg->entry->settling -= (uint32_t)(was - n);
 	leg_set_rcpt(leg, rest, n);
 	free(rest);
 	if (n == 0)

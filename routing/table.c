@@ -43,6 +43,8 @@ struct routing {
 	struct origin origin;
 	char **files;		/* names that origins point to */
 	size_t nfiles;
+	char **names;		/* of deliveries; NULL where there is none */
+	size_t nnames;
 };
 
 /* What a lookup works on. */
@@ -100,6 +102,9 @@ routing_free(struct routing *t)
 	for (i = 0; i < t->nfiles; i++)
 		free(t->files[i]);
 	free(t->files);
+	for (i = 0; i < t->nnames; i++)
+		free(t->names[i]);
+	free(t->names);
 	graph_free(t->graph);
 	free(t->site);
 	free(t);
@@ -168,6 +173,18 @@ routing_add_local(struct routing *t, const char *domain, size_t delivery,
 	}
 	free(key);
 	return rc;
+}
+
+void
+routing_name_delivery(struct routing *t, size_t delivery, const char *name)
+{
+	if (delivery >= t->nnames) {
+		t->names = mem_realloc(t->names, delivery + 1, sizeof(char *));
+		while (t->nnames <= delivery)
+			t->names[t->nnames++] = NULL;
+	}
+	free(t->names[delivery]);
+	t->names[delivery] = mem_strdup(name);
 }
 
 int
@@ -330,6 +347,17 @@ say(struct question *q, const char *fmt, ...)
 }
 
 static void
+say_delivery(struct question *q, size_t delivery)
+{
+	const struct routing *t = q->t;
+
+	if (delivery < t->nnames && t->names[delivery] != NULL)
+		say(q, "delivery %s\n", t->names[delivery]);
+	else
+		say(q, "delivery %zu\n", delivery);
+}
+
+static void
 say_origin(struct question *q, struct origin origin)
 {
 	if (q->explain != NULL)
@@ -436,7 +464,8 @@ try_local(struct question *q)
 		return false;
 	say(q, "domain %.*s is local", (int)q->domain.len, q->domain.ptr);
 	say_origin(q, local->origin);
-	say(q, ": delivery %zu\n", local->delivery);
+	say(q, ": ");
+	say_delivery(q, local->delivery);
 	decide_local(q, local);
 	return true;
 }
@@ -463,8 +492,8 @@ decide(struct question *q)
 	if (q->domain.len == 0) {
 		if (slice_eqs(q->address, "postmaster") &&
 		    q->t->first != NULL) {
-			say(q, "postmaster without a domain: delivery %zu\n",
-			    q->t->first->delivery);
+			say(q, "postmaster without a domain: ");
+			say_delivery(q, q->t->first->delivery);
 			q->d->kind = ROUTING_LOCAL;
 			q->d->delivery = q->t->first->delivery;
 		} else {

@@ -38,6 +38,9 @@ void routing_set_origin(struct routing *t, const char *file, unsigned line);
  * up to a "+" where the whole is not found. */
 int routing_add_local(struct routing *t, const char *domain, size_t delivery,
     struct err *e) MUST_CHECK;
+/* What a delivery is called in explanations, in place of its number. */
+void routing_name_delivery(struct routing *t, size_t delivery,
+    const char *name);
 int routing_add_user(struct routing *t, const char *domain, const char *user,
     struct err *e) MUST_CHECK;
 /* pattern: user@domain, domain, .suffix or "*"; to the name of a site.  To

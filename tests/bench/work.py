@@ -117,7 +117,7 @@ def accept(run, octets, cells, ms=0):
         finally:
             if postfix:
                 postfix.kill()
-    shutil.rmtree(where)
+
 
 
 def accept_cell(run, label, cell, mail, node, postfix, disks):
@@ -169,7 +169,7 @@ def batch_made(run, count):
                row.theirs, size.theirs))
     run.done(row)
     run.done(size)
-    shutil.rmtree(where)
+
 
 
 def unbundle(run, count, theirs):
@@ -226,7 +226,7 @@ def unbundle(run, count, theirs):
                    memory[0] if memory else None, "exim -bS")
     run.done(row)
     run.done(flushes)
-    shutil.rmtree(where)
+
 
 
 def strip_parameters(path, stripped):
@@ -301,4 +301,4 @@ def road(run, count):
             server.kill()
     run.done(row)
     run.done(flushes)
-    shutil.rmtree(where)
+

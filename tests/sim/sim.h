@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef TESTS_SIM_SIM_H
+#define TESTS_SIM_SIM_H
+/*
+ * Three nodes and everything between them, in one process under one virtual
+ * clock.  Each happening is an event in a heap; what a node does follows from
+ * its events alone, so a seed tells the whole story again.
+ *
+ *	world.c	time, events, faults	site.c	a node: life, crash, actions
+ *	haul.c	files between nodes	truth.c	what was promised and came
+ */
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/list.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/text.h"
+#include "node/exchange.h"
+#include "spool/store.h"
+
+#define SITES 3
+#define ROADS 2		/* of one site, at most */
+#define MINUTE_MS 60000
+#define HOUR_MS (60 * (int64_t)MINUTE_MS)
+#define DAY_MS (24 * HOUR_MS)
+
+struct world;
+struct site;
+
+enum event_kind {
+	EVENT_SUBMIT,		/* of a site: some mails come in */
+	EVENT_TIMER,		/* its exchange asked for it; arg: which */
+	EVENT_WRITE,		/* arg: road; a piece of an object */
+	EVENT_HAUL,		/* arg: road; its transport does something */
+	EVENT_ARRIVE,		/* arg: road; a file is there now */
+	EVENT_INTAKE,		/* a piece of a file that came */
+	EVENT_DELIVER,		/* arg: job */
+	EVENT_RESTART,
+	EVENT_FAULT,		/* of the world; no site */
+};
+
+struct event {
+	int64_t at_ms;
+	uint64_t number;
+	enum event_kind kind;
+	struct site *site;
+	unsigned life;		/* of the site; 0: whichever */
+	uint64_t arg;
+	struct parcel *parcel;	/* ARRIVE */
+};
+
+/* A file in some directory. */
+struct parcel {
+	struct list link;
+	char *name;
+	uint64_t inode;
+	struct buf bytes;
+	bool tried;		/* in the present run of the transport */
+};
+
+/* The octets of an object are the same whenever they are made. */
+struct made {
+	struct list link;
+	char *name;
+	unsigned char digest[SHA256_LEN];
+};
+
+struct road {
+	struct site *site, *to;
+	struct list out, in;	/* parcels */
+	struct list made;
+	bool running, stopping;
+	struct outbound *outbound;
+	uint64_t object;
+	char *name;
+	struct buf bytes;	/* written so far */
+};
+
+struct job {
+	struct list link;
+	struct exchange_action a;
+};
+
+struct site {
+	struct world *world;
+	const char *name;
+	struct clock clock;
+	int64_t wall_offset_ms;
+	struct log *log;
+	struct conf *conf;
+	struct store_mem_disk *disk;
+	char *dir;		/* of Berkeley DB, or NULL */
+	struct spool *spool;
+	struct exchange *x;
+	bool up, full;
+	unsigned life;
+	uint64_t timer;
+	int64_t timer_ms;	/* when it comes; 0: not */
+	struct road road[ROADS];
+	size_t nroads;
+	struct list jobs;
+	/* the file being taken in */
+	struct inbound *inbound;
+	struct parcel *parcel;
+	struct road *from;
+	size_t fed;
+	bool eaten;		/* done with, to be removed */
+	bool asked_intake;
+};
+
+struct rcpt_truth {
+	char *address;
+	bool never;		/* NOTIFY=NEVER */
+	unsigned delivered, told;
+	struct site *where;	/* delivered from this message there */
+	uint64_t message;
+};
+
+struct mail {
+	uint64_t id;
+	char *sender;		/* "" is null */
+	unsigned char digest[SHA256_LEN];
+	struct rcpt_truth *rcpt;
+	size_t nrcpt;
+	bool accepted;
+};
+
+struct settings {
+	uint64_t seed;
+	bool bdb;
+	bool calm;		/* neither faults nor losses */
+	const char *dir;	/* for configurations, stories, databases */
+	bool verbose;
+};
+
+struct world {
+	struct settings set;
+	struct rng_seeded rng;
+	int64_t now_ms;
+	struct event *heap;
+	size_t nheap, cap;
+	uint64_t numbers, events;
+	struct site site[SITES];
+	struct mail **mail;
+	size_t nmails;
+	struct buf story;
+	unsigned wrongs;
+	bool quiet;		/* faults are over */
+	bool jumped;		/* a wall clock did */
+	uint64_t crashes, repeats, losses, torn;
+};
+
+/* world.c */
+int world_run(const struct settings *set);
+uint64_t roll(struct world *w, uint64_t limit);
+/* One in n, while faults are on. */
+bool mishap(struct world *w, uint64_t n);
+void event_add(struct world *w, int64_t in_ms, enum event_kind kind,
+    struct site *site, uint64_t arg, struct parcel *parcel);
+void tell(struct world *w, const char *who, const char *fmt, ...)
+    __attribute__((format(printf, 3, 4)));
+/* Something that must not be. */
+void wrong(struct world *w, const char *fmt, ...)
+    __attribute__((format(printf, 2, 3)));
+
+/* site.c */
+void site_init(struct world *w, size_t index);
+void site_release(struct site *s);
+void site_start(struct site *s);
+/* As when the power fails; comes back after a while. */
+void site_crash(struct site *s);
+/* Commits, answers submitters, carries out actions; after every event. */
+void site_settle(struct site *s);
+void site_timer(struct site *s, uint64_t timer);
+void site_deliver(struct site *s, uint64_t number);
+bool site_is_empty(struct site *s);
+void site_check_empty(struct site *s);
+struct road *site_road(struct site *s, const char *peer);
+
+/* haul.c */
+struct parcel *parcel_new(struct world *w, const char *name, struct slice b);
+void parcel_free(struct parcel *p);
+struct parcel *parcel_find(struct list *dir, const char *name);
+void haul_write(struct road *r, const struct exchange_action *a);
+void haul_write_step(struct road *r);
+void haul_run(struct road *r);
+void haul_step(struct road *r);
+void haul_arrive(struct road *r, struct parcel *p);
+void haul_intake(struct site *s);
+/* A crash ends what was under way. */
+void haul_drop(struct site *s);
+/* Leftovers of a crash in out/ go, and now and then something is lost. */
+void haul_sweep(struct site *s);
+
+/* truth.c */
+void truth_submit(struct site *s);
+void truth_completed(struct site *s, const struct exchange_completion *c);
+/* What a Maildir would say; records what came. */
+enum delivery_verdict truth_deliver(struct site *s, const struct message *m,
+    size_t rcpt, struct slice content, const char **status_out);
+void truth_check(struct world *w);
+void truth_free(struct world *w);
+
+#endif

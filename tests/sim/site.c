@@ -1,0 +1,547 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * One node: an exchange on its spool, which may stop at any moment and be
+ * started again from what the disk kept.  With Berkeley DB a crash leaves the
+ * environment as it stands: its files are closed behind its back and the
+ * memory is abandoned, so that only recovery can help.
+ */
+#include "tests/sim/sim.h"
+
+#include <dirent.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/file.h"
+
+static const char *const names[SITES] = { "paris", "london", "oslo" };
+
+/* London sits between the two; its roads speak both dialects. */
+static const char *const peers[SITES] = {
+	"peer london {\n dialect = rfc2442\n compress = gzip\n"
+	" address = bundle@london.example\n may-relay = yes\n"
+	" extensions = { CHUNKING }\n"
+	" transport = /bin/true\n}\n"
+	"link london oslo { cost = 1 }\n",
+	"peer paris {\n dialect = rfc2442\n compress = gzip\n"
+	" address = bundle@paris.example\n may-relay = yes\n"
+	" extensions = { CHUNKING }\n batch-age = 10m\n"
+	" transport = /bin/true\n}\n"
+	"peer oslo {\n dialect = bsmtp\n ids = yes\n may-relay = yes\n"
+	" call = { \"every 2h\" }\n batch-count = 10\n"
+	" transport = /bin/true\n}\n",
+	"peer london {\n dialect = bsmtp\n ids = yes\n may-relay = yes\n"
+	" extensions = { 8BITMIME }\n batch-size = 256K\n"
+	" urgent = { u1.0@paris.example }\n"
+	" transport = /bin/true\n}\n"
+	"link london paris { cost = 1 }\n",
+};
+
+static int64_t
+wall_ms(struct clock *c)
+{
+	struct site *s = list_entry(c, struct site, clock);
+
+	return 1700000000000 + s->world->now_ms + s->wall_offset_ms;
+}
+
+static int64_t
+mono_ms(struct clock *c)
+{
+	return list_entry(c, struct site, clock)->world->now_ms;
+}
+
+static void
+log_line(void *ctx, enum log_level level, const char *line)
+{
+	struct site *s = ctx;
+
+	tell(s->world, s->name, "%s %s", log_level_name(level), line);
+}
+
+static void
+conf_told(void *ctx, const char *text)
+{
+	(void)ctx;
+	fprintf(stderr, "sim: %s\n", text);
+}
+
+static void
+load_conf(struct site *s, size_t index)
+{
+	struct buf b = BUF_INIT;
+	struct err e = ERR_INIT;
+	const char *n = s->name;
+	char *path = mem_printf("%s/%s-%ld.conf", s->world->set.dir, n,
+	    (long)getpid());
+	size_t i;
+
+	buf_addf(&b, "site %s {\n postmaster = postmaster@%s.example\n"
+	    " hostname = mail.%s.example\n address = bundle@%s.example\n"
+	    " spool = %s\n run = %s\n min-free = 1M\n}\n", n, n, n, n,
+	    s->world->set.dir, s->world->set.dir);
+	buf_addf(&b, "delivery home {\n domains = { %s.example }\n"
+	    " to = maildir:/sim/home\n}\n", n);
+	buf_addf(&b, "delivery staff {\n domains = { staff.%s.example }\n"
+	    " to = maildir:/sim/staff\n users = { ann, bob }\n}\n", n);
+	buf_adds(&b, peers[index]);
+	buf_adds(&b, "routes {\n");
+	for (i = 0; i < SITES; i++) {
+		if (i != index)
+			buf_addf(&b, " %s.example = %s\n .%s.example = %s\n",
+			    names[i], names[i], names[i], names[i]);
+	}
+	buf_adds(&b, "}\n");
+	if (file_replace(s->world->set.dir, path_base(path), b.ptr, b.len,
+	    0600, &e) != 0 ||
+	    conf_load(path, conf_told, NULL, &s->conf, &e) != 0) {
+		fprintf(stderr, "sim: %s\n", e.text);
+		exit(2);
+	}
+	(void)unlink(path);
+	free(path);
+	buf_release(&b);
+}
+
+void
+site_init(struct world *w, size_t index)
+{
+	struct site *s = &w->site[index];
+	size_t i;
+
+	s->world = w;
+	s->name = names[index];
+	s->clock.wall_ms = wall_ms;
+	s->clock.mono_ms = mono_ms;
+	s->log = log_new_sink(log_line, s);
+	list_init(&s->jobs);
+	load_conf(s, index);
+	for (i = 0; i < SITES; i++) {
+		struct road *r = &s->road[s->nroads];
+
+		if (conf_find_peer(s->conf, names[i]) == NULL)
+			continue;
+		s->nroads++;
+		r->site = s;
+		r->to = &w->site[i];
+		list_init(&r->out);
+		list_init(&r->in);
+		list_init(&r->made);
+	}
+	if (!w->set.bdb) {
+		s->disk = store_mem_disk_new();
+		return;
+	}
+	s->dir = mem_printf("%s/db-%s-%ld", w->set.dir, s->name,
+	    (long)getpid());
+}
+
+struct road *
+site_road(struct site *s, const char *peer)
+{
+	size_t i;
+
+	for (i = 0; i < s->nroads; i++) {
+		if (strcmp(s->road[i].to->name, peer) == 0)
+			return &s->road[i];
+	}
+	return NULL;
+}
+
+static uint64_t
+free_bytes(void *ctx)
+{
+	struct site *s = ctx;
+
+	return s->full ? 0 : UINT64_C(1) << 30;
+}
+
+static int
+open_store(struct site *s, struct store **store_out, struct err *e)
+{
+	struct store_options opts;
+
+	if (s->disk != NULL)
+		return store_open_mem(s->disk, store_out, e);
+	store_options_default(&opts);
+	opts.dir = s->dir;
+	opts.create = true;
+	return store_open_bdb(&opts, store_out, e);
+}
+
+static int
+open_all(struct site *s, struct err *e)
+{
+	struct spool_options sopts = { .clock = &s->clock,
+	    .rng = &s->world->rng.rng, .log = s->log,
+	    .min_free_bytes = s->conf->min_free, .free_bytes = free_bytes,
+	    .free_ctx = s, .dir = s->world->set.dir };
+	struct exchange_options xopts = { .clock = &s->clock,
+	    .rng = &s->world->rng.rng, .log = s->log, .conf = s->conf };
+	struct store *store;
+	int rc;
+
+	rc = open_store(s, &store, e);
+	if (rc == 0)
+		rc = spool_open(store, &sopts, &s->spool, e);
+	if (rc != 0)
+		return rc;
+	xopts.spool = s->spool;
+	s->x = exchange_new(&xopts);
+	return exchange_start(s->x, e);
+}
+
+void
+site_start(struct site *s)
+{
+	struct world *w = s->world;
+	struct err e = ERR_INIT;
+	int rc;
+
+	if (s->dir != NULL && file_make_dirs(s->dir, 0700, &e) != 0)
+		wrong(w, "%s", e.text);
+	if (s->disk != NULL)
+		store_mem_disk_revive(s->disk);
+	if (s->disk != NULL && mishap(w, 10))
+		store_mem_disk_crash_at(s->disk, 1 + roll(w, 5), &w->rng.rng);
+	s->life++;
+	s->timer_ms = 0;
+	s->up = true;
+	rc = open_all(s, &e);
+	if (rc != 0 && (s->disk == NULL || !store_mem_disk_crashed(s->disk))) {
+		wrong(w, "%s does not start: %s", s->name, e.text);
+		s->up = false;
+		return;
+	}
+	if (s->disk != NULL && store_mem_disk_crashed(s->disk)) {
+		site_crash(s);
+		return;
+	}
+	tell(w, s->name, "sim: up");
+	haul_sweep(s);
+}
+
+static void
+forget_jobs(struct site *s)
+{
+	struct list *item, *after;
+
+	list_for_each_safe(item, after, &s->jobs) {
+		struct job *j = list_entry(item, struct job, link);
+
+		list_del(item);
+		exchange_action_release(&j->a);
+		free(j);
+	}
+}
+
+/* Closes what is open below a directory, so that its locks are gone. */
+static void
+close_below(const char *dir)
+{
+	DIR *d = opendir("/proc/self/fd");
+	struct dirent *entry;
+	char target[1024];
+	uint64_t fd;
+	ssize_t n;
+
+	while (d != NULL && (entry = readdir(d)) != NULL) {
+		n = readlinkat(dirfd(d), entry->d_name, target,
+		    sizeof(target) - 1);
+		if (n <= 0)
+			continue;
+		target[n] = '\0';
+		if (strncmp(target, dir, strlen(dir)) == 0 &&
+		    num_parse(slice_of(entry->d_name), INT32_MAX, &fd) == 0)
+			(void)close((int)fd);
+	}
+	if (d != NULL)
+		(void)closedir(d);
+}
+
+void
+site_crash(struct site *s)
+{
+	struct world *w = s->world;
+	struct err e = ERR_INIT;
+
+	tell(w, s->name, "sim: crash");
+	w->crashes++;
+	if (s->disk != NULL) {
+		store_mem_disk_crash_at(s->disk, 1, &w->rng.rng);
+		if (s->spool != NULL)
+			(void)!store_flush(spool_store(s->spool), &e);
+		haul_drop(s);
+		exchange_free(s->x);
+		spool_close(s->spool);
+	} else {
+		haul_drop(s);
+		close_below(s->dir);
+	}
+	forget_jobs(s);
+	s->x = NULL;
+	s->spool = NULL;
+	s->up = false;
+	event_add(w, 1000 + (int64_t)roll(w, roll(w, 5) == 0 ? 12 * HOUR_MS :
+	    10 * MINUTE_MS), EVENT_RESTART, s, 0, NULL);
+}
+
+static void
+remove_dir(const char *dir)
+{
+	DIR *d = opendir(dir);
+	struct dirent *entry;
+
+	while (d != NULL && (entry = readdir(d)) != NULL)
+		(void)unlinkat(dirfd(d), entry->d_name, 0);
+	if (d != NULL)
+		(void)closedir(d);
+	(void)rmdir(dir);
+}
+
+static void
+parcels_free(struct list *dir)
+{
+	struct list *item, *after;
+
+	list_for_each_safe(item, after, dir)
+		parcel_free(list_entry(item, struct parcel, link));
+}
+
+void
+site_release(struct site *s)
+{
+	struct list *item, *after;
+	size_t i;
+
+	exchange_inbound_free(s->inbound);
+	for (i = 0; i < s->nroads; i++) {
+		struct road *r = &s->road[i];
+
+		exchange_outbound_free(r->outbound);
+		free(r->name);
+		buf_release(&r->bytes);
+		parcels_free(&r->out);
+		parcels_free(&r->in);
+		list_for_each_safe(item, after, &r->made) {
+			struct made *m = list_entry(item, struct made, link);
+
+			free(m->name);
+			free(m);
+		}
+	}
+	forget_jobs(s);
+	exchange_free(s->x);
+	spool_close(s->spool);
+	store_mem_disk_free(s->disk);
+	if (s->dir != NULL)
+		remove_dir(s->dir);
+	free(s->dir);
+	conf_free(s->conf);
+	log_free(s->log);
+}
+
+static void
+carry_out(struct site *s, struct exchange_action *a)
+{
+	struct road *r = a->peer != NULL ? site_road(s, a->peer) : NULL;
+	struct world *w = s->world;
+	struct job *j;
+
+	switch (a->kind) {
+	case EXCHANGE_WRITE:
+		haul_write(r, a);
+		break;
+	case EXCHANGE_UNLINK:
+		parcel_free(parcel_find(&r->out, a->name));
+		break;
+	case EXCHANGE_RUN:
+		haul_run(r);
+		break;
+	case EXCHANGE_STOP:
+		r->stopping = true;
+		break;
+	case EXCHANGE_DELIVER:
+		j = mem_alloc(1, sizeof(*j));
+		j->a = *a;
+		memset(a, 0, sizeof(*a));
+		list_add_tail(&s->jobs, &j->link);
+		event_add(w, 10 + (int64_t)roll(w, 3000), EVENT_DELIVER, s,
+		    j->a.job, NULL);
+		break;
+	}
+}
+
+static bool
+has_crashed(struct site *s)
+{
+	return s->disk != NULL && store_mem_disk_crashed(s->disk);
+}
+
+static bool
+settle_once(struct site *s)
+{
+	struct exchange_completion c;
+	struct exchange_action a;
+	struct err e = ERR_INIT;
+	bool busy = false;
+
+	if (exchange_commit(s->x, &e) != 0 && !has_crashed(s))
+		wrong(s->world, "%s: commit: %s", s->name, e.text);
+	if (has_crashed(s))
+		return false;
+	while (exchange_next_completion(s->x, &c) == 1)
+		truth_completed(s, &c);
+	while (!has_crashed(s) && exchange_next_action(s->x, &a) == 1) {
+		if (!has_crashed(s))
+			carry_out(s, &a);
+		exchange_action_release(&a);
+		busy = true;
+	}
+	return busy || exchange_commit_pending(s->x);
+}
+
+void
+site_settle(struct site *s)
+{
+	int64_t at;
+	unsigned turns = 0;
+
+	while (!has_crashed(s) && settle_once(s)) {
+		if (++turns == 1000) {
+			wrong(s->world, "%s: no end of actions", s->name);
+			break;
+		}
+	}
+	if (has_crashed(s)) {
+		site_crash(s);
+		return;
+	}
+	at = exchange_deadline_ms(s->x);
+	at = at > s->world->now_ms ? at : s->world->now_ms + 1;
+	if (at == s->timer_ms)
+		return;
+	s->timer_ms = at;
+	event_add(s->world, at - s->world->now_ms, EVENT_TIMER, s, ++s->timer,
+	    NULL);
+}
+
+void
+site_timer(struct site *s, uint64_t timer)
+{
+	struct err e = ERR_INIT;
+
+	if (timer != s->timer)
+		return;
+	s->timer_ms = 0;
+	if (exchange_tick(s->x, &e) != 0 && !has_crashed(s))
+		wrong(s->world, "%s: tick: %s", s->name, e.text);
+}
+
+static int
+read_content(struct site *s, uint64_t id, struct buf *content, struct err *e)
+{
+	struct spool_body *body;
+	int rc;
+
+	rc = spool_body_open(s->spool, id, &body, e);
+	if (rc != 0)
+		return rc;
+	while ((rc = spool_body_read(body, content, e)) == 1)
+		;
+	spool_body_close(body);
+	return rc;
+}
+
+static void
+deliver(struct site *s, const struct exchange_action *a)
+{
+	struct buf content = BUF_INIT;
+	struct err e = ERR_INIT;
+	enum delivery_verdict v;
+	struct message m;
+	const char *status;
+	size_t i;
+
+	message_init(&m);
+	if (spool_get_message(s->spool, a->message, &m, &e) != 0 ||
+	    read_content(s, a->message, &content, &e) != 0) {
+		if (!has_crashed(s))
+			wrong(s->world, "%s: job: %s", s->name, e.text);
+	} else {
+		for (i = 0; i < a->nrcpt; i++) {
+			v = truth_deliver(s, &m, a->rcpt[i],
+			    buf_slice(&content), &status);
+			exchange_delivery_result(s->x, a->job, a->rcpt[i], v,
+			    status, "said the simulation");
+		}
+	}
+	buf_release(&content);
+	message_release(&m);
+}
+
+/* Often more than one ends before the next commit. */
+void
+site_deliver(struct site *s, uint64_t number)
+{
+	struct list *item, *after;
+	bool all = roll(s->world, 3) == 0;
+
+	list_for_each_safe(item, after, &s->jobs) {
+		struct job *j = list_entry(item, struct job, link);
+
+		if (j->a.job != number && !all)
+			continue;
+		list_del(item);
+		if (mishap(s->world, 50)) {
+			exchange_delivery_return(s->x, j->a.job);
+		} else {
+			deliver(s, &j->a);
+			exchange_delivery_over(s->x, j->a.job);
+		}
+		exchange_action_release(&j->a);
+		free(j);
+	}
+}
+
+bool
+site_is_empty(struct site *s)
+{
+	struct exchange_counters c;
+	size_t i;
+
+	exchange_counters(s->x, &c);
+	for (i = 0; i < s->nroads; i++) {
+		if (!list_empty(&s->road[i].in) || !list_empty(&s->road[i].out))
+			return false;
+	}
+	return c.messages == 0;
+}
+
+/* Not only the index: a restart finds nothing either. */
+void
+site_check_empty(struct site *s)
+{
+	struct err e = ERR_INIT;
+	struct message m;
+	struct object o;
+	uint64_t id = 0, object = 0;
+	size_t i;
+
+	message_init(&m);
+	object_init(&o);
+	if (spool_next_message(s->spool, &id, &m, &e) != ERR_NOT_FOUND)
+		wrong(s->world, "%s: message %s is left in the spool", s->name,
+		    message_name(id).s);
+	if (spool_next_object(s->spool, &object, &o, &e) != ERR_NOT_FOUND)
+		wrong(s->world, "%s: object %" PRIu64 " is left in the spool",
+		    s->name, object);
+	for (i = 0; i < s->nroads; i++) {
+		if (!list_empty(&s->road[i].out))
+			wrong(s->world, "%s: files are left for %s", s->name,
+			    s->road[i].to->name);
+	}
+	message_release(&m);
+	object_release(&o);
+}
