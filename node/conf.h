@@ -34,13 +34,15 @@ struct conf_listener {
 	char *address;		/* "127.0.0.1:2442", "[::1]:2442" or
 				 * "unix:/path" */
 	unsigned line;
+	bool lmtp;		/* protocol = lmtp */
 	mode_t mode;		/* of a UNIX socket: 0660 */
 	struct conf_net *allow;	/* who may submit; default 127.0.0.0/8, ::1,
 				 * unix */
 	size_t nallow;
 };
 
-enum conf_delivery_kind { CONF_DELIVERY_SMTP, CONF_DELIVERY_MAILDIR };
+enum conf_delivery_kind { CONF_DELIVERY_SMTP, CONF_DELIVERY_LMTP,
+	CONF_DELIVERY_MAILDIR };
 
 struct conf_delivery {
 	char *name;		/* title of its section */

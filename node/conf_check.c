@@ -105,7 +105,7 @@ conf_complete(struct conf_draft *draft)
 	for (i = 0; i < conf->nlisteners; i++)
 		complete_listener(&conf->listener[i]);
 	for (i = 0; i < conf->ndeliveries; i++)
-		if (conf->delivery[i].kind == CONF_DELIVERY_SMTP) {
+		if (conf->delivery[i].kind != CONF_DELIVERY_MAILDIR) {
 			conf->delivery[i].crlf = true;
 			conf->delivery[i].envelope_headers = false;
 		}
@@ -181,6 +181,10 @@ check_listeners(struct conf_draft *draft)
 				conf_fault(draft->faults, l->line, "there are "
 				    "two listeners %s, the first in line %u",
 				    l->address, conf->listener[j].line);
+		if (l->lmtp && strlen(l->address) > 3 && strcmp(l->address +
+		    strlen(l->address) - 3, ":25") == 0)
+			conf_fault(draft->faults, l->line, "LMTP is not spoken "
+			    "on port 25 (RFC 2033 5): choose another");
 		if (strncmp(l->address, "unix:", 5) != 0 &&
 		    draft->listener[i] != NULL &&
 		    conf_node_find(draft->listener[i], "mode") != NULL)
@@ -203,7 +207,7 @@ check_delivery(struct conf_draft *draft, size_t n)
 			conf_fault(draft->faults, d->line, "there are two "
 			    "deliveries %s, the first in line %u", d->name,
 			    draft->conf->delivery[i].line);
-	if (d->kind != CONF_DELIVERY_SMTP || d->target == NULL)
+	if (d->kind == CONF_DELIVERY_MAILDIR || d->target == NULL)
 		return;
 	check_not_ours(draft, d->target, line_of(node, "to"));
 	for (i = 0; i < 2; i++)

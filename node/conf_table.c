@@ -17,6 +17,7 @@
 #define SOONEST 1
 
 static const char *const no_yes[] = { "no", "yes", NULL };
+static const char *const smtp_lmtp[] = { "smtp", "lmtp", NULL };
 static const char *const lf_crlf[] = { "lf", "crlf", NULL };
 static const char *const none_gzip[] = { "none", "gzip", NULL };
 static const char *const none_delivery[] = { "none", "delivery", NULL };
@@ -100,6 +101,8 @@ static const struct conf_row site_rows[] = {
 };
 
 static const struct conf_row listen_rows[] = {
+	{ "protocol", conf_value_flag, AT(conf_listener, lmtp), "smtp", 0,
+	    0, 0, smtp_lmtp },
 	{ "allow", conf_value_allow, 0, NULL, CONF_EACH, 0, 0, NULL },
 	{ "mode", conf_value_mode, AT(conf_listener, mode), "0660", 0,
 	    0, 0, NULL },

@@ -511,13 +511,15 @@ conf_value_to(const struct conf_row *row, const char *value, void *field,
 	const char *target = strchr(value, ':');
 	int rc;
 
-	if (strncmp(value, "smtp:", 5) == 0) {
-		d->kind = CONF_DELIVERY_SMTP;
+	if (strncmp(value, "smtp:", 5) == 0 ||
+	    strncmp(value, "lmtp:", 5) == 0) {
+		d->kind = value[0] == 's' ? CONF_DELIVERY_SMTP :
+		    CONF_DELIVERY_LMTP;
 		return conf_value_endpoint(row, target + 1, &d->target, e);
 	}
 	if (strncmp(value, "maildir:", 8) != 0)
-		return err_set(e, ERR_SYNTAX, "write smtp:ADDRESS:PORT, "
-		    "smtp:unix:/PATH or maildir:/DIR");
+		return err_set(e, ERR_SYNTAX, "write smtp: or lmtp: and "
+		    "ADDRESS:PORT or unix:/PATH, or maildir:/DIR");
 	d->kind = CONF_DELIVERY_MAILDIR;
 	rc = check_maildir(row, target + 1, e);
 	return rc < 0 ? rc : store_text(target + 1, &d->target);

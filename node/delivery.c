@@ -14,6 +14,7 @@
 
 static const struct delivery_driver *const drivers[] = {
 	[CONF_DELIVERY_SMTP] = &delivery_smtp,
+	[CONF_DELIVERY_LMTP] = &delivery_smtp,
 	[CONF_DELIVERY_MAILDIR] = &delivery_maildir,
 };
 
@@ -25,6 +26,7 @@ delivery_new(struct event_base *base, const struct conf_delivery *conf,
 
 	a->driver = drivers[conf->kind];
 	a->base = base;
+	a->lmtp = conf->kind == CONF_DELIVERY_LMTP;
 	a->hooks = *hooks;
 	a->hostname = mem_strdup(hooks->hostname);
 	a->hooks.hostname = a->hostname;
@@ -219,6 +221,8 @@ received_with(const struct message *m)
 {
 	if (m->peer != NULL)
 		return "BSMTP";
+	if (m->source != NULL && strncmp(m->source, "lmtp ", 5) == 0)
+		return m->env.smtputf8 ? "UTF8LMTP" : "LMTP";
 	return m->env.smtputf8 ? "UTF8SMTP" : "ESMTP";
 }
 

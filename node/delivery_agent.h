@@ -48,6 +48,7 @@ struct delivery {
 	char *hostname;
 	char *target;		/* as it stands in the configuration */
 	char *domain;		/* the first it serves: for "postmaster" */
+	bool lmtp;
 	bool crlf, envelope_headers;
 	unsigned connections;
 	struct list tasks;

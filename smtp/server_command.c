@@ -75,8 +75,9 @@ static void
 hello(struct smtp_server *s, struct slice args, bool extended)
 {
 	if (args.len == 0) {
-		refuse(s, 501, "5.5.4", extended ? "Syntax: EHLO hostname" :
-		    "Syntax: HELO hostname");
+		refuse(s, 501, "5.5.4", s->opts.lmtp ?
+		    "Syntax: LHLO hostname" : extended ?
+		    "Syntax: EHLO hostname" : "Syntax: HELO hostname");
 		return;
 	}
 	server_reset(s);
@@ -91,16 +92,40 @@ hello(struct smtp_server *s, struct slice args, bool extended)
 		server_reply(s, 250, NULL, s->hostname);
 }
 
+/* RFC 2033 4.1: each protocol has its own greeting and knows no other. */
+static void
+wrong_hello(struct smtp_server *s)
+{
+	refuse(s, 500, "5.5.1", s->opts.lmtp ?
+	    "Error: this is LMTP, send LHLO" :
+	    "Error: this is SMTP, send EHLO");
+}
+
 static void
 run_helo(struct smtp_server *s, struct slice args)
 {
-	hello(s, args, false);
+	if (s->opts.lmtp)
+		wrong_hello(s);
+	else
+		hello(s, args, false);
 }
 
 static void
 run_ehlo(struct smtp_server *s, struct slice args)
 {
-	hello(s, args, true);
+	if (s->opts.lmtp)
+		wrong_hello(s);
+	else
+		hello(s, args, true);
+}
+
+static void
+run_lhlo(struct smtp_server *s, struct slice args)
+{
+	if (!s->opts.lmtp)
+		wrong_hello(s);
+	else
+		hello(s, args, true);
 }
 
 static bool
@@ -312,7 +337,7 @@ run_echo(struct smtp_server *s, struct slice args)
 static const struct command commands[] = {
 	[SMTP_VERB_HELO] = { STATES_ALL, run_helo, NULL, 0, NULL, NULL },
 	[SMTP_VERB_EHLO] = { STATES_ALL, run_ehlo, NULL, 0, NULL, NULL },
-	[SMTP_VERB_LHLO] = NOT_IMPLEMENTED,
+	[SMTP_VERB_LHLO] = { STATES_ALL, run_lhlo, NULL, 0, NULL, NULL },
 	[SMTP_VERB_MAIL] = { STATE_GREETED, run_mail,
 	    "Error: nested MAIL command", 0, NULL, NULL },
 	[SMTP_VERB_RCPT] = { STATE_MAIL | STATE_RCPT, run_rcpt,
@@ -351,7 +376,8 @@ out_of_order(struct smtp_server *s, enum smtp_verb verb)
 	if (s->state == STATE_TURNED_AWAY)
 		words = "Error: no service here";
 	else if (s->state == STATE_START && verb == SMTP_VERB_MAIL)
-		words = "Error: send HELO/EHLO first";
+		words = s->opts.lmtp ? "Error: send LHLO first" :
+		    "Error: send HELO/EHLO first";
 	else if (s->state == STATE_CHUNKS)
 		words = "Error: BDAT has begun";
 	refuse(s, 503, "5.5.1", words);
