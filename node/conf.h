@@ -42,7 +42,7 @@ struct conf_listener {
 };
 
 enum conf_delivery_kind { CONF_DELIVERY_SMTP, CONF_DELIVERY_LMTP,
-	CONF_DELIVERY_MAILDIR };
+	CONF_DELIVERY_MAILDIR, CONF_DELIVERY_COMMAND };
 
 struct conf_delivery {
 	char *name;		/* title of its section */
@@ -50,7 +50,10 @@ struct conf_delivery {
 	enum conf_delivery_kind kind;
 	struct conf_strings domains, users;
 	char *target;		/* "127.0.0.1:25", "unix:/path", or a directory
-				 * with %u and %d; without either: DIR/USER */
+				 * with %u and %d; without either: DIR/USER;
+				 * or a command with arguments and macros */
+	char *null_sender;	/* what %s of a command is then */
+	uint64_t deadline_secs;	/* of a command: 1000 s */
 	bool crlf;		/* eol = crlf */
 	bool envelope_headers;	/* Return-Path */
 	unsigned connections;	/* at once: 4 */

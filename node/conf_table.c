@@ -118,6 +118,10 @@ static const struct conf_row delivery_rows[] = {
 	    0, 0, lf_crlf },
 	{ "envelope-headers", conf_value_flag,
 	    AT(conf_delivery, envelope_headers), "yes", 0, 0, 0, no_yes },
+	{ "null-sender", conf_value_text, AT(conf_delivery, null_sender),
+	    "MAILER-DAEMON", CONF_TEXT, 0, 0, NULL },
+	{ "deadline", conf_value_duration, AT(conf_delivery, deadline_secs),
+	    "1000s", 0, SOONEST, 86400, NULL },
 	{ "connections", conf_value_count_uint, AT(conf_delivery, connections),
 	    "4", 0, 1, 1000, NULL },
 };

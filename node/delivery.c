@@ -16,6 +16,7 @@ static const struct delivery_driver *const drivers[] = {
 	[CONF_DELIVERY_SMTP] = &delivery_smtp,
 	[CONF_DELIVERY_LMTP] = &delivery_smtp,
 	[CONF_DELIVERY_MAILDIR] = &delivery_maildir,
+	[CONF_DELIVERY_COMMAND] = &delivery_command,
 };
 
 struct delivery *
@@ -33,6 +34,9 @@ delivery_new(struct event_base *base, const struct conf_delivery *conf,
 	a->target = mem_strdup(conf->target);
 	a->domain = mem_strdup(conf->domains.n > 0 ? conf->domains.item[0] :
 	    a->hostname);
+	a->null_sender = mem_strdup(conf->null_sender != NULL ?
+	    conf->null_sender : "MAILER-DAEMON");
+	a->deadline_secs = conf->deadline_secs;
 	a->crlf = conf->crlf;
 	a->envelope_headers = conf->envelope_headers;
 	a->connections = conf->connections > 0 ? conf->connections : 1;
@@ -62,6 +66,7 @@ delivery_free(struct delivery *a)
 	free(a->hostname);
 	free(a->target);
 	free(a->domain);
+	free(a->null_sender);
 	free(a);
 }
 
@@ -239,4 +244,40 @@ delivery_trace(const struct delivery_task *t, const char *eol,
 	    message_name(t->msg.id).s, eol);
 	date_format(out, clock_wall_ms(a->hooks.clock));
 	buf_adds(out, eol);
+}
+
+void
+delivery_head(const struct delivery_task *t, struct buf *out)
+{
+	const char *eol = t->agent->crlf ? "\r\n" : "\n";
+	const char *sender = t->msg.env.sender;
+
+	if (t->agent->envelope_headers)
+		buf_addf(out, "Return-Path: <%s>%s",
+		    sender != NULL ? sender : "", eol);
+	delivery_trace(t, eol, out);
+}
+
+void
+delivery_add_lf(bool *held_cr, struct buf *out, const char *in, size_t len)
+{
+	const char *end = in + len, *cr;
+
+	if (len > 0 && *held_cr && in[0] != '\n')
+		buf_addc(out, '\r');
+	if (len > 0)
+		*held_cr = false;
+	while (in < end) {
+		cr = memchr(in, '\r', (size_t)(end - in));
+		if (cr == NULL) {
+			buf_add(out, in, (size_t)(end - in));
+			return;
+		}
+		buf_add(out, in, (size_t)(cr - in));
+		in = cr + 1;
+		if (in == end)
+			*held_cr = true;
+		else if (*in != '\n')
+			buf_addc(out, '\r');
+	}
 }
