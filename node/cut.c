@@ -136,7 +136,7 @@ should_cut(struct exchange *x, struct target *t)
 	if (t->wanted || t->urgent > 0 || has_limit(t))
 		return true;
 	if (!schedule_is_empty(t->peer->call))
-		return road_is_due(x, t) || (t->up && road_is_open(x, t));
+		return road_is_due(x, t) || road_is_taking(x, t);
 	/* The road is always open: what gathers while one object is under
 	 * way makes the next.  An object costs a dozen flushes on its way, so
 	 * a burst is not cut into as many as the disk can take. */

@@ -616,7 +616,10 @@ daemon_run(const struct daemon_start *start, struct err *e)
 		loop(r);
 	}
 	if (rc == 0 && d->failed)
-		rc = err_set(e, ERR_IO, "the spool in %s failed",
+		rc = store_damaged(spool_store(d->spool)) ?
+		    err_set(e, ERR_CORRUPT, "the spool in %s is damaged; see "
+		    "`postrider spool salvage`", d->conf->spool_dir) :
+		    err_set(e, ERR_IO, "the spool in %s failed",
 		    d->conf->spool_dir);
 	parts_free(r);
 	if (rc == 0)

@@ -545,16 +545,41 @@ expire_by(struct exchange *x, struct leg *leg, uint64_t now)
 	return true;
 }
 
+static uint64_t
+lifetime_secs(const struct exchange *x, const struct target *t)
+{
+	return t->peer != NULL && t->peer->lifetime_secs != 0 ?
+	    t->peer->lifetime_secs : x->conf->lifetime_secs;
+}
+
+/* An object whose messages are all too old is taken back, so that they fail;
+ * a younger one stays as it is, since it may have arrived unnoticed. */
+static int
+expire_objects(struct exchange *x, struct target *t, uint64_t now,
+    struct err *e)
+{
+	struct list *item, *after;
+	struct cut *c;
+	int rc = 0;
+
+	list_for_each_safe(item, after, &t->objects) {
+		c = list_entry(item, struct cut, link);
+		if (rc == 0 && !t->up && t->peer != NULL && t->chance &&
+		    t->last_chance_secs >= c->cut_secs &&
+		    c->cut_secs + lifetime_secs(x, t) <= now)
+			rc = cut_withdraw(x, c, e);
+	}
+	return rc;
+}
+
 /* Mail that waited too long for t fails, once its road has been tried. */
 static void
 expire(struct exchange *x, struct target *t, struct list *head, uint64_t now)
 {
 	struct list *item, *after;
 	struct leg *leg;
-	uint64_t lifetime;
+	uint64_t lifetime = lifetime_secs(x, t);
 
-	lifetime = t->peer != NULL && t->peer->lifetime_secs != 0 ?
-	    t->peer->lifetime_secs : x->conf->lifetime_secs;
 	list_for_each_safe(item, after, head) {
 		leg = list_entry(item, struct leg, link);
 		if (expire_by(x, leg, now) ||
@@ -601,6 +626,7 @@ exchange_tick(struct exchange *x, struct err *e)
 	x->by_secs = 0;
 	for (i = 0; rc == 0 && i < x->ntargets; i++) {
 		t = x->target[i];
+		rc = expire_objects(x, t, now, e);
 		expire(x, t, &t->ready, now);
 		expire(x, t, &t->later, now);
 	}

@@ -251,6 +251,8 @@ int64_t road_deadline_ms(struct exchange *x, struct target *t);
 bool road_is_open(struct exchange *x, struct target *t);
 /* Is a call due by the schedule now? */
 bool road_is_due(struct exchange *x, struct target *t);
+/* Is a call under way that takes along what comes now? */
+bool road_is_taking(struct exchange *x, struct target *t);
 /* Back-off for a number of failures, with a little chance in it. */
 uint64_t backoff_secs(struct exchange *x, unsigned failures, uint64_t min,
     uint64_t max);

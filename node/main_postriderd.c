@@ -72,6 +72,7 @@ open_log(const struct conf *conf, struct log **log_out, struct err *e)
 {
 	bool journal = getenv("JOURNAL_STREAM") != NULL ||
 	    getenv("INVOCATION_ID") != NULL;
+	int rc = 0;
 
 	switch (conf->log) {
 	case CONF_LOG_STDERR:
@@ -81,9 +82,12 @@ open_log(const struct conf *conf, struct log **log_out, struct err *e)
 		*log_out = log_new_syslog("postriderd");
 		break;
 	case CONF_LOG_FILE:
-		return log_new_file(clock_real(), conf->log_file, log_out, e);
+		rc = log_new_file(clock_real(), conf->log_file, log_out, e);
+		break;
 	}
-	return 0;
+	if (rc == 0)
+		log_set_level(*log_out, conf->log_level);
+	return rc;
 }
 
 /* The folders that the unprivileged daemon owns, made while we may. */
@@ -143,6 +147,7 @@ drop_privileges(const struct conf *conf, uid_t uid, gid_t gid, struct err *e)
  */
 struct parent {
 	int pipe;
+	bool keep_stderr;	/* the log goes there */
 };
 
 static void
@@ -157,6 +162,8 @@ say_ready(void *ctx)
 	if (null >= 0) {
 		(void)dup2(null, STDIN_FILENO);
 		(void)dup2(null, STDOUT_FILENO);
+		if (!parent->keep_stderr)
+			(void)dup2(null, STDERR_FILENO);
 		(void)close(null);
 	}
 	if (write(parent->pipe, "", 1) != 1)
@@ -236,7 +243,7 @@ int
 main(int argc, char **argv)
 {
 	struct options o = { 0 };
-	struct parent parent = { -1 };
+	struct parent parent = { -1, true };
 	struct daemon_start ds = { .ready = say_ready, .ctx = &parent };
 	struct err e = ERR_INIT;
 	int rc;
@@ -259,6 +266,7 @@ main(int argc, char **argv)
 		conf_free(ds.conf);
 		return exit_status(rc);
 	}
+	parent.keep_stderr = ds.conf->log == CONF_LOG_STDERR;
 	rc = start(&ds, &e);
 	if (rc != 0)
 		log_event(ds.log, LOG_LEVEL_FATAL, "ended", "reason", e.text,

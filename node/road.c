@@ -45,6 +45,20 @@ road_is_due(struct exchange *x, struct target *t)
 	    t->last_call_ms, something_waits(t)) <= now;
 }
 
+/* A transport that stays between calls that are timed waits for what comes in;
+ * that it runs is no call. */
+static bool
+stays_between_calls(const struct target *t)
+{
+	return t->peer->stays && schedule_is_timed(t->peer->call);
+}
+
+bool
+road_is_taking(struct exchange *x, struct target *t)
+{
+	return t->up && road_is_open(x, t) && !stays_between_calls(t);
+}
+
 static void
 set_down(struct exchange *x, struct target *t, bool down)
 {
@@ -98,7 +112,8 @@ static void
 say_run(struct exchange *x, struct target *t)
 {
 	(void)action_add(x, EXCHANGE_RUN, t);
-	if (!t->up)
+	if (!t->up && (!stays_between_calls(t) || t->wanted ||
+	    road_is_due(x, t)))
 		t->last_call_ms = clock_wall_ms(x->clock);
 	t->up = true;
 	t->told = true;
@@ -113,7 +128,8 @@ should_run(struct exchange *x, struct target *t)
 	if (t->pause_ms > clock_mono_ms(x->clock))
 		return false;
 	if (!schedule_is_empty(t->peer->call))
-		return road_is_due(x, t);
+		return road_is_due(x, t) ||
+		    (stays_between_calls(t) && road_is_open(x, t));
 	return t->peer->stays || t->nwritten > 0;
 }
 
@@ -137,6 +153,11 @@ road_pump(struct exchange *x, struct target *t)
 			(void)action_add(x, EXCHANGE_STOP, t);
 			t->told = false;
 		}
+		/* What waited has just been cut: that was the call. */
+		if (stays_between_calls(t) && (t->wanted || road_is_due(x, t)))
+			t->last_call_ms = clock_wall_ms(x->clock);
+		if (list_empty(&t->ready))
+			t->wanted = false;
 		return;
 	}
 	if (should_run(x, t))
@@ -187,7 +208,7 @@ road_deadline_ms(struct exchange *x, struct target *t)
 		    something_waits(t));
 		/* Looked at once a minute in any case: the wall clock may
 		 * jump. */
-		if (call != INT64_MAX && !t->up)
+		if (call != INT64_MAX && (!t->up || stays_between_calls(t)))
 			call = mono + (call - wall < 60000 ? call - wall :
 			    60000);
 		else

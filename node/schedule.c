@@ -615,6 +615,12 @@ cron_in_window(const struct schedule *s, const struct cron *c, int64_t now,
 	return NEVER;
 }
 
+bool
+schedule_is_timed(const struct schedule *s)
+{
+	return s->nevery > 0 || s->ncrons > 0;
+}
+
 int64_t
 schedule_next(const struct schedule *s, int64_t now_ms, int64_t last_ms,
     bool wanted)
@@ -627,7 +633,7 @@ schedule_next(const struct schedule *s, int64_t now_ms, int64_t last_ms,
 	if (last_ms != INT64_MIN && s->min_secs > 0 &&
 	    last_ms + (int64_t)s->min_secs * 1000 > soonest)
 		soonest = last_ms + (int64_t)s->min_secs * 1000;
-	if (s->nevery == 0 && s->ncrons == 0)
+	if (!schedule_is_timed(s))
 		return wanted ? next_open(s, soonest) : NEVER;
 	for (i = 0; i < s->nevery; i++) {
 		at = last_ms == INT64_MIN ? soonest :

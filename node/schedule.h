@@ -32,6 +32,9 @@ int schedule_add(struct schedule *s, const char *rule, struct err *e)
  * passed over. */
 void schedule_set_min_interval(struct schedule *s, uint64_t secs);
 bool schedule_is_empty(const struct schedule *s);
+/* Do calls begin at times of their own (intervals, cron), and not whenever
+ * something waits? */
+bool schedule_is_timed(const struct schedule *s);
 /* May a call be made at this time? (Without windows: always.) */
 bool schedule_is_open(const struct schedule *s, int64_t wall_ms);
 /* The earliest time at or after now_ms for a call, when the last one began at

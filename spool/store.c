@@ -135,6 +135,12 @@ store_failed(const struct store *s)
 	return s->failed;
 }
 
+bool
+store_damaged(const struct store *s)
+{
+	return s->failed && s->damaged;
+}
+
 void
 store_assert_idle(const struct store *s)
 {

@@ -96,6 +96,8 @@ void store_abort(struct store *s);
 /* Makes all that was committed durable. */
 int store_flush(struct store *s, struct err *e) MUST_CHECK;
 bool store_failed(const struct store *s);
+/* It failed because a page is damaged: another start does not mend that. */
+bool store_damaged(const struct store *s);
 /* Aborts the program if a transaction is open: our own contract. */
 void store_assert_idle(const struct store *s);
 

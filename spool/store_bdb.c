@@ -58,8 +58,17 @@ hear(const DB_ENV *env, const char *prefix, const char *text)
 {
 	struct bdb *s = env->app_private;
 
+	size_t len = strlen(s->said);
+
 	(void)prefix;
-	snprintf(s->said, sizeof(s->said), "%s", text);
+	/* The first words of many tell the cause. */
+	snprintf(s->said + len, sizeof(s->said) - len, "%s%s",
+	    len > 0 ? "; " : "", text);
+	if (strstr(text, strerror(ENOSPC)) != NULL ||
+	    strstr(text, strerror(EIO)) != NULL)
+		s->disk = true;
+	if (strstr(text, "checksum error") != NULL)
+		s->base.damaged = true;
 }
 
 static void
@@ -91,9 +100,13 @@ bdb_error(struct bdb *s, int ret, const char *what, struct err *e)
 	else if (ret == DB_PAGE_NOTFOUND || ret == DB_VERIFY_BAD ||
 	    ret == DB_CHKSUM_FAIL || ret == DB_SECONDARY_BAD)
 		code = ERR_CORRUPT;
-	return err_set(e, code, "spool %s: %s: %s%s%s%s", s->dir, what,
+	err_set(e, code, "spool %s: %s: %s%s%s%s", s->dir, what,
 	    db_strerror(ret), s->said[0] != '\0' ? ": " : "", s->said,
-	    s->base.failed ? "; the engine has given up, start again" : "");
+	    !s->base.failed ? "" : s->base.damaged ?
+	    "; a page is damaged, see `postrider spool salvage`" :
+	    "; the engine has given up, start again");
+	s->said[0] = '\0';
+	return code;
 }
 
 void
@@ -426,6 +439,7 @@ static int
 open_environment(struct bdb *s, struct err *e)
 {
 	int ret, rc = bdb_env_new(s, e);
+	char *why;
 
 	if (rc < 0)
 		return rc;
@@ -436,10 +450,14 @@ open_environment(struct bdb *s, struct err *e)
 		rc = bdb_error(s, ret, "recovery", e);
 	for (int t = 0; rc == 0 && t < STORE_TABLES; t++)
 		rc = open_table(s, (enum store_table)t, e);
-	/* What is wrong here at the start does not mend by starting again. */
-	if (rc < 0 && (s->base.failed || rc == ERR_CORRUPT))
-		rc = err_set(e, ERR_CORRUPT, "spool %s is damaged: %s; see "
-		    "`postrider spool salvage`", s->dir, s->said);
+	/* What is wrong here at the start does not mend by starting again,
+	 * unless it was the disk that did not take a write. */
+	if (rc < 0 && !s->disk && (s->base.failed || rc == ERR_CORRUPT)) {
+		why = mem_strdup(e->text);
+		rc = err_set(e, ERR_CORRUPT, "spool is damaged: %s; see "
+		    "`postrider spool salvage`", why);
+		free(why);
+	}
 	return rc;
 }
 

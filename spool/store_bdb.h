@@ -23,6 +23,7 @@ struct bdb {
 
 	bool panicked;
 	char said[256];		/* the engine's last words */
+	bool disk;		/* it did not take a write */
 
 	uint64_t commits, flushes;
 	uint64_t put_bytes;	/* since the last checkpoint */

@@ -29,6 +29,7 @@ struct store {
 	const struct store_ops *ops;
 	bool busy;		/* a transaction is open */
 	bool failed;		/* the engine gave up: only close is left */
+	bool damaged;		/* and for good: over what it read */
 };
 
 #endif

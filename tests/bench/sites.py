@@ -2,8 +2,9 @@
 """The servers that are measured, each on a disk that counts its flushes.
 
 All of them are in one directory.  What is accepted stays where it is: our
-peer is never called and its batches are never full, and Postfix puts mail on
-hold, so that its queue manager does not even look at it.
+peer is never called and its batches are never full, and Postfix defers its
+transport; both route each mail and keep it in their queue.  On hold Postfix
+does less: its queue manager does not look at the mail.
 """
 
 import glob
@@ -113,10 +114,15 @@ def make_postfix(directory, hostname, disk, settings=None, **more):
     return one
 
 
-def make_holding_postfix(directory, disk):
+def make_waiting_postfix(directory, disk, hold=False):
+    settings = {"smtpd_client_restrictions":
+                "check_client_access static:HOLD"} if hold else {
+                    "defer_transports": "smtp"}
+    # Not the pace of the tests, which retry at once.
+    settings.update(queue_run_delay="300s", minimal_backoff_time="300s",
+                    maximal_backoff_time="4000s")
     return make_postfix(
-        directory, "postfix.example", disk,
-        {"smtpd_client_restrictions": "check_client_access static:HOLD"},
+        directory, "postfix.example", disk, settings,
         routes={"london.example": f"127.0.0.1:{free_port()}"})
 
 

@@ -93,24 +93,26 @@ def turns(run, *sides):
             side()
 
 
-def accept(run, octets, cells, ms=0):
+def accept(run, octets, cells, ms=0, hold=False):
     """Durable accepting; cells: (sessions, ours, theirs, mark), where ours
     and theirs are how many messages to send."""
-    where = run.directory(f"accept-{octets}-{ms}")
+    where = run.directory(f"accept-{octets}-{ms}-{hold}")
     mail = run.mails.single(octets)
     disks = [sites.Disk(f"{where}/disk-{i}", run.shim, ms) for i in (0, 1)]
     node = sites.make_node(f"{where}/node", "paris", disks[0])
-    postfix = run.peers and sites.make_holding_postfix(f"{where}/postfix",
-                                                       disks[1])
+    postfix = run.peers and sites.make_waiting_postfix(f"{where}/postfix",
+                                                       disks[1], hold)
     label = f"accept {octets // K} KiB" + (f", {ms} ms flushes" if ms
                                            else "")
+    if hold:
+        label = "the same, Postfix putting mail on hold"
     with node:
         if postfix:
             postfix.start()
         try:
             for cell in cells:
                 accept_cell(run, label, cell, mail, node, postfix, disks)
-            if ms == 0:
+            if ms == 0 and not hold:
                 run.memory(f"peak memory, accepting {octets // K} KiB",
                            sites.high_water(node.daemon.pid), postfix and
                            sites.session_memory(postfix._master.pid))

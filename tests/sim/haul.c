@@ -235,6 +235,19 @@ next_parcel(struct road *r)
 	return NULL;
 }
 
+/* Where a copy is torn: anywhere, or between two lines. */
+static size_t
+tear(struct world *w, const struct buf *b)
+{
+	size_t at = roll(w, b->len);
+	const char *end = memchr(b->ptr + at, '\n', b->len - at);
+
+	if (end == NULL || roll(w, 2) == 0)
+		return at;
+	at = (size_t)(end - b->ptr) + 1;
+	return at < b->len ? at : at - 1;
+}
+
 /* 1: something bad happened instead; the run is over if it is not running. */
 static bool
 bad_luck(struct road *r, struct parcel *p)
@@ -250,7 +263,7 @@ bad_luck(struct road *r, struct parcel *p)
 		haul_exit(r, roll(w, 2) == 0 ? -1 : 1, "lost in mid air");
 	} else if (mishap(w, 15)) {
 		w->torn++;
-		ship(r, p, roll(w, p->bytes.len));
+		ship(r, p, tear(w, &p->bytes));
 		haul_exit(r, 75, "torn");
 	} else if (mishap(w, 15)) {
 		exchange_transport_failed(r->site->x, r->to->name, p->name,

@@ -8,6 +8,7 @@ never called), so its queue says what has arrived, and how often.
 
 import os
 import random
+import signal
 import threading
 import time
 
@@ -58,6 +59,32 @@ class Sender(threading.Thread):
                                  self.random.choice(("data", "bdat")))
                 self.accepted.append(name)
                 time.sleep(self.random.random() * 0.02)
+
+
+def transports(node):
+    """The process ids of a node's transports."""
+    path = f"/proc/{node.daemon.pid}/task/{node.daemon.pid}/children"
+    with open(path, encoding="ascii") as file:
+        return [int(pid) for pid in file.read().split()]
+
+
+def test_killed_transports(node, work):
+    """They are started again, and nothing is lost or sent twice."""
+    paris, london, oslo = road.three(work, node, dialect="rfc2442")
+    for one in (paris, london, oslo):
+        one.start()
+    rng = random.Random(SEED)
+    mails = []
+    for turn in range(8):
+        mails += [road.Mail(f"u{turn}-{n}", b"Subject: %d\r\n\r\nx\r\n" % n,
+                            "data", "") for n in range(5)]
+        road.hand_in(paris, "a@paris.example", mails[-5:], "oslo.example")
+        time.sleep(rng.random() * 0.1)
+        for one in (paris, london):
+            for pid in transports(one):
+                os.kill(pid, signal.SIGKILL)
+    road.wait_delivered(oslo, len(mails))
+    road.assert_identical(oslo, mails)
 
 
 def arrived(london):

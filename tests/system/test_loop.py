@@ -46,8 +46,8 @@ delivery round {
 
 
 @pytest.mark.parametrize("settings", (
-    dict(dialect="rfc2442"), dict(dialect="bsmtp", ids="yes")),
-    ids=("rfc2442", "bsmtp"))
+    dict(dialect="rfc2442"), dict(dialect="bsmtp", ids="yes"),
+    dict(dialect="bsmtp")), ids=("rfc2442", "bsmtp", "bsmtp-without-ids"))
 def test_between_nodes(node, work, settings):
     """paris sends round.example to london, london to paris."""
     nodes = []

@@ -1,0 +1,775 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Each thing that may happen to a message in an exchange, one at a time.  What
+ * many of them do to each other is for tests/sim.
+ */
+#include "tests/unit/exchange_world.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+/*
+ * Delivery.
+ */
+static void
+test_local(void **state)
+{
+	struct xw *w = *state;
+
+	xw_accept(w, "ann@paris.example", "bob@paris.example");
+	xw_answer(w, VERDICT_DONE, "2.0.0");
+	assert_string_equal("Subject: x\r\n\r\nhello\r\n",
+	    buf_cstr(&w->text));
+	assert_int_equal(0, xw_count(w));
+	xw_crash(w);
+	assert_int_equal(0, xw_count(w));
+}
+
+static void
+test_retry(void **state)
+{
+	struct xw *w = *state;
+
+	xw_accept(w, "ann@paris.example", "bob@paris.example");
+	xw_answer(w, VERDICT_RETRY, "4.2.0");
+	xw_pass(w, 60);
+	xw_must_not(w, EXCHANGE_DELIVER);
+	/* retry-min is 10m, a quarter of it by chance */
+	xw_pass(w, 600);
+	xw_answer(w, VERDICT_RETRY, "4.2.0");
+	xw_pass(w, 800);
+	xw_must_not(w, EXCHANGE_DELIVER);
+	xw_pass(w, 500);
+	xw_answer(w, VERDICT_DONE, "2.0.0");
+	assert_int_equal(0, xw_count(w));
+}
+
+/* Attempts are remembered over a restart. */
+static void
+test_retry_restart(void **state)
+{
+	struct xw *w = *state;
+
+	xw_accept(w, "ann@paris.example", "bob@paris.example");
+	xw_answer(w, VERDICT_RETRY, "4.2.0");
+	xw_crash(w);
+	xw_settle(w);
+	xw_must_not(w, EXCHANGE_DELIVER);
+	xw_pass(w, 700);
+	xw_answer(w, VERDICT_DONE, "2.0.0");
+	assert_int_equal(0, xw_count(w));
+}
+
+static void
+test_unreachable(void **state)
+{
+	struct xw *w = *state;
+
+	xw_accept(w, "ann@paris.example", "bob@paris.example");
+	xw_answer(w, VERDICT_RETRY, "4.4.1");
+	xw_accept(w, "ann@paris.example", "bob@paris.example");
+	xw_must_not(w, EXCHANGE_DELIVER); /* the server need not be asked */
+	xw_pass(w, 700);
+	xw_answer(w, VERDICT_DONE, "2.0.0");
+}
+
+static void
+test_failure(void **state)
+{
+	struct xw *w = *state;
+
+	xw_accept(w, "ann@paris.example", "bob@paris.example");
+	xw_answer(w, VERDICT_FAILED, "5.2.2");
+	assert_int_equal(1, xw_count(w));
+	xw_crash(w); /* the notice is durable */
+	xw_settle(w);
+	xw_answer(w, VERDICT_DONE, "2.0.0");
+	xw_contains(w, "To: <ann@paris.example>\r\n");
+	xw_contains(w, "\r\nReporting-MTA: dns;mail.paris.example\r\n");
+	xw_contains(w, "\r\nFinal-Recipient: rfc822;bob@paris.example\r\n"
+		       "Action: failed\r\nStatus: 5.2.2\r\n");
+	xw_contains(w, "Subject: x\r\n");
+	assert_int_equal(0, xw_count(w));
+}
+
+static void
+test_null_sender(void **state)
+{
+	struct xw *w = *state;
+
+	xw_accept(w, "", "bob@paris.example");
+	xw_answer(w, VERDICT_FAILED, "5.2.2");
+	xw_answer(w, VERDICT_FAILED, "5.2.2"); /* of the postmaster: kept */
+	xw_contains(w, "To: <postmaster@paris.example>\r\n");
+	xw_contains(w, "hello\r\n");
+	xw_pass(w, 20 * 86400);
+	assert_int_equal(1, xw_count(w));
+	xw_answer(w, VERDICT_DONE, "2.0.0");
+	assert_int_equal(0, xw_count(w));
+}
+
+static void
+test_expiry(void **state)
+{
+	struct xw *w = *state;
+	int i;
+
+	xw_accept(w, "ann@paris.example", "bob@paris.example");
+	for (i = 0; i < 100; i++) {
+		struct exchange_action a;
+
+		if (xw_take(w, EXCHANGE_DELIVER, &a)) {
+			xw_read_message(w, a.message);
+			if (strstr(buf_cstr(&w->text), "Status: 4.4.7")) {
+				exchange_action_release(&a);
+				break;
+			}
+			exchange_delivery_result(w->x, a.job, 0,
+			    VERDICT_RETRY, "4.2.0", "not now");
+			exchange_delivery_over(w->x, a.job);
+			exchange_action_release(&a);
+			xw_settle(w);
+		}
+		xw_pass(w, 3600);
+	}
+	xw_contains(w, "Final-Recipient: rfc822;bob@paris.example\r\n"
+		       "Action: failed\r\nStatus: 4.4.7\r\n");
+	assert_true(w->now_ms >= 2 * 86400000LL);
+	assert_true(w->now_ms <= (2 * 86400 + 3 * 3600) * 1000LL);
+	assert_int_equal(1, xw_count(w));
+}
+
+/* All recipients of one message end in one commit, in two deliveries. */
+static void
+test_two_outcomes(void **state)
+{
+	struct xw *w = *state;
+	struct exchange_action a, b;
+	struct err e = ERR_INIT;
+	struct message m;
+	uint64_t id = 0;
+
+	conf_free(w->conf);
+	w->conf = xw_conf_of(SITE HOME "delivery staff {\n domains = { "
+	    "staff.example }\n to = maildir:/tmp/staff\n}\n");
+	exchange_reload(w->x, w->conf);
+	xw_accept(w, "ann@paris.example", "bob@paris.example x@staff.example");
+	xw_must_take(w, EXCHANGE_DELIVER, &a);
+	xw_must_take(w, EXCHANGE_DELIVER, &b);
+	assert_int_not_equal(a.delivery, b.delivery);
+	exchange_delivery_result(w->x, a.job, a.rcpt[0], VERDICT_DONE, "", "");
+	exchange_delivery_result(w->x, b.job, b.rcpt[0], VERDICT_DONE, "", "");
+	exchange_delivery_over(w->x, a.job);
+	exchange_delivery_over(w->x, b.job);
+	exchange_action_release(&a);
+	exchange_action_release(&b);
+	xw_settle(w);
+	assert_int_equal(0, xw_count(w));
+	message_init(&m);
+	assert_int_equal(ERR_NOT_FOUND,
+	    spool_next_message(w->spool, &id, &m, &e));
+	message_release(&m);
+}
+
+/*
+ * Objects that leave.
+ */
+static void
+test_sent(void **state)
+{
+	struct xw *w = *state;
+	struct exchange_action a;
+	struct err e = ERR_INIT;
+	char *name;
+
+	xw_accept(w, "ann@paris.example", "x@london.example");
+	name = xw_write_object(w);
+	xw_contains(w, "RCPT TO:<x@london.example>");
+	xw_contains(w, "hello\r\n");
+	xw_must_take(w, EXCHANGE_RUN, &a);
+	assert_string_equal("london", a.peer);
+	exchange_action_release(&a);
+	assert_true(exchange_knows_object(w->x, "london", name));
+	assert_int_equal(1, xw_count(w));
+	assert_int_equal(0, exchange_transport_sent(w->x, "london", name, &e));
+	xw_settle(w);
+	xw_must_take(w, EXCHANGE_UNLINK, &a);
+	assert_string_equal(name, a.name);
+	exchange_action_release(&a);
+	assert_int_equal(0, xw_count(w));
+	exchange_transport_exited(w->x, "london", 0, "");
+	xw_crash(w);
+	assert_int_equal(0, xw_count(w));
+	assert_false(exchange_knows_object(w->x, "london", name));
+	free(name);
+}
+
+/* A crash between any two steps: the same object, the same octets. */
+static void
+test_sent_restarts(void **state)
+{
+	struct xw *w = *state;
+	struct buf first = BUF_INIT;
+	struct err e = ERR_INIT;
+	char *name, *again;
+
+	xw_accept(w, "ann@paris.example", "x@london.example");
+	xw_crash(w);
+	xw_settle(w);
+	assert_int_equal(1, xw_count(w));
+	name = xw_write_object(w);
+	buf_addslice(&first, buf_slice(&w->text));
+	xw_crash(w);
+	xw_settle(w);
+	again = xw_write_object(w);
+	assert_string_equal(name, again);
+	assert_true(slice_eq(buf_slice(&first), buf_slice(&w->text)));
+	assert_int_equal(0, exchange_transport_sent(w->x, "london", name, &e));
+	xw_crash(w);
+	xw_settle(w);
+	assert_int_equal(0, xw_count(w));
+	xw_must_not(w, EXCHANGE_WRITE);
+	buf_release(&first);
+	free(name);
+	free(again);
+}
+
+static void
+test_transport_back_off(void **state)
+{
+	struct xw *w = *state;
+	struct exchange_action a;
+
+	xw_accept(w, "ann@paris.example", "x@london.example");
+	free(xw_write_object(w));
+	xw_must_take(w, EXCHANGE_RUN, &a);
+	exchange_action_release(&a);
+	exchange_transport_exited(w->x, "london", 75, "busy");
+	xw_settle(w);
+	xw_pass(w, 400);
+	xw_must_not(w, EXCHANGE_RUN);
+	xw_pass(w, 250);
+	xw_must_take(w, EXCHANGE_RUN, &a);
+	exchange_action_release(&a);
+}
+
+static void
+test_object_refused(void **state)
+{
+	struct xw *w = *state;
+	char *name;
+
+	xw_accept(w, "ann@paris.example", "x@london.example");
+	name = xw_write_object(w);
+	exchange_transport_failed(w->x, "london", name, true, "no such place");
+	xw_settle(w);
+	xw_answer(w, VERDICT_DONE, "2.0.0");
+	xw_contains(w, "Final-Recipient: rfc822;x@london.example\r\n"
+		       "Action: failed\r\nStatus: 5.4.4\r\n");
+	assert_int_equal(0, xw_count(w));
+	free(name);
+}
+
+/* Mail in an object expires too, but not before its road was tried. */
+static void
+test_peer_expiry(void **state)
+{
+	struct xw *w = *state;
+	struct exchange_action a;
+	char *name;
+
+	xw_accept(w, "ann@paris.example", "x@london.example");
+	name = xw_write_object(w);
+	xw_must_take(w, EXCHANGE_RUN, &a);
+	exchange_action_release(&a);
+	xw_pass(w, 3 * 86400); /* the transport still runs */
+	assert_true(exchange_knows_object(w->x, "london", name));
+	exchange_transport_exited(w->x, "london", 75, "no carrier");
+	xw_settle(w);
+	xw_pass(w, 61);
+	assert_false(exchange_knows_object(w->x, "london", name));
+	xw_must_take(w, EXCHANGE_UNLINK, &a);
+	assert_string_equal(name, a.name);
+	exchange_action_release(&a);
+	xw_answer(w, VERDICT_DONE, "2.0.0");
+	xw_contains(w, "Final-Recipient: rfc822;x@london.example\r\n"
+		       "Action: failed\r\nStatus: 4.4.7\r\n");
+	assert_int_equal(0, xw_count(w));
+	free(name);
+}
+
+static void
+test_cutting(void **state)
+{
+	struct xw *w = *state;
+	struct exchange_peer_status st;
+	struct smtp_refusal r;
+	char big[3000];
+	int i;
+
+	memset(big, 'x', sizeof(big));
+	memcpy(big + sizeof(big) - 3, "\r\n", 3);
+	conf_free(w->conf);
+	w->conf = xw_conf_of(SITE HOME LONDON " batch-age = 1h\n}\n" ROUTES);
+	exchange_reload(w->x, w->conf);
+	xw_accept(w, "ann@paris.example", "x@london.example");
+	xw_accept(w, "ann@paris.example", "x@london.example");
+	xw_must_not(w, EXCHANGE_WRITE);
+	xw_accept(w, "ann@paris.example", "x@london.example");
+	exchange_peer_status(w->x, 0, &st); /* batch-count is 3 */
+	assert_int_equal(1, st.objects);
+	assert_int_equal(0, st.waiting_count);
+	for (i = 0; i < 2; i++)
+		assert_true(xw_submit(w, "ann@paris.example",
+		    "x@london.example",
+				big, &r) != 0);
+	exchange_peer_status(w->x, 0, &st); /* batch-size is 4000 */
+	assert_int_equal(2, st.objects);
+	assert_int_equal(1, st.waiting_count);
+	xw_pass(w, 3700); /* batch-age */
+	exchange_peer_status(w->x, 0, &st);
+	assert_int_equal(3, st.objects);
+}
+
+static void
+test_urgent(void **state)
+{
+	struct xw *w = *state;
+
+	conf_free(w->conf);
+	w->conf = xw_conf_of(SITE HOME LONDON " batch-age = 1h\n"
+	    " urgent = { fire@london.example }\n}\n" ROUTES);
+	exchange_reload(w->x, w->conf);
+	xw_accept(w, "ann@paris.example", "x@london.example");
+	xw_must_not(w, EXCHANGE_WRITE);
+	xw_accept(w, "ann@paris.example", "fire@london.example");
+	free(xw_write_object(w));
+	xw_contains(w, "RCPT TO:<fire@london.example>");
+	xw_contains(w, "RCPT TO:<x@london.example>");
+}
+
+static void
+test_alternate(void **state)
+{
+	struct xw *w = *state;
+	struct exchange_where where;
+	struct exchange_action a;
+	uint64_t id;
+	int i;
+
+	conf_free(w->conf);
+	w->conf = xw_conf_of(SITE HOME LONDON "}\npeer oslo {\n"
+	    " dialect = bsmtp\n cost = 5\n transport = /bin/true\n}\n"
+	    "link oslo london { cost = 5 }\n" ROUTES);
+	exchange_reload(w->x, w->conf);
+	xw_accept(w, "ann@paris.example", "x@london.example");
+	free(xw_write_object(w));
+	for (i = 0; i < 3; i++) {
+		xw_pass(w, 4000);
+		xw_must_take(w, EXCHANGE_RUN, &a);
+		exchange_action_release(&a);
+		exchange_transport_exited(w->x, "london", 75, "no carrier");
+		xw_settle(w);
+	}
+	id = xw_accept(w, "ann@paris.example", "x@london.example");
+	assert_true(exchange_where(w->x, id, 0, &where));
+	assert_string_equal("oslo", where.target);
+}
+
+static void
+test_peer_gone(void **state)
+{
+	struct xw *w = *state;
+	struct conf *old = w->conf;
+	struct exchange_where where;
+	struct err e = ERR_INIT;
+	uint64_t id;
+
+	w->conf = xw_conf_of(SITE HOME LONDON " batch-age = 1h\n}\n" ROUTES);
+	exchange_reload(w->x, w->conf);
+	conf_free(old);
+	id = xw_accept(w, "ann@paris.example", "x@london.example");
+	old = w->conf;
+	w->conf = xw_conf_of(SITE HOME);
+	exchange_reload(w->x, w->conf);
+	conf_free(old);
+	xw_settle(w);
+	assert_true(exchange_where(w->x, id, 0, &where));
+	assert_string_equal("held", where.state);
+	assert_int_equal(ERR_NOT_FOUND, exchange_flush(w->x, "london", &e));
+	old = w->conf;
+	w->conf = xw_conf_of(CONF);
+	exchange_reload(w->x, w->conf);
+	conf_free(old);
+	xw_settle(w);
+	free(xw_write_object(w));
+	xw_contains(w, "RCPT TO:<x@london.example>");
+}
+
+/*
+ * Objects that arrive.
+ */
+static void
+test_inbound(void **state)
+{
+	struct xw *w = *state;
+
+	assert_int_equal(INBOUND_DONE, xw_feed_text(w, "1",
+	    BATCH(ONE("x@london.example", "bob@paris.example"))));
+	xw_answer(w, VERDICT_DONE, "2.0.0");
+	assert_string_equal("Subject: y\r\n\r\nhi\r\n", buf_cstr(&w->text));
+	assert_int_equal(0, xw_count(w));
+}
+
+static void
+test_inbound_refused(void **state)
+{
+	struct xw *w = *state;
+	char *name;
+
+	assert_int_equal(INBOUND_DONE, xw_feed_text(w, "1",
+	    BATCH(ONE("x@london.example", "who@elsewhere.example"))));
+	name = xw_write_object(w);
+	xw_contains(w, "RCPT TO:<x@london.example>");
+	xw_contains(w, "Final-Recipient: rfc822;who@elsewhere.example\r\n"
+		       "Action: failed\r\nStatus: 5.7.1\r\n");
+	free(name);
+	assert_int_equal(INBOUND_DONE, xw_feed_text(w, "2", BATCH(ONE("",
+	    "nobody@paris.example"))));
+	xw_answer(w, VERDICT_DONE, "2.0.0");
+	xw_contains(w, "To: <postmaster@paris.example>\r\n");
+	xw_contains(w, "Status: 5.1.1\r\n");
+}
+
+static void
+test_duplicates(void **state)
+{
+	static const char ours[] = OURS("pr-aa-1",
+	    ONE("x@london.example", "bob@paris.example"));
+	static const char other[] = BATCH(
+	    ONE("x@london.example", "bob@paris.example"));
+	struct xw *w = *state;
+
+	assert_int_equal(INBOUND_DONE, xw_feed_text(w, "1", ours));
+	assert_int_equal(INBOUND_DUPLICATE, xw_feed_text(w, "2", ours));
+	xw_crash(w);
+	assert_int_equal(INBOUND_DUPLICATE, xw_feed_text(w, "3", ours));
+	/* Foreign ones by the same pick-up only: two like mails are two. */
+	assert_int_equal(INBOUND_DONE, xw_feed_text(w, "4", other));
+	assert_int_equal(INBOUND_DUPLICATE, xw_feed_text(w, "4", other));
+	assert_int_equal(INBOUND_DONE, xw_feed_text(w, "5", other));
+	assert_int_equal(3, xw_count(w));
+}
+
+/* Groups of 50 messages are committed; a crash goes on behind the last. */
+static void
+test_resume(void **state)
+{
+	struct xw *w = *state;
+	struct buf b = BUF_INIT;
+	unsigned writes, i;
+
+	buf_adds(&b, "HELO london.example\r\nNOOP postrider-id=pr-bb-7\r\n");
+	for (i = 0; i < 120; i++)
+		buf_addf(&b, "MAIL FROM:<%u@london.example>\r\n"
+		    "RCPT TO:<bob@paris.example>\r\nDATA\r\nn\r\n.\r\n",
+		    i);
+	buf_adds(&b, "QUIT\r\n");
+	for (writes = 1; writes <= 2; writes++) {
+		store_mem_disk_crash_at(w->disk, writes, &w->rng.rng);
+		assert_int_equal(INBOUND_LATER, xw_feed(w, "1", b.ptr, b.len));
+		xw_stop(w);
+		store_mem_disk_revive(w->disk);
+		xw_start(w);
+	}
+	assert_int_equal(INBOUND_DONE, xw_feed(w, "1", b.ptr, b.len));
+	assert_int_equal(120, xw_count(w));
+	assert_int_equal(INBOUND_DUPLICATE, xw_feed(w, "1", b.ptr, b.len));
+	buf_release(&b);
+}
+
+static void
+test_torn(void **state)
+{
+	static const char whole[] = OURS("pr-cc-9",
+	    ONE("1@london.example", "bob@paris.example")
+		ONE("2@london.example", "bob@paris.example")
+		    ONE("3@london.example", "bob@paris.example"));
+	struct xw *w = *state;
+	size_t one = sizeof(ONE("1@london.example", "bob@paris.example")) - 1;
+	size_t len = strlen(whole) - strlen("QUIT\r\n");
+
+	/* Two of three whole, then only one, then cut between two. */
+	assert_int_equal(INBOUND_BROKEN, xw_feed(w, "1", whole, len - 10));
+	assert_int_equal(2 + 1, xw_count(w)); /* the postmaster is told */
+	assert_int_equal(INBOUND_DUPLICATE, xw_feed(w, "1", whole, len - 10));
+	assert_int_equal(INBOUND_BROKEN, xw_feed(w, "2", whole,
+	    len - one - 10));
+	assert_int_equal(INBOUND_BROKEN, xw_feed(w, "3", whole, len - one));
+	assert_int_equal(2 + 2, xw_count(w)); /* broken-notices is 2 */
+	assert_int_equal(INBOUND_DONE, xw_feed_text(w, "4", whole));
+	assert_int_equal(3 + 2, xw_count(w));
+	assert_int_equal(INBOUND_DUPLICATE, xw_feed_text(w, "5", whole));
+}
+
+static void
+test_quarantine(void **state)
+{
+	struct xw *w = *state;
+	struct broken b;
+	struct err e = ERR_INIT;
+	uint64_t id = 0;
+
+	assert_int_equal(INBOUND_BROKEN, xw_feed_text(w, "1", "Dear all,\r\n"));
+	xw_answer(w, VERDICT_DONE, "2.0.0");
+	xw_contains(w, "To: <postmaster@paris.example>\r\n");
+	xw_contains(w, "RGVhciBhbGwsDQo="); /* the object in base64 */
+	assert_int_equal(INBOUND_DUPLICATE, xw_feed_text(w, "1",
+	    "Dear all,\r\n"));
+	assert_int_equal(INBOUND_BROKEN, xw_feed_text(w, "2", "Dear all,\r\n"));
+	xw_answer(w, VERDICT_DONE, "2.0.0");
+	assert_int_equal(INBOUND_BROKEN, xw_feed_text(w, "3", "Dear all,\r\n"));
+	xw_must_not(w, EXCHANGE_DELIVER);
+	xw_pass(w, 3700);
+	assert_int_equal(INBOUND_BROKEN, xw_feed_text(w, "4", "Dear all,\r\n"));
+	xw_answer(w, VERDICT_DONE, "2.0.0");
+	xw_contains(w, "1 more broken objects");
+	broken_init(&b);
+	assert_int_equal(0, spool_next_broken(w->spool, &id, &b, &e));
+	assert_string_equal("london", b.peer);
+	broken_release(&b);
+	xw_pass(w, 31 * 86400); /* broken-expire */
+	id = 0;
+	broken_init(&b);
+	assert_int_equal(ERR_NOT_FOUND,
+	    spool_next_broken(w->spool, &id, &b, &e));
+	broken_release(&b);
+}
+
+static void
+test_loops(void **state)
+{
+	struct xw *w = *state;
+	struct smtp_refusal r;
+
+	assert_int_equal(0, xw_submit(w, "ann@paris.example",
+	    "bob@paris.example", "Received: a\r\nReceived: b\r\n"
+	    "Received: c\r\nReceived: d\r\n\r\n",
+				&r));
+	assert_int_equal(554, r.code);
+	assert_string_equal("5.4.6", r.status);
+	assert_int_equal(INBOUND_DONE, xw_feed_text(w, "1", OURS("pr-dd-1",
+	    "NOOP postrider-hops=5\r\n" ONE("x@london.example",
+	    "bob@paris.example"))));
+	free(xw_write_object(w));
+	xw_contains(w, "Status: 5.4.6\r\n");
+	xw_must_not(w, EXCHANGE_DELIVER);
+}
+
+static void
+test_full(void **state)
+{
+	struct xw *w = *state;
+	struct smtp_refusal r;
+
+	xw_accept(w, "ann@paris.example", "bob@paris.example");
+	w->room = 0;
+	assert_int_equal(-1, exchange_check_room(w->x, 10, &r));
+	assert_int_equal(452, r.code);
+	assert_string_equal("4.3.1", r.status);
+	assert_int_equal(INBOUND_LATER, xw_feed_text(w, "1",
+	    BATCH(ONE("x@london.example", "bob@paris.example"))));
+	xw_answer(w, VERDICT_FAILED, "5.2.2"); /* no room for its notice */
+	assert_int_equal(1, xw_count(w));
+	assert_false(exchange_commit_pending(w->x));
+	w->room = 1 << 30;
+	xw_pass(w, 700);
+	xw_answer(w, VERDICT_DONE, "2.0.0");
+	assert_int_equal(0, xw_count(w));
+	assert_int_equal(INBOUND_DONE, xw_feed_text(w, "1",
+	    BATCH(ONE("x@london.example", "bob@paris.example"))));
+}
+
+static void
+test_refusals(void **state)
+{
+	static const struct {
+		const char *address;
+		uint64_t size;
+		int code;
+		const char *status;
+	} c[] = {
+		{ "bob@paris.example", 0, 0, "" },
+		{ "x@london.example", 5000, 0, "" },
+		{ "Postmaster", 0, 0, "" },
+		{ "x@london.example", 5001, 552, "5.3.4" },
+		{ "who@paris.example", 0, 550, "5.1.1" },
+		{ "x@elsewhere.example", 0, 550, "5.7.1" },
+	};
+	struct xw *w = *state;
+	struct smtp_refusal r;
+	size_t i;
+
+	for (i = 0; i < sizeof(c) / sizeof(c[0]); i++) {
+		memset(&r, 0, sizeof(r));
+		assert_int_equal(c[i].code == 0 ? 0 : -1,
+		    exchange_check_recipient(w->x, c[i].address, c[i].size,
+			&r));
+		if (c[i].code == 0)
+			continue;
+		assert_int_equal(c[i].code, r.code);
+		assert_string_equal(c[i].status, r.status);
+	}
+}
+
+/* An undeclared size is seen after the content: 552, or a notice where other
+ * recipients can be reached. */
+static void
+test_too_large(void **state)
+{
+	struct xw *w = *state;
+	struct smtp_refusal r;
+	char big[6000];
+
+	memset(big, 'x', sizeof(big));
+	memcpy(big + sizeof(big) - 3, "\r\n", 3);
+	assert_int_equal(0, xw_submit(w, "ann@paris.example",
+	    "x@london.example", big, &r));
+	assert_int_equal(552, r.code);
+	assert_string_equal("5.3.4", r.status);
+	assert_true(xw_submit(w, "ann@paris.example",
+	    "x@london.example bob@paris.example", big, &r) != 0);
+	xw_answer(w, VERDICT_DONE, "2.0.0");
+	xw_answer(w, VERDICT_DONE, "2.0.0");
+	xw_contains(w, "Final-Recipient: rfc822;x@london.example\r\n"
+		       "Action: failed\r\nStatus: 5.3.4\r\n");
+	assert_int_equal(0, xw_count(w));
+}
+
+static void
+test_quota(void **state)
+{
+	struct xw *w = *state;
+	struct smtp_refusal r;
+	int i;
+
+	for (i = 0; i < 200; i++) {
+		assert_int_equal(0, exchange_check_room(w->x, 10, &r));
+		xw_accept(w, "ann@paris.example", "bob@paris.example");
+	}
+	assert_int_equal(-1, exchange_check_room(w->x, 10, &r));
+	assert_int_equal(452, r.code);
+	assert_int_equal(INBOUND_LATER, xw_feed_text(w, "1",
+	    BATCH(ONE("x@london.example", "bob@paris.example"))));
+}
+
+/*
+ * Orders.
+ */
+static void
+test_hold(void **state)
+{
+	struct xw *w = *state;
+	struct exchange_where where;
+	struct err e = ERR_INIT;
+	uint64_t id;
+
+	id = xw_accept(w, "ann@paris.example", "bob@paris.example");
+	assert_int_equal(ERR_STATE, exchange_hold(w->x, id, &e));
+	assert_int_equal(ERR_STATE, exchange_delete(w->x, id, &e));
+	xw_answer(w, VERDICT_RETRY, "4.2.0");
+	assert_int_equal(0, exchange_hold(w->x, id, &e));
+	xw_crash(w);
+	xw_pass(w, 5 * 86400); /* what is held never expires */
+	xw_must_not(w, EXCHANGE_DELIVER);
+	assert_true(exchange_where(w->x, id, 0, &where));
+	assert_string_equal("held", where.state);
+	assert_int_equal(0, exchange_release(w->x, id, &e));
+	xw_settle(w);
+	xw_answer(w, VERDICT_RETRY, "4.2.0");
+	assert_int_equal(0, exchange_delete(w->x, id, &e));
+	assert_int_equal(0, xw_count(w));
+	assert_int_equal(ERR_NOT_FOUND, exchange_hold(w->x, id, &e));
+	xw_crash(w);
+	assert_int_equal(0, xw_count(w));
+}
+
+static void
+test_retry_order(void **state)
+{
+	struct xw *w = *state;
+	struct err e = ERR_INIT;
+	uint64_t id;
+
+	id = xw_accept(w, "ann@paris.example", "bob@paris.example");
+	xw_answer(w, VERDICT_RETRY, "4.4.1");
+	assert_int_equal(0, exchange_retry(w->x, id, &e));
+	xw_settle(w);
+	xw_answer(w, VERDICT_RETRY, "4.4.1");
+	assert_int_equal(0, exchange_retry(w->x, 0, &e));
+	xw_settle(w);
+	xw_answer(w, VERDICT_DONE, "2.0.0");
+	assert_int_equal(0, xw_count(w));
+}
+
+static void
+test_flush(void **state)
+{
+	struct xw *w = *state;
+	struct err e = ERR_INIT;
+
+	conf_free(w->conf);
+	w->conf = xw_conf_of(SITE HOME LONDON " batch-age = 1h\n}\n" ROUTES);
+	exchange_reload(w->x, w->conf);
+	xw_accept(w, "ann@paris.example", "x@london.example");
+	xw_must_not(w, EXCHANGE_WRITE);
+	assert_int_equal(0, exchange_flush(w->x, "london", &e));
+	xw_settle(w);
+	free(xw_write_object(w));
+}
+
+#define CASE(name) \
+	cmocka_unit_test_setup_teardown(name, xw_set_up, xw_tear_down)
+
+int
+main(void)
+{
+	static const struct CMUnitTest tests[] = {
+		CASE(test_local),
+		CASE(test_retry),
+		CASE(test_retry_restart),
+		CASE(test_unreachable),
+		CASE(test_failure),
+		CASE(test_null_sender),
+		CASE(test_expiry),
+		CASE(test_two_outcomes),
+		CASE(test_sent),
+		CASE(test_sent_restarts),
+		CASE(test_transport_back_off),
+		CASE(test_object_refused),
+		CASE(test_peer_expiry),
+		CASE(test_cutting),
+		CASE(test_urgent),
+		CASE(test_alternate),
+		CASE(test_peer_gone),
+		CASE(test_inbound),
+		CASE(test_inbound_refused),
+		CASE(test_duplicates),
+		CASE(test_resume),
+		CASE(test_torn),
+		CASE(test_quarantine),
+		CASE(test_loops),
+		CASE(test_full),
+		CASE(test_refusals),
+		CASE(test_too_large),
+		CASE(test_quota),
+		CASE(test_hold),
+		CASE(test_retry_order),
+		CASE(test_flush),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
