@@ -21,13 +21,31 @@ struct conf_strings {
 	size_t n;
 };
 
-/* "127.0.0.0/8", "::1", "unix" or "unix:UID-or-name". */
+/* "127.0.0.0/8", "::1", "unix", "unix:UID-or-name" or "cert:FINGERPRINT". */
 struct conf_net {
-	int family;		/* AF_INET, AF_INET6, AF_UNIX */
+	int family;		/* AF_INET, AF_INET6, AF_UNIX; AF_UNSPEC:
+				 * a certificate */
 	unsigned char addr[16];
 	unsigned bits;
 	bool any_uid;
 	uid_t uid;
+	unsigned char cert[32];	/* SHA-256 */
+};
+
+#define CONF_FINGERPRINT_LEN 32		/* SHA-256 of a certificate */
+
+/* Up from CONF_TLS_ENCRYPT: no mail without; behind that who the server has
+ * to be.  A listener knows the first three. */
+enum conf_tls_mode { CONF_TLS_NO, CONF_TLS_MAY, CONF_TLS_ENCRYPT,
+	CONF_TLS_CA, CONF_TLS_NAME, CONF_TLS_FINGERPRINT };
+
+struct conf_tls {
+	enum conf_tls_mode mode;
+	char *ca;		/* file of authorities; NULL: the system's */
+	char *name;		/* that the certificate must have; NULL: the
+				 * host of the target */
+	unsigned char (*fingerprint)[CONF_FINGERPRINT_LEN];
+	size_t nfingerprints;
 };
 
 struct conf_listener {
@@ -35,6 +53,8 @@ struct conf_listener {
 				 * "unix:/path" */
 	unsigned line;
 	bool lmtp;		/* protocol = lmtp */
+	enum conf_tls_mode tls;	/* no, offer (MAY), require (ENCRYPT) */
+	bool asks_certificate;	/* one is in allow */
 	mode_t mode;		/* of a UNIX socket: 0660 */
 	struct conf_net *allow;	/* who may submit; default 127.0.0.0/8, ::1,
 				 * unix */
@@ -52,6 +72,7 @@ struct conf_delivery {
 	char *target;		/* "127.0.0.1:25", "unix:/path", or a directory
 				 * with %u and %d; without either: DIR/USER;
 				 * or a command with arguments and macros */
+	struct conf_tls tls;	/* of a server */
 	char *null_sender;	/* what %s of a command is then */
 	uint64_t deadline_secs;	/* of a command: 1000 s */
 	bool crlf;		/* eol = crlf */
@@ -106,6 +127,7 @@ struct conf {
 	char *hostname;		/* in SMTP and notices */
 	char *postmaster;	/* required; an address */
 	char *address;		/* this site's bundle address (rfc2442) */
+	char *tls_certificate, *tls_key;	/* PEM; or NULL */
 	char *spool_dir, *run_dir;
 	char *control;		/* UNIX socket, default RUN/control */
 	char *user, *group;	/* to become, when started as root; or NULL */

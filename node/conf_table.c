@@ -18,6 +18,12 @@
 
 static const char *const no_yes[] = { "no", "yes", NULL };
 static const char *const smtp_lmtp[] = { "smtp", "lmtp", NULL };
+static const char *const listen_tls[] = { [CONF_TLS_NO] = "no",
+	[CONF_TLS_MAY] = "offer", [CONF_TLS_ENCRYPT] = "require", NULL };
+static const char *const delivery_tls[] = { [CONF_TLS_NO] = "no",
+	[CONF_TLS_MAY] = "may", [CONF_TLS_ENCRYPT] = "encrypt",
+	[CONF_TLS_CA] = "ca", [CONF_TLS_NAME] = "name",
+	[CONF_TLS_FINGERPRINT] = "fingerprint", NULL };
 static const char *const lf_crlf[] = { "lf", "crlf", NULL };
 static const char *const none_gzip[] = { "none", "gzip", NULL };
 static const char *const none_delivery[] = { "none", "delivery", NULL };
@@ -32,6 +38,10 @@ static const struct conf_row site_rows[] = {
 	{ "hostname", conf_value_domain, AT(conf, hostname), NULL, CONF_TEXT,
 	    0, 0, NULL },
 	{ "address", conf_value_address, AT(conf, address), NULL, CONF_TEXT,
+	    0, 0, NULL },
+	{ "tls-certificate", conf_value_path, AT(conf, tls_certificate), NULL,
+	    CONF_TEXT, 0, 0, NULL },
+	{ "tls-key", conf_value_path, AT(conf, tls_key), NULL, CONF_TEXT,
 	    0, 0, NULL },
 	{ "spool", conf_value_path, AT(conf, spool_dir), "/var/spool/postrider",
 	    CONF_TEXT, 0, 0, NULL },
@@ -104,6 +114,8 @@ static const struct conf_row listen_rows[] = {
 	{ "protocol", conf_value_flag, AT(conf_listener, lmtp), "smtp", 0,
 	    0, 0, smtp_lmtp },
 	{ "allow", conf_value_allow, 0, NULL, CONF_EACH, 0, 0, NULL },
+	{ "tls", conf_value_choice, AT(conf_listener, tls), NULL, 0,
+	    0, 0, listen_tls },
 	{ "mode", conf_value_mode, AT(conf_listener, mode), "0660", 0,
 	    0, 0, NULL },
 };
@@ -118,6 +130,14 @@ static const struct conf_row delivery_rows[] = {
 	    0, 0, lf_crlf },
 	{ "envelope-headers", conf_value_flag,
 	    AT(conf_delivery, envelope_headers), "yes", 0, 0, 0, no_yes },
+	{ "tls", conf_value_choice, AT(conf_delivery, tls.mode), "no", 0,
+	    0, 0, delivery_tls },
+	{ "tls-ca", conf_value_path, AT(conf_delivery, tls.ca), NULL,
+	    CONF_TEXT, 0, 0, NULL },
+	{ "tls-name", conf_value_domain, AT(conf_delivery, tls.name), NULL,
+	    CONF_TEXT, 0, 0, NULL },
+	{ "tls-fingerprint", conf_value_fingerprint, AT(conf_delivery, tls),
+	    NULL, CONF_EACH, 0, 0, NULL },
 	{ "null-sender", conf_value_text, AT(conf_delivery, null_sender),
 	    "MAILER-DAEMON", CONF_TEXT, 0, 0, NULL },
 	{ "deadline", conf_value_duration, AT(conf_delivery, deadline_secs),

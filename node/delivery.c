@@ -41,7 +41,9 @@ delivery_new(struct event_base *base, const struct conf_delivery *conf,
 	a->envelope_headers = conf->envelope_headers;
 	a->connections = conf->connections > 0 ? conf->connections : 1;
 	list_init(&a->tasks);
+	a->conf = conf;
 	a->self = a->driver->make(a);
+	a->conf = NULL;
 	return a;
 }
 

@@ -50,6 +50,7 @@ struct delivery {
 	char *target;		/* as it stands in the configuration */
 	char *domain;		/* the first it serves: for "postmaster" */
 	bool lmtp;
+	const struct conf_delivery *conf;	/* only while it is made */
 	bool crlf, envelope_headers;
 	char *null_sender;
 	uint64_t deadline_secs;

@@ -108,6 +108,9 @@ conn_close_socket(struct conn *c)
 	if (c->wr != NULL)
 		event_free(c->wr);
 	c->rd = c->wr = NULL;
+	tls_free(c->tls);
+	c->tls = NULL;
+	c->handshake = false;
 	if (c->fd >= 0)
 		close(c->fd);
 	c->fd = -1;
@@ -123,6 +126,22 @@ conn_drop_transaction(struct conn *c)
 	c->task = NULL;
 }
 
+static ssize_t
+conn_write(struct conn *c, const struct buf *out)
+{
+	if (c->tls != NULL)
+		return tls_write(c->tls, out->ptr, out->len);
+	return send(c->fd, out->ptr, out->len, MSG_NOSIGNAL);
+}
+
+static ssize_t
+conn_read(struct conn *c, char *in, size_t len)
+{
+	if (c->tls != NULL)
+		return tls_read(c->tls, in, len);
+	return recv(c->fd, in, len, 0);
+}
+
 static void
 conn_say_quit(struct conn *c)
 {
@@ -130,7 +149,7 @@ conn_say_quit(struct conn *c)
 	ssize_t n;
 
 	smtp_client_quit(c->client);
-	n = send(c->fd, out->ptr, out->len, MSG_NOSIGNAL | MSG_DONTWAIT);
+	n = conn_write(c, out);
 	(void)n;	/* a courtesy */
 }
 
@@ -191,6 +210,9 @@ closed_status(const struct conn *c, const struct smtp_client_event *ev)
 {
 	const char *status;
 
+	if (ev->reply.code == 0 && c->status == NULL &&
+	    strcmp(ev->step, "STARTTLS") == 0)
+		return "4.7.4";	/* the server has none, or will not */
 	if (ev->reply.code == 0)
 		return c->status != NULL ? c->status : "4.4.2";
 	status = reply_status(&ev->reply);
@@ -231,7 +253,9 @@ on_closed(struct conn *c, const struct smtp_client_event *ev)
 		delivery_task_over(t);
 	}
 	conn_drop_transaction(c);
-	if (!c->was_ready) {
+	if (!c->was_ready && c->agent->clear && !c->in_clear) {
+		conn_set(c, CONN_QUITTING);
+	} else if (!c->was_ready) {
 		conn_set(c, CONN_QUITTING);
 		smtp_open_failed(s, DELIVERY_RETRY, status, text);
 	}
@@ -427,9 +451,20 @@ on_result(struct conn *c, const struct smtp_client_event *ev)
 		task_finish(c);
 }
 
+/* Begins when the event loop finds the socket ready to be written to. */
+static void
+on_starttls(struct conn *c, const struct smtp_client_event *ev)
+{
+	(void)ev;
+	c->tls = tls_connect(c->agent->tls, c->fd, c->agent->tls_name);
+	c->handshake = true;
+	event_add(c->wr, NULL);
+}
+
 static void (*const handlers[])(struct conn *c,
     const struct smtp_client_event *ev) = {
 	[SMTP_CLIENT_READY] = on_ready,
+	[SMTP_CLIENT_STARTTLS] = on_starttls,
 	[SMTP_CLIENT_RECIPIENT] = on_recipient,
 	[SMTP_CLIENT_CONTENT] = on_content,
 	[SMTP_CLIENT_FINAL] = on_final,
@@ -507,7 +542,7 @@ conn_push(struct conn *c)
 	size_t sent = 0;
 	ssize_t n;
 
-	while (!c->broken && !c->deaf) {
+	while (!c->broken && !c->deaf && !c->handshake) {
 		if (conn_fill(c, out) < 0)
 			return -1;
 		if (out->len == 0)
@@ -516,7 +551,7 @@ conn_push(struct conn *c)
 			event_add(c->wr, NULL);
 			return 0;
 		}
-		n = send(c->fd, out->ptr, out->len, MSG_NOSIGNAL);
+		n = conn_write(c, out);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
@@ -525,6 +560,41 @@ conn_push(struct conn *c)
 		sent += (size_t)n;
 	}
 	return 0;
+}
+
+/*
+ * TLS.
+ */
+
+/* Where any server would do, one without TLS does too (RFC 7435). */
+static void
+shake_failed(struct conn *c, const struct err *e)
+{
+	char text[TEXT_SIZE];
+
+	if (c->agent->tls_mode == CONF_TLS_MAY)
+		c->agent->clear = true;
+	snprintf(text, sizeof(text), "STARTTLS: %s", e->text);
+	conn_break(c, "4.7.5", text);
+}
+
+/* Goes on with the handshake.  May free c. */
+static void
+conn_shake(struct conn *c)
+{
+	struct err e = ERR_INIT;
+	int rc = tls_handshake(c->tls, &e);
+
+	if (rc == 0 && tls_wants_write(c->tls))
+		event_add(c->wr, NULL);
+	if (rc == 0)
+		return;
+	c->handshake = false;
+	if (rc < 0)
+		shake_failed(c, &e);
+	else
+		smtp_client_tls_on(c->client);
+	conn_run(c);
 }
 
 void
@@ -550,9 +620,21 @@ readable(evutil_socket_t fd, short what, void *arg)
 	ssize_t n;
 
 	(void)what;
-	n = recv((int)fd, in, sizeof(in), 0);
+	(void)fd;
+	if (c->handshake) {
+		conn_shake(c);
+		return;
+	}
+	/* The socket does not tell of what TLS has read already. */
+	do {
+		n = conn_read(c, in, sizeof(in));
+		if (n > 0)
+			smtp_client_feed(c->client, in, (size_t)n);
+	} while (n > 0 && c->tls != NULL);
+	if (c->tls != NULL && tls_wants_write(c->tls))
+		event_add(c->wr, NULL);
 	if (n > 0)
-		smtp_client_feed(c->client, in, (size_t)n);
+		;
 	else if (n == 0)
 		conn_break(c, "4.4.2", "the server closed the connection");
 	else if (errno != EAGAIN && errno != EINTR)
@@ -563,9 +645,14 @@ readable(evutil_socket_t fd, short what, void *arg)
 static void
 writable(evutil_socket_t fd, short what, void *arg)
 {
+	struct conn *c = arg;
+
 	(void)fd;
 	(void)what;
-	conn_run(arg);
+	if (c->handshake)
+		conn_shake(c);
+	else
+		conn_run(c);
 }
 
 /*
@@ -692,10 +779,13 @@ void
 conn_open(struct smtp_agent *s)
 {
 	struct smtp_client_options opts = { .helo = s->agent->hostname,
-	    .lmtp = s->agent->lmtp };
+	    .lmtp = s->agent->lmtp,
+	    .tls = s->tls != NULL && !s->clear,
+	    .tls_required = s->tls_mode > CONF_TLS_MAY };
 	struct conn *c = mem_alloc(1, sizeof(*c));
 
 	c->agent = s;
+	c->in_clear = !opts.tls;
 	c->fd = -1;
 	c->state = CONN_CONNECTING;
 	s->nopening++;

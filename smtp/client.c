@@ -21,12 +21,13 @@
 #define EVENTS_MAX 4
 
 enum step {
-	STEP_GREETING, STEP_EHLO, STEP_HELO, STEP_MAIL, STEP_RCPT, STEP_DATA,
+	STEP_GREETING, STEP_EHLO, STEP_HELO, STEP_STARTTLS, STEP_MAIL, STEP_RCPT, STEP_DATA,
 	STEP_CONTENT, STEP_END, STEP_RSET, STEP_NOOP, STEP_QUIT, STEP_IDLE,
 	STEPS
 };
 
 enum phase {
+	PHASE_TLS,		/* the caller makes it */
 	PHASE_HELLO,		/* up to the reply to EHLO or HELO */
 	PHASE_READY,
 	PHASE_ENVELOPE,		/* MAIL, RCPT, DATA under way */
@@ -38,6 +39,7 @@ enum phase {
 
 struct smtp_client {
 	bool batch, lmtp;
+	bool tls_wanted, tls_required, tls;
 	char *helo;
 	enum phase phase;
 	unsigned extensions;
@@ -70,9 +72,11 @@ struct smtp_client {
 	struct dot_writer dots;
 };
 
+static void say_hello(struct smtp_client *c);
 static void on_greeting(struct smtp_client *c, const struct smtp_reply *r);
 static void on_ehlo(struct smtp_client *c, const struct smtp_reply *r);
 static void on_helo(struct smtp_client *c, const struct smtp_reply *r);
+static void on_starttls(struct smtp_client *c, const struct smtp_reply *r);
 static void on_mail(struct smtp_client *c, const struct smtp_reply *r);
 static void on_rcpt(struct smtp_client *c, const struct smtp_reply *r);
 static void on_data(struct smtp_client *c, const struct smtp_reply *r);
@@ -90,6 +94,7 @@ static const struct {
 	[STEP_GREETING] = { "greeting", 300, on_greeting },
 	[STEP_EHLO] = { "EHLO", 300, on_ehlo },
 	[STEP_HELO] = { "HELO", 300, on_helo },
+	[STEP_STARTTLS] = { "STARTTLS", 300, on_starttls },
 	[STEP_MAIL] = { "MAIL FROM", 300, on_mail },
 	[STEP_RCPT] = { "RCPT TO", 300, on_rcpt },
 	[STEP_DATA] = { "DATA", 120, on_data },
@@ -127,6 +132,8 @@ due(const struct smtp_client *c)
 {
 	if (c->sent_count > 0)
 		return c->sent[c->sent_head];
+	if (c->phase == PHASE_TLS)
+		return STEP_STARTTLS;
 	return c->phase == PHASE_CONTENT ? STEP_CONTENT : STEP_IDLE;
 }
 
@@ -291,10 +298,7 @@ on_greeting(struct smtp_client *c, const struct smtp_reply *r)
 		closed(c, STEP_GREETING, r);
 		return;
 	}
-	buf_addf(&c->out, "%s %s\r\n", c->lmtp ? "LHLO" : "EHLO", c->helo);
-	await(c, STEP_EHLO);
-	c->hello_lines = 0;
-	c->extensions = 0;
+	say_hello(c);
 }
 
 static void
@@ -305,10 +309,59 @@ ready(struct smtp_client *c)
 }
 
 static void
+no_tls(struct smtp_client *c, const char *why)
+{
+	buf_adds(&c->out, "QUIT\r\n");
+	broken(c, STEP_STARTTLS, why);
+}
+
+/* RFC 3207 4: TLS first, where it is wanted. */
+static void
+hello_done(struct smtp_client *c)
+{
+	if (c->tls || !c->tls_wanted) {
+		ready(c);
+	} else if ((c->extensions & SMTP_EXT_STARTTLS) != 0) {
+		buf_adds(&c->out, "STARTTLS\r\n");
+		await(c, STEP_STARTTLS);
+	} else if (c->tls_required) {
+		no_tls(c, "the server does not offer it");
+	} else {
+		ready(c);
+	}
+}
+
+/* What stands behind the reply did not come by TLS: a stranger's. */
+static void
+on_starttls(struct smtp_client *c, const struct smtp_reply *r)
+{
+	if (r->code == 220 && c->in.len > 0) {
+		broken(c, STEP_STARTTLS, "input behind the reply");
+	} else if (r->code == 220) {
+		c->phase = PHASE_TLS;
+		push(c, SMTP_CLIENT_STARTTLS, STEP_STARTTLS, r);
+	} else if (c->tls_required) {
+		no_tls(c, r->text);
+	} else {
+		ready(c);
+	}
+}
+
+static void
+say_hello(struct smtp_client *c)
+{
+	buf_addf(&c->out, "%s %s\r\n", c->lmtp ? "LHLO" : "EHLO", c->helo);
+	await(c, STEP_EHLO);
+	c->hello_lines = 0;
+	c->extensions = 0;
+	c->size_max = 0;
+}
+
+static void
 on_ehlo(struct smtp_client *c, const struct smtp_reply *r)
 {
 	if (positive(r)) {
-		ready(c);
+		hello_done(c);
 	} else if (r->code >= 500 && !c->lmtp) {
 		c->extensions = 0;
 		c->size_max = 0;
@@ -324,7 +377,7 @@ static void
 on_helo(struct smtp_client *c, const struct smtp_reply *r)
 {
 	if (positive(r)) {
-		ready(c);
+		hello_done(c);
 		return;
 	}
 	buf_adds(&c->out, "QUIT\r\n");
@@ -513,6 +566,11 @@ pump(struct smtp_client *c)
 	size_t used;
 	int rc;
 
+	if (c->phase == PHASE_TLS) {
+		broken(c, STEP_STARTTLS, c->in.len > 0 ?
+		    "input behind the reply" : c->why);
+		return;
+	}
 	rc = smtp_reply_parse(&c->parser, c->in.ptr, c->in.len, &used, on_line,
 	    c, &e);
 	if (rc >= 0)
@@ -555,6 +613,9 @@ smtp_client_new(const struct smtp_client_options *opts)
 
 	c->batch = opts->batch;
 	c->lmtp = opts->lmtp;
+	c->tls_wanted = opts->tls || opts->tls_required;
+	c->tls_required = opts->tls_required;
+	c->phase = PHASE_HELLO;
 	c->helo = opts->helo != NULL ? mem_strdup(opts->helo) : NULL;
 	smtp_reply_parser_init(&c->parser);
 	if (!c->batch) {
@@ -590,6 +651,20 @@ smtp_client_feed(struct smtp_client *c, const char *in, size_t len)
 {
 	if (c->phase != PHASE_CLOSED && !c->batch)
 		buf_add(&c->in, in, len);
+}
+
+void
+smtp_client_tls_on(struct smtp_client *c)
+{
+	if (c->phase != PHASE_TLS)
+		return;
+	if (c->in.len > 0) {
+		broken(c, STEP_STARTTLS, "input behind the reply");
+		return;
+	}
+	c->tls = true;
+	c->phase = PHASE_HELLO;
+	say_hello(c);
 }
 
 void

@@ -21,6 +21,7 @@ enum state {
 	STATE_CHUNK = 1 << 6,	/* content by BDAT */
 	STATE_TURNED_AWAY = 1 << 7,	/* the greeting was a refusal */
 	STATE_CLOSED = 1 << 8,
+	STATE_TLS = 1 << 9,	/* between STARTTLS and TLS */
 };
 
 #define STATES_TRANSACTION (STATE_MAIL | STATE_RCPT | STATE_CHUNKS | \
@@ -48,6 +49,8 @@ struct smtp_server {
 	uint64_t offset, lines;	/* of the input used */
 	uint64_t line_offset, line_number;
 	bool partial, too_long;
+	bool more;		/* input stands behind this line */
+	bool tls;
 	bool lines_known, lf;	/* DETECT: the first line has been seen */
 
 	/* content */
@@ -83,6 +86,8 @@ void server_close(struct smtp_server *s);
 
 /* Octets of in that were used. */
 size_t server_feed_command(struct smtp_server *s, const char *in, size_t len);
+/* Octets in clear where TLS was to begin. */
+size_t server_feed_clear(struct smtp_server *s, size_t len);
 size_t server_feed_data(struct smtp_server *s, const char *in, size_t len);
 size_t server_feed_chunk(struct smtp_server *s, const char *in, size_t len);
 /* Before BEGIN. */

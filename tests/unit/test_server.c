@@ -110,6 +110,9 @@ show(struct player *p, const struct smtp_event *ev)
 		buf_addf(&p->events, "noop(%.*s) ", (int)ev->bytes.len,
 		    ev->bytes.ptr);
 		break;
+	case SMTP_EVENT_STARTTLS:
+		buf_adds(&p->events, "starttls ");
+		break;
 	case SMTP_EVENT_QUIT:
 		buf_adds(&p->events, "quit ");
 		p->ended = true;
@@ -584,6 +587,101 @@ test_waiting(void **state)
 	smtp_server_free(s);
 }
 
+/* One piece, and what came of it. */
+static void
+say(struct player *p, const char *in, const char *events, const char *replies)
+{
+	struct buf *out = smtp_server_output(p->s);
+	size_t len = strlen(in), used;
+	struct smtp_event ev;
+
+	while (smtp_server_next(p->s, in, len, &used, &ev) == 1) {
+		in += used;
+		len -= used;
+		show(p, &ev);
+	}
+	assert_string_equal(buf_cstr(&p->events), events);
+	assert_string_equal(buf_cstr(out), replies);
+	buf_clear(&p->events);
+	buf_clear(out);
+}
+
+#define NO_TLS "530 5.7.0 Must issue a STARTTLS command first\r\n"
+#define READY "220 2.0.0 Ready to start TLS\r\n"
+
+static struct player
+tls_player(bool required)
+{
+	struct smtp_server_options opts = options();
+	struct player p = { NULL, BUF_INIT, BUF_INIT, false };
+
+	opts.extensions = SMTP_EXT_ENHANCEDSTATUSCODES | SMTP_EXT_STARTTLS;
+	opts.tls_required = required;
+	opts.errors_max = 20;
+	p.s = smtp_server_new(&opts);
+	return p;
+}
+
+static void
+end_player(struct player *p)
+{
+	smtp_server_free(p->s);
+	buf_release(&p->events);
+	buf_release(&p->content);
+}
+
+static void
+test_starttls(void **state)
+{
+	struct player p = tls_player(true);
+
+	(void)state;
+	/* RFC 3207 4: what goes before TLS */
+	say(&p, "MAIL FROM:<>\r\n", "error(530 5.7.0 @1) ", NO_TLS);
+	say(&p, "HELO x\r\n", "error(530 5.7.0 @2) ", NO_TLS);
+	say(&p, "RSET\r\n", "error(530 5.7.0 @3) ", NO_TLS);
+	say(&p, "NOOP\r\n", "noop() ", OK);
+	say(&p, HI, "hello(c.example) ", "250-s.example\r\n"
+	    "250-ENHANCEDSTATUSCODES\r\n250 STARTTLS\r\n");
+	say(&p, "STARTTLS x\r\n", "error(501 5.5.4 @6) ",
+	    "501 5.5.4 Syntax: STARTTLS\r\n");
+	say(&p, "STARTTLS\r\n", "starttls ", READY);
+	smtp_server_tls_on(p.s);
+	/* 4.2: the client's name is forgotten, and STARTTLS is not offered */
+	say(&p, "MAIL FROM:<>\r\n", "error(503 5.5.1 @8) ",
+	    "503 5.5.1 Error: send HELO/EHLO first\r\n");
+	say(&p, "EHLO d\r\n", "hello(d) ",
+	    "250-s.example\r\n250 ENHANCEDSTATUSCODES\r\n");
+	say(&p, "STARTTLS\r\n", "error(503 5.5.1 @10) ",
+	    "503 5.5.1 Error: TLS is on already\r\n");
+	say(&p, "MAIL FROM:<>\r\n", "mail() ", OK);
+	end_player(&p);
+}
+
+/* RFC 3207 6: nothing that came in clear is taken for protected. */
+static void
+test_starttls_injection(void **state)
+{
+	struct player p = tls_player(false);
+
+	(void)state;
+	say(&p, HI "STARTTLS\r\nNOOP\r\n",
+	    "hello(c.example) error(554 5.5.1 @2) close ",
+	    "250-s.example\r\n250-ENHANCEDSTATUSCODES\r\n250 STARTTLS\r\n"
+	    "554 5.5.1 Error: input behind STARTTLS\r\n");
+	end_player(&p);
+	p = tls_player(false);
+	say(&p, "STARTTLS\r\n", "starttls ", READY);
+	say(&p, "N", "error(554 5.5.1 @1) close ",
+	    "554 5.5.1 Error: input behind STARTTLS\r\n");
+	end_player(&p);
+	p = tls_player(false);
+	say(&p, HI MR "STARTTLS\r\n", HMR "error(503 5.5.1 @4) ",
+	    "250-s.example\r\n250-ENHANCEDSTATUSCODES\r\n250 STARTTLS\r\n"
+	    MR_REPLY "503 5.5.1 Error: a transaction is under way\r\n");
+	end_player(&p);
+}
+
 #define LHI "LHLO c.example\r\n"
 #define R2 "RCPT TO:<e@d.example>\r\n"
 
@@ -674,6 +772,8 @@ main(void)
 		cmocka_unit_test(test_batch),
 		cmocka_unit_test(test_batch_strict),
 		cmocka_unit_test(test_waiting),
+		cmocka_unit_test(test_starttls),
+		cmocka_unit_test(test_starttls_injection),
 		cmocka_unit_test(test_lmtp),
 		cmocka_unit_test(test_greeting),
 	};
