@@ -66,6 +66,15 @@ write_over(struct road *r)
 }
 
 static void
+remove_out(const struct road *r, const char *name)
+{
+	char *path = path_join(r->out, name);
+
+	(void)unlink(path);
+	free(path);
+}
+
+static void
 write_failed(struct road *r, int rc, const struct err *e)
 {
 	/* A damaged message was put aside and the object withdrawn by the
@@ -88,9 +97,12 @@ write_finish(struct road *r, struct err *e)
 		return rc;
 	rc = exchange_object_written(r->carrier->d->exchange, r->object,
 	    r->octets, digest, e);
-	if (rc == 0)
+	/* It was withdrawn meanwhile: nobody shall send it. */
+	if (rc == ERR_NOT_FOUND)
+		remove_out(r, r->name);
+	if (rc == 0 || rc == ERR_NOT_FOUND)
 		write_over(r);
-	return rc;
+	return rc == ERR_NOT_FOUND ? 0 : rc;
 }
 
 static void
@@ -536,7 +548,6 @@ void
 carrier_act(struct carrier *c, const struct exchange_action *a)
 {
 	struct road *r = road_find(c, a->peer);
-	char *path;
 
 	if (r == NULL)
 		return;
@@ -545,9 +556,7 @@ carrier_act(struct carrier *c, const struct exchange_action *a)
 		write_object(r, a);
 		break;
 	case EXCHANGE_UNLINK:
-		path = path_join(r->out, a->name);
-		(void)unlink(path);
-		free(path);
+		remove_out(r, a->name);
 		break;
 	case EXCHANGE_RUN:
 		run(r);

@@ -98,6 +98,7 @@ exchange_inbound_free(struct inbound *in)
 	buf_release(&in->head);
 	free_refused(in);
 	free(in->first_error);
+	free(in->later);
 	free(in->reason);
 	free(in->peer);
 	free(in->name);
@@ -571,7 +572,9 @@ exchange_inbound_add(struct inbound *in, const char *bytes, size_t len,
 		else if (len == 0 || used == 0)
 			break;
 	}
-	in->failed = rc != 0;
+	if (rc != 0 && !in->failed)
+		in->later = mem_strdup(e->text);
+	in->failed |= rc != 0;
 	return rc;
 }
 
@@ -604,8 +607,8 @@ exchange_inbound_end(struct inbound *in)
 
 	if (in->failed || finish(in, &e) != 0) {
 		log_event(x->log, LOG_LEVEL_WARNING, "object-later",
-		    "peer", in->peer, "name", in->name, "reason", e.text,
-		    NULL);
+		    "peer", in->peer, "name", in->name, "reason",
+		    in->later != NULL ? in->later : e.text, NULL);
 		return INBOUND_LATER;
 	}
 	free(in->first_error);
@@ -619,12 +622,16 @@ exchange_inbound_end(struct inbound *in)
 		    "peer", in->peer, "name", in->name, NULL);
 		return INBOUND_DUPLICATE;
 	}
-	log_event(x->log, in->reason != NULL ? LOG_LEVEL_WARNING :
-	    LOG_LEVEL_INFO, in->reason != NULL ? "object-broken" :
-	    "object-received", "peer", in->peer, "name", in->name,
-	    "messages", num_str(in->messages).s,
-	    "errors", in->suffered > 0 ? num_str(in->suffered).s : NULL,
-	    "reason", in->reason, NULL);
+	if (in->reason != NULL)
+		log_event(x->log, LOG_LEVEL_WARNING, "object-broken",
+		    "peer", in->peer, "name", in->name,
+		    "messages", num_str(in->messages).s,
+		    "errors", in->suffered > 0 ? num_str(in->suffered).s :
+		    NULL, "reason", in->reason, NULL);
+	else
+		log_event(x->log, LOG_LEVEL_INFO, "object-received",
+		    "peer", in->peer, "name", in->name,
+		    "messages", num_str(in->messages).s, NULL);
 	x->counters.objects_in++;
 	return in->reason != NULL ? INBOUND_BROKEN : INBOUND_DONE;
 }

@@ -40,6 +40,7 @@ struct inbound {
 	unsigned suffered;
 	char *first_error;
 	char *reason;			/* why it is broken */
+	char *later;			/* why it has to wait */
 	bool done, failed;
 	bool torn;			/* another copy may hold more */
 };
