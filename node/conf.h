@@ -15,6 +15,7 @@
 #include "bundle/writer.h"
 #include "node/schedule.h"
 #include "routing/table.h"
+#include "smtp/client.h"
 
 struct conf_strings {
 	char **item;
@@ -53,6 +54,8 @@ struct conf_listener {
 				 * "unix:/path" */
 	unsigned line;
 	bool lmtp;		/* protocol = lmtp */
+	bool normalize;		/* bare-newlines = normalize */
+	unsigned hidden;	/* extensions that are not offered */
 	enum conf_tls_mode tls;	/* no, offer (MAY), require (ENCRYPT) */
 	bool asks_certificate;	/* one is in allow */
 	mode_t mode;		/* of a UNIX socket: 0660 */
@@ -78,6 +81,8 @@ struct conf_delivery {
 	bool crlf;		/* eol = crlf */
 	bool envelope_headers;	/* Return-Path */
 	unsigned connections;	/* at once: 4 */
+	uint64_t connect_secs;	/* for a TCP connection */
+	struct smtp_client_timeouts timeouts;
 };
 
 struct conf_peer {
@@ -138,6 +143,8 @@ struct conf {
 	uint64_t message_max, min_free;
 	uint64_t line_max;
 	size_t recipients_max;
+	size_t command_max;	/* octets of a command line */
+	unsigned errors_max;	/* of a session; 0 none */
 	size_t sessions_max, sessions_per_address;
 	uint64_t session_timeout_secs;
 	uint64_t quota_octets, quota_count;

@@ -475,6 +475,20 @@ conf_value_call_interval(const struct conf_row *row, const char *value,
 }
 
 int
+conf_value_keyword(const struct conf_row *row, const char *value, void *field,
+    struct err *e)
+{
+	unsigned bit = smtp_extension_parse(slice_of(value));
+
+	(void)row;
+	if (bit == 0 || bit == SMTP_EXT_XGZIP)
+		return err_set(e, ERR_SYNTAX, "no extension of SMTP that is "
+		    "known here");
+	*(unsigned *)field |= bit;
+	return 0;
+}
+
+int
 conf_value_fingerprint(const struct conf_row *row, const char *value,
     void *field, struct err *e)
 {

@@ -53,7 +53,8 @@ struct delivery {
 	const struct conf_delivery *conf;	/* only while it is made */
 	bool crlf, envelope_headers;
 	char *null_sender;
-	uint64_t deadline_secs;
+	uint64_t deadline_secs, connect_secs;
+	struct smtp_client_timeouts timeouts;
 	unsigned connections;
 	struct list tasks;
 	size_t running;

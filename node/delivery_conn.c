@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "node/delivery_reply.h"
 
 #define CONNECT_SECS 30
 #define IDLE_SECS 5
@@ -22,46 +23,6 @@
 #define TURN_OCTETS (256 << 10)		/* sent in one turn of the event loop */
 #define INPUT_SIZE 8192
 #define TEXT_SIZE 1024
-
-/*
- * Replies into outcomes.
- */
-
-/* The status for a code that came without one (RFC 3463, RFC 5248). */
-static const char *
-status_of_code(int code)
-{
-	static const struct { int code; const char *status; } table[] = {
-		{ 421, "4.3.2" }, { 450, "4.2.0" }, { 451, "4.3.0" },
-		{ 452, "4.3.1" }, { 455, "4.5.4" }, { 500, "5.5.2" },
-		{ 501, "5.5.4" }, { 502, "5.5.1" }, { 503, "5.5.1" },
-		{ 504, "5.5.4" }, { 551, "5.1.6" }, { 552, "5.2.2" },
-		{ 553, "5.1.3" }, { 555, "5.5.4" },
-	};
-	size_t i;
-
-	for (i = 0; i < sizeof(table) / sizeof(table[0]); i++)
-		if (table[i].code == code)
-			return table[i].status;
-	return code / 100 == 2 ? "2.0.0" : code / 100 == 5 ? "5.0.0" : "4.0.0";
-}
-
-/* A status of another class than the code's is not to be believed. */
-static const char *
-reply_status(const struct smtp_reply *r)
-{
-	if (r->status[0] != '\0' && r->status[0] - '0' == r->code / 100)
-		return r->status;
-	return status_of_code(r->code);
-}
-
-static enum delivery_outcome
-reply_outcome(const struct smtp_reply *r)
-{
-	if (r->code / 100 == 2)
-		return DELIVERY_DONE;
-	return r->code / 100 == 5 ? DELIVERY_FAILED : DELIVERY_RETRY;
-}
 
 static void
 reply_text(const struct conn *c, const struct smtp_client_event *ev,
@@ -183,7 +144,8 @@ conn_arm(struct conn *c)
 	struct timeval tv = { 0, 0 };
 
 	if (c->state == CONN_CONNECTING)
-		tv.tv_sec = CONNECT_SECS;
+		tv.tv_sec = c->agent->agent->connect_secs != 0 ?
+		    (time_t)c->agent->agent->connect_secs : CONNECT_SECS;
 	else if (c->state == CONN_IDLE)
 		tv.tv_sec = IDLE_SECS;
 	else if (c->state == CONN_QUITTING)
@@ -215,7 +177,7 @@ closed_status(const struct conn *c, const struct smtp_client_event *ev)
 		return "4.7.4";	/* the server has none, or will not */
 	if (ev->reply.code == 0)
 		return c->status != NULL ? c->status : "4.4.2";
-	status = reply_status(&ev->reply);
+	status = delivery_reply_status(&ev->reply);
 	return status[0] == '4' ? status : "4.3.2";
 }
 
@@ -394,13 +356,14 @@ on_recipient(struct conn *c, const struct smtp_client_event *ev)
 	if (c->task == NULL || (i = find_rcpt(c, ev->index)) == c->n)
 		return;
 	c->answered = true;
-	if (reply_outcome(&ev->reply) == DELIVERY_DONE) {
+	if (delivery_reply_outcome(&ev->reply) == DELIVERY_DONE) {
 		c->accepted[i] = true;
 		return;
 	}
 	reply_text(c, ev, text);
-	delivery_task_tell(c->task, c->first + i, reply_outcome(&ev->reply),
-	    reply_status(&ev->reply), text);
+	delivery_task_tell(c->task, c->first + i,
+	    delivery_reply_outcome(&ev->reply),
+	    delivery_reply_status(&ev->reply), text);
 }
 
 static void
@@ -423,14 +386,15 @@ on_final(struct conn *c, const struct smtp_client_event *ev)
 	if (c->task == NULL || (i = find_rcpt(c, ev->index)) == c->n)
 		return;
 	reply_text(c, ev, text);
-	delivery_task_tell(c->task, c->first + i, reply_outcome(&ev->reply),
-	    reply_status(&ev->reply), text);
+	delivery_task_tell(c->task, c->first + i,
+	    delivery_reply_outcome(&ev->reply),
+	    delivery_reply_status(&ev->reply), text);
 }
 
 static void
 on_result(struct conn *c, const struct smtp_client_event *ev)
 {
-	enum delivery_outcome outcome = reply_outcome(&ev->reply);
+	enum delivery_outcome outcome = delivery_reply_outcome(&ev->reply);
 	struct delivery_task *t = c->task;
 	char text[TEXT_SIZE];
 	size_t i;
@@ -442,7 +406,7 @@ on_result(struct conn *c, const struct smtp_client_event *ev)
 	for (i = 0; i < c->n; i++)
 		if (outcome != DELIVERY_DONE || c->accepted[i])
 			delivery_task_tell(t, c->first + i, outcome,
-			    reply_status(&ev->reply), text);
+			    delivery_reply_status(&ev->reply), text);
 	if (c->sending)		/* an answer before the end: out of step */
 		conn_break(c, "4.4.2", "the server answered too early");
 	conn_drop_transaction(c);
@@ -780,6 +744,7 @@ conn_open(struct smtp_agent *s)
 {
 	struct smtp_client_options opts = { .helo = s->agent->hostname,
 	    .lmtp = s->agent->lmtp,
+	    .timeouts = s->agent->timeouts,
 	    .tls = s->tls != NULL && !s->clear,
 	    .tls_required = s->tls_mode > CONF_TLS_MAY };
 	struct conn *c = mem_alloc(1, sizeof(*c));

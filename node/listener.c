@@ -230,6 +230,8 @@ static void
 copy_rules(struct listener *l, const struct conf_listener *cl)
 {
 	l->service.lmtp = cl->lmtp;
+	l->service.normalize = cl->normalize;
+	l->service.hidden = cl->hidden;
 	l->service.tls_required = cl->tls == CONF_TLS_ENCRYPT;
 	l->service.by_certificate = cl->asks_certificate;
 	free(l->allow);

@@ -100,6 +100,21 @@ log_refusal(struct session *s, const char *command,
 	    "status", r->status, "text", r->text, NULL);
 }
 
+/* It is told nothing, but who looks for addresses is worth knowing. */
+static void
+log_probe(struct session *s, const struct smtp_event *ev)
+{
+	struct buf text = BUF_INIT;
+
+	if (s->logged++ >= LOGGED_MAX)
+		return;
+	text_escape(&text, ev->bytes, 320, true);
+	log_event(s->host->daemon->log, LOG_LEVEL_INFO, "session-probe",
+	    "source", s->source, "command", "VRFY", "text", buf_cstr(&text),
+	    NULL);
+	buf_release(&text);
+}
+
 static void
 refuse(struct session *s, const char *command, const struct smtp_event *ev,
     const struct smtp_refusal *r)
@@ -249,6 +264,9 @@ handle(struct session *s, const struct smtp_event *ev)
 		break;
 	case SMTP_EVENT_ERROR:
 		on_error(s, ev);
+		break;
+	case SMTP_EVENT_VRFY:
+		log_probe(s, ev);
 		break;
 	case SMTP_EVENT_STARTTLS:
 		s->tls_due = true;
@@ -559,6 +577,11 @@ make_server(const struct daemon *d, const struct session_service *service)
 		opts.hold_until_max = clock_wall_ms(d->clock) / 1000 +
 		    (int64_t)conf->hold_max_secs;
 	}
+	opts.command_max = conf->command_max;
+	opts.errors_max = conf->errors_max;
+	opts.extensions &= ~service->hidden;
+	if (service->normalize)
+		opts.line_ends = SMTP_LINES_NORMALIZE;
 	return smtp_server_new(&opts);
 }
 

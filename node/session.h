@@ -22,6 +22,8 @@ struct session;
 /* How a listener serves; must stay while sessions begin and make TLS. */
 struct session_service {
 	bool lmtp;
+	bool normalize;		/* bare line ends in DATA */
+	unsigned hidden;	/* extensions that are not offered */
 	bool tls_required;
 	struct tls_context *tls;	/* NULL: not offered */
 	bool by_certificate;	/* one can make somebody welcome */

@@ -23,11 +23,18 @@
 
 struct smtp_client;
 
+/* RFC 5321 4.5.3.2; 0: as it says there. */
+struct smtp_client_timeouts {
+	uint64_t greeting_secs, hello_secs, mail_secs, rcpt_secs, data_secs,
+	    content_secs, end_secs;
+};
+
 struct smtp_client_options {
 	const char *helo;
 	bool batch;
 	unsigned assumed;	/* batch: extensions that may be used */
 	bool lmtp;		/* RFC 2033 */
+	struct smtp_client_timeouts timeouts;
 	bool tls;		/* STARTTLS where it is offered, */
 	bool tls_required;	/* and no mail without */
 };

@@ -32,6 +32,9 @@ struct smtp_server;
 
 enum smtp_line_ends {
 	SMTP_LINES_CRLF,	/* CR LF alone ends a line */
+	SMTP_LINES_NORMALIZE,	/* live: content lines that end in LF are
+				 * given with CR LF, other CR as blanks; but
+				 * CR LF . CR LF alone ends data */
 	SMTP_LINES_DETECT,	/* batch: the first line decides; where it ends
 				 * in LF, all must, and LF . LF ends data; the
 				 * content is given with CR LF */
@@ -72,6 +75,7 @@ enum smtp_event_kind {
 	SMTP_EVENT_END,		/* answer; all of it came; facts */
 	SMTP_EVENT_RESET,	/* the transaction begun is void: forget it */
 	SMTP_EVENT_NOOP,	/* bytes: its argument */
+	SMTP_EVENT_VRFY,	/* bytes: whom it asked for */
 	SMTP_EVENT_STARTTLS,	/* 220 is in the output: send it, make TLS,
 				 * then smtp_server_tls_on; input that comes
 				 * before that ends the session */

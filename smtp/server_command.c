@@ -303,6 +303,8 @@ run_vrfy(struct smtp_server *s, struct slice args)
 	else
 		server_reply(s, 252, "2.0.0",
 		    "Send some mail, I will try my best");
+	if (args.len > 0)
+		server_push(s, SMTP_EVENT_VRFY)->bytes = args;
 }
 
 /* RFC 3207 4, 6: what is pipelined behind it may be a stranger's and never

@@ -56,6 +56,7 @@ struct smtp_server {
 	/* content */
 	struct content_scanner scan;
 	struct dot_reader dots;
+	bool held_cr;		/* normalize: what follows is not known */
 	bool swallow, too_large;
 	struct smtp_refusal verdict;	/* the caller's, code 0: none */
 

@@ -518,6 +518,10 @@ test_timeouts(void **state)
 
 	(void)state;
 	assert_int_equal(smtp_client_timeout_secs(c), 300);
+	smtp_client_free(c);
+	opts.timeouts.greeting_secs = 7;
+	c = smtp_client_new(&opts);
+	assert_int_equal(smtp_client_timeout_secs(c), 7);
 	smtp_client_feed(c, "220 s\r\n" FULL, sizeof("220 s\r\n" FULL) - 1);
 	assert_int_equal(smtp_client_next(c, &ev), 1);
 	assert_int_equal(ev.kind, SMTP_CLIENT_READY);
