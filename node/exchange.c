@@ -12,6 +12,10 @@
 
 #include "node/exchange_private.h"
 
+/* Notices of one commit: until it they are in memory.  The rest of a mass
+ * failure waits for the next. */
+#define NOTICES_MAX 100
+
 uint64_t
 now_secs(struct exchange *x)
 {
@@ -94,7 +98,7 @@ load_messages(struct exchange *x, struct err *e)
 	for (;;) {
 		message_init(&m);
 		rc = spool_next_message(x->spool, &id, &m, e);
-		if (rc == ERR_CORRUPT) {
+		if (rc == ERR_CORRUPT && !store_failed(spool_store(x->spool))) {
 			log_event(x->log, LOG_LEVEL_WARNING, "message-damaged",
 			    "id", message_name(id).s, "reason", e->text, NULL);
 			message_release(&m);
@@ -337,11 +341,15 @@ commit_outcomes(struct exchange *x, struct err *e)
 {
 	struct list batch, done, *item, *after;
 	bool postponed = false;
+	size_t n = 0;
 	int rc;
 
 	list_init(&batch);
 	list_init(&done);
 	list_for_each_safe(item, after, &x->outcomes) {
+		if (settle_has_failure(list_entry(item, struct outcome,
+		    link)) && n++ >= NOTICES_MAX)
+			continue;
 		list_del(item);
 		list_add_tail(&batch, item);
 	}

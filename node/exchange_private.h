@@ -227,6 +227,8 @@ void settle_postpone(struct exchange *x, struct outcome *o, const char *why);
 /* The transaction with it came to nothing: it can be written again. */
 void settle_undo(struct outcome *o);
 /* Octets that deleting what this outcome settles puts into the log. */
+/* Does it need a notice? */
+bool settle_has_failure(const struct outcome *o);
 size_t settle_weight(const struct outcome *o);
 /* All recipients of a leg fail for one reason. */
 void settle_fail(struct exchange *x, struct leg *leg, const char *status,

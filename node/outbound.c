@@ -216,6 +216,7 @@ put_aside(struct outbound *ob, struct err *e)
 	struct exchange *x = ob->x;
 	struct cut *c = map_get_u64(x->cuts, ob->object.id);
 	uint64_t id = ob->object.part[ob->part].message;
+	struct target *t = c != NULL ? c->target : NULL;
 	struct entry *entry;
 	struct err e2 = ERR_INIT;
 	size_t i;
@@ -224,6 +225,7 @@ put_aside(struct outbound *ob, struct err *e)
 	    "id", message_name(id).s, "reason", e->text, NULL);
 	if (c == NULL || cut_withdraw(x, c, &e2) != 0)
 		return;
+	t->wanted = true;	/* the others need not wait for the next call */
 	entry = map_get_u64(x->entries, id);
 	for (i = 0; entry != NULL && i < entry->nlegs; i++) {
 		if (entry->leg[i].nrcpt > 0 &&

@@ -140,8 +140,8 @@ prepare_notice(struct exchange *x, struct outcome *o, const struct message *m,
 	return notice_write(&notice, x->spool, o->draft, e);
 }
 
-static bool
-has_failure(const struct outcome *o)
+bool
+settle_has_failure(const struct outcome *o)
 {
 	size_t i;
 
@@ -189,7 +189,7 @@ prepare(struct exchange *x, struct outcome *o, struct err *e)
 
 	if (o->leg->entry->kind == MESSAGE_POSTMASTER)
 		keep_postmaster(o);
-	if (!has_failure(o) || o->draft != NULL)
+	if (!settle_has_failure(o) || o->draft != NULL)
 		return 0;
 	message_init(&m);
 	rc = spool_get_message(x->spool, o->leg->entry->id, &m, e);
@@ -215,7 +215,7 @@ settle_postpone(struct exchange *x, struct outcome *o, const char *why)
 {
 	size_t i;
 
-	if (!has_failure(o))
+	if (!settle_has_failure(o))
 		return;
 	log_event(x->log, LOG_LEVEL_WARNING, "notice-postponed", "id",
 	    message_name(o->leg->entry->id).s, "reason", why, NULL);

@@ -666,6 +666,36 @@ test_quota(void **state)
 	    BATCH(ONE("x@london.example", "bob@paris.example"))));
 }
 
+/* Their notices are in memory until they are written. */
+static void
+test_many_fail_at_once(void **state)
+{
+	struct exchange_action a;
+	struct exchange_counters c;
+	struct xw *w = *state;
+	struct err e = ERR_INIT;
+	int i;
+
+	for (i = 0; i < 128; i++)
+		xw_accept(w, "x@london.example", "bob@paris.example");
+	for (i = 0; i < 128; i++) {
+		xw_must_take(w, EXCHANGE_DELIVER, &a);
+		exchange_delivery_result(w->x, a.job, 0,
+		    i < 120 ? VERDICT_FAILED : VERDICT_DONE, "5.2.0", "no");
+		exchange_delivery_over(w->x, a.job);
+		exchange_action_release(&a);
+	}
+	assert_int_equal(0, exchange_commit(w->x, &e));
+	exchange_counters(w->x, &c);
+	assert_int_equal(100, c.notices);
+	assert_int_equal(8, c.delivered);
+	assert_true(exchange_commit_pending(w->x));
+	xw_settle(w);
+	exchange_counters(w->x, &c);
+	assert_int_equal(120, c.notices);
+	assert_int_equal(120, c.messages);
+}
+
 /*
  * Orders.
  */
@@ -766,6 +796,7 @@ main(void)
 		CASE(test_refusals),
 		CASE(test_too_large),
 		CASE(test_quota),
+		CASE(test_many_fail_at_once),
 		CASE(test_hold),
 		CASE(test_retry_order),
 		CASE(test_flush),
