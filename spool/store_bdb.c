@@ -67,7 +67,8 @@ hear(const DB_ENV *env, const char *prefix, const char *text)
 	if (strstr(text, strerror(ENOSPC)) != NULL ||
 	    strstr(text, strerror(EIO)) != NULL)
 		s->disk = true;
-	if (strstr(text, "checksum error") != NULL)
+	if (strstr(text, "checksum error") != NULL ||
+	    strstr(text, "illegal page type") != NULL)
 		s->base.damaged = true;
 }
 
