@@ -291,6 +291,7 @@ conf_free(struct conf *conf)
 	free(conf->route);
 	conf_table_release(conf_table_find("site"), conf);
 	routing_free(conf->routing);
+	notice_text_free(conf->notice_text);
 	free(conf->log_file);
 	free(conf->site);
 	free(conf->file);

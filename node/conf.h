@@ -13,6 +13,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "bundle/writer.h"
+#include "node/notice_text.h"
 #include "node/schedule.h"
 #include "routing/table.h"
 #include "smtp/client.h"
@@ -76,6 +77,7 @@ struct conf_delivery {
 				 * with %u and %d; without either: DIR/USER;
 				 * or a command with arguments and macros */
 	struct conf_tls tls;	/* of a server */
+	bool final;		/* a command is where mail ends */
 	char *null_sender;	/* what %s of a command is then */
 	uint64_t deadline_secs;	/* of a command: 1000 s */
 	bool crlf;		/* eol = crlf */
@@ -93,6 +95,7 @@ struct conf_peer {
 	enum mime_encoding encoding;
 	unsigned extensions;	/* beyond the three of RFC 2442 */
 	bool ids;		/* NOOP ids in bare batches */
+	bool dsn;		/* NOTIFY, ORCPT, RET, ENVID go along */
 	char *address;		/* the peer's bundle address (rfc2442) */
 	unsigned cost;
 	uint64_t batch_octets, batch_count, batch_age_secs;	/* cut limits */
@@ -151,6 +154,10 @@ struct conf {
 	uint64_t lifetime_secs;		/* local delivery; 5d */
 	uint64_t retry_min_secs, retry_max_secs;	/* delivery back-off */
 	uint64_t hold_max_secs;		/* FUTURERELEASE: 30d; 0: not offered */
+	uint64_t delay_notice_secs;	/* 4h; 0: none */
+	bool delay_notice_all;		/* also to who left NOTIFY away */
+	char *notice_template;		/* file, or NULL */
+	struct notice_text *notice_text;	/* what is in it, or NULL */
 	unsigned received_max;		/* 100 */
 	unsigned hops_max;		/* 30 */
 	bool trace_delivery;		/* trace = delivery */

@@ -13,6 +13,8 @@
 
 #include <stdlib.h>
 
+#define TEMPLATE_MAX (1U << 20)
+
 /* The line of a key, or of its section where the key is not set. */
 static unsigned
 line_of(const struct conf_node *section, const char *key)
@@ -160,6 +162,24 @@ check_site(struct conf_draft *draft)
 		    "hostname: set hostname", conf->hostname);
 }
 
+/* The texts are kept from now on: the file may change, or go. */
+static void
+check_template(struct conf_draft *draft)
+{
+	struct conf *conf = draft->conf;
+	struct buf text = BUF_INIT;
+	struct err e = ERR_INIT;
+
+	if (conf->notice_template == NULL || conf->notice_template[0] != '/')
+		return;
+	if (file_read(conf->notice_template, TEMPLATE_MAX, &text, &e) < 0 ||
+	    notice_text_parse(buf_slice(&text), &conf->notice_text, &e) < 0)
+		conf_fault(draft->faults, line_of(draft->site,
+		    "notice-template"), "notice-template %s: %s",
+		    conf->notice_template, e.text);
+	buf_release(&text);
+}
+
 /* A delivery to one of our own listeners would go round for ever. */
 static void
 check_not_ours(struct conf_draft *draft, const char *target, unsigned line)
@@ -255,8 +275,8 @@ check_delivery(struct conf_draft *draft, size_t n)
 {
 	static const char *const of_files[] = { "eol", "envelope-headers",
 		NULL };
-	static const char *const of_commands[] = { "null-sender", "deadline",
-		NULL };
+	static const char *const of_commands[] = { "final", "null-sender",
+		"deadline", NULL };
 	const struct conf_delivery *d = &draft->conf->delivery[n];
 	const struct conf_node *node = draft->delivery[n];
 	size_t i;
@@ -489,6 +509,7 @@ conf_check(struct conf_draft *draft)
 	size_t i;
 
 	check_site(draft);
+	check_template(draft);
 	check_listeners(draft);
 	check_not_ours(draft, conf->via, line_of(draft->site, "via"));
 	for (i = 0; i < conf->ndeliveries; i++)

@@ -29,6 +29,7 @@ static const char *const delivery_tls[] = { [CONF_TLS_NO] = "no",
 static const char *const reject_normalize[] = { "reject", "normalize", NULL };
 static const char *const lf_crlf[] = { "lf", "crlf", NULL };
 static const char *const none_gzip[] = { "none", "gzip", NULL };
+static const char *const asked_all[] = { "asked", "all", NULL };
 static const char *const none_delivery[] = { "none", "delivery", NULL };
 static const char *const levels[] = {
 	[LOG_LEVEL_DEBUG] = "debug", [LOG_LEVEL_INFO] = "info",
@@ -91,6 +92,12 @@ static const struct conf_row site_rows[] = {
 	    SOONEST, 0, NULL },
 	{ "hold-max", conf_value_duration, AT(conf, hold_max_secs), "30d",
 	    CONF_NONE, 0, 999999999, NULL },
+	{ "delay-notice", conf_value_duration, AT(conf, delay_notice_secs),
+	    "4h", CONF_NONE, SOONEST, 0, NULL },
+	{ "delay-notice-for", conf_value_flag, AT(conf, delay_notice_all),
+	    "asked", 0, 0, 0, asked_all },
+	{ "notice-template", conf_value_path, AT(conf, notice_template), NULL,
+	    CONF_TEXT, 0, 0, NULL },
 	{ "received-max", conf_value_count_uint, AT(conf, received_max), "100",
 	    0, 1, 0, NULL },
 	{ "hops-max", conf_value_count_uint, AT(conf, hops_max), "30", 0,
@@ -149,6 +156,8 @@ static const struct conf_row delivery_rows[] = {
 	    CONF_TEXT, 0, 0, NULL },
 	{ "tls-fingerprint", conf_value_fingerprint, AT(conf_delivery, tls),
 	    NULL, CONF_EACH, 0, 0, NULL },
+	{ "final", conf_value_flag, AT(conf_delivery, final), "no", 0,
+	    0, 0, no_yes },
 	{ "null-sender", conf_value_text, AT(conf_delivery, null_sender),
 	    "MAILER-DAEMON", CONF_TEXT, 0, 0, NULL },
 	{ "deadline", conf_value_duration, AT(conf_delivery, deadline_secs),
@@ -177,6 +186,7 @@ static const struct conf_row peer_rows[] = {
 	{ "extensions", conf_value_extension, AT(conf_peer, extensions), NULL,
 	    CONF_EACH, 0, 0, NULL },
 	{ "ids", conf_value_flag, AT(conf_peer, ids), "yes", 0, 0, 0, no_yes },
+	{ "dsn", conf_value_flag, AT(conf_peer, dsn), "yes", 0, 0, 0, no_yes },
 	{ "address", conf_value_address, AT(conf_peer, address), NULL,
 	    CONF_TEXT, 0, 0, NULL },
 	{ "cost", conf_value_count_uint, AT(conf_peer, cost), "1", 0,

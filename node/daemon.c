@@ -69,6 +69,8 @@ job_result(void *ctx, struct delivery_job *job, size_t rcpt,
 		[DELIVERY_RETRY] = VERDICT_RETRY,
 		[DELIVERY_DONE] = VERDICT_DONE,
 		[DELIVERY_FAILED] = VERDICT_FAILED,
+		[DELIVERY_RELAYED] = VERDICT_RELAYED,
+		[DELIVERY_PASSED] = VERDICT_PASSED,
 	};
 	struct daemon *d = ctx;
 

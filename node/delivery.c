@@ -36,6 +36,7 @@ delivery_new(struct event_base *base, const struct conf_delivery *conf,
 	    a->hostname);
 	a->null_sender = mem_strdup(conf->null_sender != NULL ?
 	    conf->null_sender : "MAILER-DAEMON");
+	a->final = conf->final;
 	a->deadline_secs = conf->deadline_secs;
 	a->connect_secs = conf->connect_secs;
 	a->timeouts = conf->timeouts;

@@ -52,6 +52,7 @@ struct delivery {
 	bool lmtp;
 	const struct conf_delivery *conf;	/* only while it is made */
 	bool crlf, envelope_headers;
+	bool final;
 	char *null_sender;
 	uint64_t deadline_secs, connect_secs;
 	struct smtp_client_timeouts timeouts;

@@ -14,6 +14,7 @@
 
 #include "base/mem.h"
 #include "node/delivery_reply.h"
+#include "smtp/extension.h"
 
 #define CONNECT_SECS 30
 #define IDLE_SECS 5
@@ -377,18 +378,27 @@ on_content(struct conn *c, const struct smtp_client_event *ev)
 	smtp_client_content(c->client, c->trace.ptr, c->trace.len);
 }
 
+/* Who offers DSN has got the parameters, and with them the duty to report. */
+static enum delivery_outcome
+taken_outcome(const struct conn *c)
+{
+	return (smtp_client_extensions(c->client) & SMTP_EXT_DSN) != 0 ?
+	    DELIVERY_PASSED : DELIVERY_RELAYED;
+}
+
 static void
 on_final(struct conn *c, const struct smtp_client_event *ev)
 {
+	enum delivery_outcome outcome = delivery_reply_outcome(&ev->reply);
 	char text[TEXT_SIZE];
 	size_t i;
 
 	if (c->task == NULL || (i = find_rcpt(c, ev->index)) == c->n)
 		return;
 	reply_text(c, ev, text);
-	delivery_task_tell(c->task, c->first + i,
-	    delivery_reply_outcome(&ev->reply),
-	    delivery_reply_status(&ev->reply), text);
+	delivery_task_tell(c->task, c->first + i, outcome == DELIVERY_DONE ?
+	    taken_outcome(c) : outcome, delivery_reply_status(&ev->reply),
+	    text);
 }
 
 static void
@@ -405,8 +415,9 @@ on_result(struct conn *c, const struct smtp_client_event *ev)
 	reply_text(c, ev, text);
 	for (i = 0; i < c->n; i++)
 		if (outcome != DELIVERY_DONE || c->accepted[i])
-			delivery_task_tell(t, c->first + i, outcome,
-			    delivery_reply_status(&ev->reply), text);
+			delivery_task_tell(t, c->first + i,
+			    outcome == DELIVERY_DONE ? taken_outcome(c) :
+			    outcome, delivery_reply_status(&ev->reply), text);
 	if (c->sending)		/* an answer before the end: out of step */
 		conn_break(c, "4.4.2", "the server answered too early");
 	conn_drop_transaction(c);

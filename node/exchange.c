@@ -347,7 +347,7 @@ commit_outcomes(struct exchange *x, struct err *e)
 	list_init(&batch);
 	list_init(&done);
 	list_for_each_safe(item, after, &x->outcomes) {
-		if (settle_has_failure(list_entry(item, struct outcome,
+		if (settle_has_notice(list_entry(item, struct outcome,
 		    link)) && n++ >= NOTICES_MAX)
 			continue;
 		list_del(item);
@@ -542,7 +542,10 @@ static bool
 expire_by(struct exchange *x, struct leg *leg, uint64_t now)
 {
 	uint64_t by = leg->entry->by_secs;
+	uint64_t late = leg->entry->delay_asked ? leg->entry->late_secs : 0;
 
+	if (late > now && (x->by_secs == 0 || late < x->by_secs))
+		x->by_secs = late;
 	if (by == 0 || by > now) {
 		if (by != 0 && (x->by_secs == 0 || by < x->by_secs))
 			x->by_secs = by;
@@ -623,6 +626,7 @@ exchange_tick(struct exchange *x, struct err *e)
 	uint64_t now = now_secs(x);
 	struct target *t;
 	size_t i;
+	bool more = false;
 	int rc;
 
 	x->dirty = true;
@@ -639,8 +643,10 @@ exchange_tick(struct exchange *x, struct err *e)
 		expire(x, t, &t->later, now);
 	}
 	if (rc == 0)
+		more = report_delays(x);
+	if (rc == 0)
 		rc = upkeep(x, now, e);
-	x->maintain = rc == 1;
+	x->maintain = rc == 1 || (rc == 0 && more);
 	x->last_tick_ms = clock_mono_ms(x->clock);
 	if (rc < 0 && store_failed(spool_store(x->spool)))
 		return rc;

@@ -22,13 +22,16 @@ outbound_params(const struct conf *conf, const struct conf_peer *peer,
     unsigned needs)
 {
 	unsigned required = needs & ~(unsigned)SMTP_EXT_RFC2442;
+	unsigned extensions = SMTP_EXT_RFC2442 | peer->extensions;
 
+	if (!peer->dsn)
+		extensions &= ~(unsigned)SMTP_EXT_DSN;
 	if (peer->gzip && peer->dialect == BUNDLE_RFC2442)
 		required |= SMTP_EXT_XGZIP;
 	return mem_printf("dialect=%d\ngzip=%d\nencoding=%d\nids=%d\n"
 	    "extensions=%u\nrequired=%u\nhelo=%s\nfrom=%s\nto=%s\n",
 	    (int)peer->dialect, peer->gzip, (int)peer->encoding, peer->ids,
-	    SMTP_EXT_RFC2442 | peer->extensions, required, conf->hostname,
+	    extensions, required, conf->hostname,
 	    conf->address != NULL ? conf->address : "",
 	    peer->address != NULL ? peer->address : "");
 }
@@ -61,6 +64,12 @@ param_number(const char *params, const char *key)
 		n = 0;
 	free(text);
 	return (unsigned)n;
+}
+
+bool
+outbound_carries_dsn(const char *params)
+{
+	return (param_number(params, "extensions") & SMTP_EXT_DSN) != 0;
 }
 
 struct outbound {

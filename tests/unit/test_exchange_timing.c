@@ -110,6 +110,40 @@ test_by_needs_the_road(void **state)
 	xw_contains(w, "Status: 5.3.3");
 }
 
+/* N: told once when it is late, and tried on; unless NOTIFY says otherwise. */
+static void
+test_by_with_n(void **state)
+{
+	struct xw *w = *state;
+	struct exchange_action a;
+
+	w->timing.by = SMTP_BY_NOTIFY;
+	w->timing.by_secs = 1800;
+	xw_accept(w, "ann@paris.example", "bob@paris.example");
+	xw_answer(w, VERDICT_RETRY, "4.2.0");
+	w->timing.by = SMTP_BY_NONE;
+	for (int i = 0, told = 0; i < 14; i++) {
+		xw_pass(w, 300);
+		while (xw_take(w, EXCHANGE_DELIVER, &a)) {
+			bool notice;
+
+			xw_read_message(w, a.message);
+			notice = strstr(buf_cstr(&w->text),
+			    "Action: delayed\r\n") != NULL;
+			told += notice;
+			assert_true(!notice || i >= 5);
+			assert_true(told <= 1);
+			exchange_delivery_result(w->x, a.job, 0, notice ?
+			    VERDICT_DONE : VERDICT_RETRY, "4.2.0", "not now");
+			exchange_delivery_over(w->x, a.job);
+			exchange_action_release(&a);
+			xw_settle(w);
+		}
+		assert_int_equal(told, i >= 8 || told);
+	}
+	assert_int_equal(1, xw_count(w));
+}
+
 /* With its agreement what is left of the time goes on. */
 static void
 test_by_in_a_batch(void **state)
@@ -176,6 +210,7 @@ main(void)
 		TEST(test_hold),
 		TEST(test_hold_for_a_peer),
 		TEST(test_by),
+		TEST(test_by_with_n),
 		TEST(test_by_needs_the_road),
 		TEST(test_by_in_a_batch),
 		TEST(test_priority),
