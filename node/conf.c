@@ -259,6 +259,7 @@ free_parts(struct conf *conf)
 	for (i = 0; i < conf->ndeliveries; i++) {
 		free(conf->delivery[i].name);
 		free(conf->delivery[i].target);
+		free(conf->delivery[i].tls.fingerprint);
 		conf_table_release(conf_table_find("delivery"),
 		    &conf->delivery[i]);
 	}

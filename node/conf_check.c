@@ -53,11 +53,15 @@ complete_site(struct conf *conf)
 }
 
 static void
-complete_listener(struct conf_listener *l)
+complete_listener(const struct conf *conf, struct conf_listener *l,
+    const struct conf_node *node)
 {
 	static const char *const usual[] = { "127.0.0.0/8", "::1", "unix" };
 	size_t i;
 
+	if (conf->tls_certificate != NULL &&
+	    (node == NULL || conf_node_find(node, "tls") == NULL))
+		l->tls = CONF_TLS_MAY;
 	if (l->nallow > 0)
 		return;
 	l->allow = mem_alloc(3, sizeof(*l->allow));
@@ -94,6 +98,12 @@ stays_by_itself(const char *transport)
 	return false;
 }
 
+static bool
+is_server(const struct conf_delivery *d)
+{
+	return d->kind == CONF_DELIVERY_SMTP || d->kind == CONF_DELIVERY_LMTP;
+}
+
 void
 conf_complete(struct conf_draft *draft)
 {
@@ -105,9 +115,10 @@ conf_complete(struct conf_draft *draft)
 	if (conf->backup_dir == NULL)
 		conf->backup_every_secs = 0;
 	for (i = 0; i < conf->nlisteners; i++)
-		complete_listener(&conf->listener[i]);
+		complete_listener(conf, &conf->listener[i],
+		    draft->listener[i]);
 	for (i = 0; i < conf->ndeliveries; i++)
-		if (conf->delivery[i].kind == CONF_DELIVERY_SMTP) {
+		if (is_server(&conf->delivery[i])) {
 			conf->delivery[i].crlf = true;
 			conf->delivery[i].envelope_headers = false;
 		}
@@ -138,6 +149,9 @@ check_site(struct conf_draft *draft)
 		conf_fault(draft->faults, line_of(draft->site, "run"),
 		    "the control socket: %s: set control or a shorter run",
 		    e.text);
+	if (conf->tls_key != NULL && conf->tls_certificate == NULL)
+		conf_fault(draft->faults, line_of(draft->site, "tls-key"),
+		    "tls-key without tls-certificate");
 	if (conf->backup_dir == NULL &&
 	    conf_node_find(draft->site, "backup-every") != NULL)
 		conf_fault(draft->faults, line_of(draft->site, "backup-every"),
@@ -201,6 +215,18 @@ check_listeners(struct conf_draft *draft)
 				conf_fault(draft->faults, l->line, "there are "
 				    "two listeners %s, the first in line %u",
 				    l->address, conf->listener[j].line);
+		if (draft->listener[i] != NULL && conf->tls_certificate ==
+		    NULL && (l->tls != CONF_TLS_NO || l->asks_certificate))
+			conf_fault(draft->faults, l->line, "TLS needs a "
+			    "certificate: set tls-certificate in section "
+			    "site");
+		else if (l->asks_certificate && l->tls == CONF_TLS_NO)
+			conf_fault(draft->faults, l->line, "allow names a "
+			    "certificate, and tls = no: nobody could show it");
+		if (l->lmtp && strlen(l->address) > 3 && strcmp(l->address +
+		    strlen(l->address) - 3, ":25") == 0)
+			conf_fault(draft->faults, l->line, "LMTP is not spoken "
+			    "on port 25 (RFC 2033 5): choose another");
 		if (strncmp(l->address, "unix:", 5) != 0 &&
 		    draft->listener[i] != NULL &&
 		    conf_node_find(draft->listener[i], "mode") != NULL)
@@ -211,9 +237,46 @@ check_listeners(struct conf_draft *draft)
 }
 
 static void
+check_tls(struct conf_draft *draft, const struct conf_delivery *d,
+    const struct conf_node *node)
+{
+	const struct conf_tls *tls = &d->tls;
+	bool local = d->target[0] == '/' ||
+	    strncmp(d->target, "unix:", 5) == 0;
+
+	if ((tls->mode == CONF_TLS_FINGERPRINT) != (tls->nfingerprints > 0))
+		conf_fault(draft->faults, line_of(node, "tls"),
+		    "tls = fingerprint and tls-fingerprint belong together");
+	if (tls->mode == CONF_TLS_NAME && tls->name == NULL && local)
+		conf_fault(draft->faults, line_of(node, "tls"),
+		    "a UNIX socket has no name that a certificate could "
+		    "have: set tls-name");
+	if (tls->ca != NULL && tls->mode != CONF_TLS_CA &&
+	    tls->mode != CONF_TLS_NAME)
+		conf_warning(draft->faults, line_of(node, "tls-ca"),
+		    "tls-ca is for tls = ca and name: it changes nothing "
+		    "here");
+}
+
+/* Keys that are for another kind of delivery. */
+static void
+warn_idle(struct conf_draft *draft, const struct conf_node *node,
+    const char *const *keys, bool used, const char *whose)
+{
+	for (; *keys != NULL && !used; keys++)
+		if (conf_node_find(node, *keys) != NULL)
+			conf_warning(draft->faults, line_of(node, *keys),
+			    "%s is for %s: it changes nothing here", *keys,
+			    whose);
+}
+
+static void
 check_delivery(struct conf_draft *draft, size_t n)
 {
-	static const char *const of_maildirs[] = { "eol", "envelope-headers" };
+	static const char *const of_files[] = { "eol", "envelope-headers",
+		NULL };
+	static const char *const of_commands[] = { "final", "null-sender",
+		"deadline", NULL };
 	const struct conf_delivery *d = &draft->conf->delivery[n];
 	const struct conf_node *node = draft->delivery[n];
 	size_t i;
@@ -223,15 +286,13 @@ check_delivery(struct conf_draft *draft, size_t n)
 			conf_fault(draft->faults, d->line, "there are two "
 			    "deliveries %s, the first in line %u", d->name,
 			    draft->conf->delivery[i].line);
-	if (d->kind != CONF_DELIVERY_SMTP || d->target == NULL)
+	warn_idle(draft, node, of_commands, d->kind == CONF_DELIVERY_COMMAND,
+	    "commands");
+	if (!is_server(d) || d->target == NULL)
 		return;
 	check_not_ours(draft, d->target, line_of(node, "to"));
-	for (i = 0; i < 2; i++)
-		if (conf_node_find(node, of_maildirs[i]) != NULL)
-			conf_warning(draft->faults,
-			    line_of(node, of_maildirs[i]), "%s is for "
-			    "Maildirs: it changes nothing here",
-			    of_maildirs[i]);
+	check_tls(draft, d, node);
+	warn_idle(draft, node, of_files, false, "Maildirs and commands");
 }
 
 static void

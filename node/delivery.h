@@ -41,6 +41,7 @@ struct delivery_hooks {
 	struct spool *spool;
 	struct log *log;
 	struct clock *clock;
+	const char *certificate, *key;	/* for servers that ask; or NULL */
 	const char *hostname;	/* HELO name, Maildir file names */
 	bool trace;		/* add one Received line (trace = delivery) */
 	/* Our own listeners: an SMTP agent whose connection turns out to end

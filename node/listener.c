@@ -38,6 +38,7 @@ struct listener {
 	bool inherited;		/* the file of a UNIX socket is not ours */
 	struct conf_net *allow;
 	size_t nallow;
+	struct session_service service;
 	struct event *readable;
 };
 
@@ -66,6 +67,7 @@ struct client {
 struct caller {
 	struct conf_endpoint at;
 	uid_t uid;
+	const struct session_service *service;
 	char source[64];
 	char key[16];
 	size_t key_len;
@@ -225,13 +227,38 @@ bind_new(struct listener *l, const struct conf *conf,
 }
 
 static void
-copy_allow(struct listener *l, const struct conf_listener *cl)
+copy_rules(struct listener *l, const struct conf_listener *cl)
 {
+	l->service.lmtp = cl->lmtp;
+	l->service.normalize = cl->normalize;
+	l->service.hidden = cl->hidden;
+	l->service.tls_required = cl->tls == CONF_TLS_ENCRYPT;
+	l->service.by_certificate = cl->asks_certificate;
 	free(l->allow);
 	l->nallow = cl->nallow;
 	l->allow = mem_alloc(cl->nallow + 1, sizeof(*l->allow));
 	if (cl->nallow > 0)
 		memcpy(l->allow, cl->allow, cl->nallow * sizeof(*l->allow));
+	l->service.allow = l->allow;
+	l->service.nallow = l->nallow;
+}
+
+/* Where the files can't be read now, what was read before stays. */
+static int
+read_certificate(struct listener *l, const struct conf *conf,
+    const struct conf_listener *cl, struct err *e)
+{
+	struct tls_context *tls = NULL;
+
+	if (cl->tls != CONF_TLS_NO) {
+		tls = tls_server_context(conf->tls_certificate,
+		    conf->tls_key, cl->asks_certificate, e);
+		if (tls == NULL)
+			return ERR_CONFIG;
+	}
+	tls_context_free(l->service.tls);
+	l->service.tls = tls;
+	return 0;
 }
 
 static int
@@ -241,8 +268,10 @@ open_one(struct listener *l, const struct conf *conf,
 	int on = 1, rc;
 
 	l->address = mem_strdup(cl->address);
-	copy_allow(l, cl);
+	copy_rules(l, cl);
 	rc = conf_endpoint_parse(cl->address, &l->at, e);
+	if (rc == 0)
+		rc = read_certificate(l, conf, cl, e);
 	if (rc < 0)
 		return rc;
 	l->fd = find_inherited(&l->at, socks);
@@ -350,7 +379,8 @@ client_new(struct listener_set *set, int fd, const struct caller *who,
 	list_add_tail(&set->clients, &c->link);
 	if (set->nclients++ == 0)
 		event_add(set->tick, &every);
-	c->session = session_new(&set->host, fd, who->source, welcome, c);
+	c->session = session_new(&set->host, who->service, fd,
+	    who->source, welcome, c);
 }
 
 /* Turned away before anything was read, so closing loses nothing. */
@@ -385,7 +415,7 @@ admit(struct listener_set *set, int fd, const struct caller *who,
 		turn_away(set, fd, who, "4.7.0",
 		    "Too many sessions from your address");
 	} else {
-		if (!welcome)
+		if (!welcome && !who->service->by_certificate)
 			log_event(set->log, LOG_LEVEL_WARNING,
 			    "session-refused", "source", who->source, "code",
 			    "554", "reason", "not in the allow list", NULL);
@@ -425,7 +455,8 @@ caller_inet(struct caller *who)
 		memcpy(who->key, v4, 4);
 		who->key_len = 4;
 	}
-	snprintf(who->source, sizeof(who->source), "smtp %s", text);
+	snprintf(who->source, sizeof(who->source), "%s %s",
+	    who->service->lmtp ? "lmtp" : "smtp", text);
 }
 
 static void
@@ -479,7 +510,8 @@ on_connection(evutil_socket_t fd, short what, void *arg)
 
 	(void)what;
 	for (i = 0; i < ACCEPT_MAX; i++) {
-		struct caller who = { .uid = (uid_t)-1 };
+		struct caller who = { .uid = (uid_t)-1,
+		    .service = &l->service };
 		int conn;
 
 		who.at.len = sizeof(who.at.at);
@@ -557,6 +589,18 @@ listener_set_new(struct daemon *d, struct err *e)
 	return set;
 }
 
+static void
+reload_one(struct listener *l, const struct conf *conf,
+    const struct conf_listener *cl)
+{
+	struct err e = ERR_INIT;
+
+	copy_rules(l, cl);
+	if (read_certificate(l, conf, cl, &e) < 0)
+		log_event(l->set->log, LOG_LEVEL_WARNING, "tls-failed",
+		    "source", l->address, "reason", e.text, NULL);
+}
+
 void
 listener_set_reload(struct listener_set *set, const struct conf *conf)
 {
@@ -569,7 +613,7 @@ listener_set_reload(struct listener_set *set, const struct conf *conf)
 			continue;
 		for (j = 0; j < set->n; j++)
 			if (same_endpoint(&at, &set->listener[j].at))
-				copy_allow(&set->listener[j],
+				reload_one(&set->listener[j], conf,
 				    &conf->listener[i]);
 	}
 }
@@ -651,6 +695,7 @@ listener_set_free(struct listener_set *set)
 		listener_close(&set->listener[i]);
 		free(set->listener[i].address);
 		free(set->listener[i].allow);
+		tls_context_free(set->listener[i].service.tls);
 	}
 	if (set->tick != NULL)
 		event_free(set->tick);
@@ -692,7 +737,8 @@ listener_set_is_own(const struct listener_set *set,
 void
 listener_adopt(struct listener_set *set, int fd, uid_t uid)
 {
-	struct caller who = { .uid = uid };
+	static const struct session_service plain = { .lmtp = false };
+	struct caller who = { .uid = uid, .service = &plain };
 
 	caller_unix(&who, uid);
 	(void)fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);

@@ -153,6 +153,14 @@ report_wants(const struct recipient *rcpt, enum smtp_notify what)
 	return (notify & (int)what) != 0;
 }
 
+/* DELIVERBY with N asks for a notice of delay (RFC 2852 4.1.4), as far as
+ * NOTIFY does not speak against it. */
+static bool
+wants_late(const struct message *m, const struct recipient *rcpt)
+{
+	return m->env.timing.by == SMTP_BY_NOTIFY && rcpt->notify == NULL;
+}
+
 void
 report_hints(const struct message *m, const struct message_state *st,
     struct entry *entry)
@@ -169,6 +177,7 @@ report_hints(const struct message *m, const struct message_state *st,
 		entry->success |= report_wants(rcpt, SMTP_NOTIFY_SUCCESS);
 		entry->delay_asked |= report_wants(rcpt, SMTP_NOTIFY_DELAY);
 		entry->delay_left |= rcpt->notify == NULL;
+		entry->delay_asked |= wants_late(m, rcpt);
 	}
 	if (told)
 		entry->delay_asked = entry->delay_left = false;
@@ -254,13 +263,14 @@ delayed(const struct exchange *x, const struct message *m,
 		if (rs->status != RCPT_QUEUED)
 			continue;
 		rs->delay_told = true;
-		if (!wants_delay(x, &m->env.rcpt[i]))
+		if (!wants_delay(x, &m->env.rcpt[i]) &&
+		    !wants_late(m, &m->env.rcpt[i]))
 			continue;
 		rcpt[n].address = m->env.rcpt[i].address;
 		rcpt[n].orcpt = m->env.rcpt[i].orcpt;
 		rcpt[n].action = NOTICE_DELAYED;
 		rcpt[n].status = rs->status_code[0] == '4' ? rs->status_code :
-		    "4.4.0";
+		    m->env.timing.by == SMTP_BY_NOTIFY ? "4.4.7" : "4.4.0";
 		rcpt[n].said = rs->text;
 		if (rs->text == NULL)
 			rcpt[n].why = "it waits to be sent on";
@@ -330,7 +340,9 @@ delay_is_due(const struct exchange *x, const struct entry *entry,
 	if (!entry->delay_asked &&
 	    !(entry->delay_left && x->conf->delay_notice_all))
 		return false;
-	if (entry->accepted_secs + x->conf->delay_notice_secs > now)
+	if (entry->late_secs != 0 ? entry->late_secs > now :
+	    x->conf->delay_notice_secs == 0 ||
+	    entry->accepted_secs + x->conf->delay_notice_secs > now)
 		return false;
 	for (i = 0; i < entry->nlegs; i++) {
 		if (entry->leg[i].status == LEG_RUNNING &&
@@ -370,8 +382,8 @@ report_delays(struct exchange *x)
 	size_t i, n = 0, pos = 0;
 	int rc;
 
-	if (x->conf->delay_notice_secs == 0 ||
-	    (x->delays_asked == 0 && !x->conf->delay_notice_all))
+	if (x->delays_asked == 0 && (x->conf->delay_notice_secs == 0 ||
+	    !x->conf->delay_notice_all))
 		return false;
 	while (n < DELAYS_MAX && map_next(x->entries, &pos, NULL, &value)) {
 		if (delay_is_due(x, value, now_secs(x)))

@@ -11,6 +11,7 @@
  *	smtp_client_begin(c, env, facts, rcpt, n)    MAIL, RCPT, DATA pipelined
  *	events RECIPIENT for each, then CONTENT: give content in pieces with
  *	smtp_client_content, then smtp_client_content_end
+ *	by LMTP event FINAL for each recipient that was accepted;
  *	event RESULT for the message; READY follows: begin the next, or
  *	smtp_client_quit
  *
@@ -22,17 +23,30 @@
 
 struct smtp_client;
 
+/* RFC 5321 4.5.3.2; 0: as it says there. */
+struct smtp_client_timeouts {
+	uint64_t greeting_secs, hello_secs, mail_secs, rcpt_secs, data_secs,
+	    content_secs, end_secs;
+};
+
 struct smtp_client_options {
 	const char *helo;
 	bool batch;
 	unsigned assumed;	/* batch: extensions that may be used */
+	bool lmtp;		/* RFC 2033 */
+	struct smtp_client_timeouts timeouts;
+	bool tls;		/* STARTTLS where it is offered, */
+	bool tls_required;	/* and no mail without */
 	bool plain;		/* batch: without parameters of MAIL and RCPT */
 };
 
 enum smtp_client_event_kind {
 	SMTP_CLIENT_READY,
+	SMTP_CLIENT_STARTTLS,	/* make TLS, then smtp_client_tls_on */
 	SMTP_CLIENT_RECIPIENT,	/* reply for recipient `index` of begin */
 	SMTP_CLIENT_CONTENT,	/* the server wants the content now */
+	SMTP_CLIENT_FINAL,	/* LMTP: reply for recipient `index` behind the
+				 * content; RESULT follows the last of them */
 	SMTP_CLIENT_RESULT,	/* reply for the message: holds for every
 				 * recipient that was accepted; also given when
 				 * MAIL, all RCPT or DATA were refused */
@@ -57,6 +71,8 @@ void smtp_client_eof(struct smtp_client *c, const char *why);
 /* 1 with an event, 0 if there is none now. */
 int smtp_client_next(struct smtp_client *c, struct smtp_client_event *ev)
     MUST_CHECK;
+/* RFC 3207 4.2: TLS is on, all that the server said before is forgotten. */
+void smtp_client_tls_on(struct smtp_client *c);
 /* Starts a transaction for recipients rcpt[0..n-1] (indexes into env->rcpt).
  * ERR_UNSUPPORTED, with the refusal filled (554 5.6.1, 5.6.3, 5.6.7, 552
  * 5.3.4), where the server does not offer what the message needs; nothing

@@ -61,7 +61,9 @@ server_reply(struct smtp_server *s, int code, const char *status,
 		return;
 	if ((s->opts.extensions & SMTP_EXT_ENHANCEDSTATUSCODES) == 0)
 		status = NULL;
-	smtp_write_reply(&s->out, code, status, text);
+	for (size_t i = 0; i < (s->each ? s->env.nrcpt : 1); i++)
+		smtp_write_reply(&s->out, code, status, text);
+	s->each = false;
 }
 
 /* Asks the caller; next() gives nothing more until it has answered. */
@@ -173,6 +175,8 @@ smtp_server_next(struct smtp_server *s, const char *in, size_t len,
 			break;
 		if (s->state == STATE_CLOSED)
 			n = len - used;
+		else if (s->state == STATE_TLS)
+			n = server_feed_clear(s, len - used);
 		else if (s->state == STATE_DATA)
 			n = server_feed_data(s, in + used, len - used);
 		else if (s->state == STATE_CHUNK)
@@ -322,12 +326,26 @@ smtp_server_answer(struct smtp_server *s, int code, const char *status,
 			return;
 		break;
 	default:	/* END */
+		s->each = s->opts.lmtp;
 		server_end_transaction(s);
 		if (ok)
 			s->errors = 0;
 		break;
 	}
 	server_reply(s, r.code, r.status, r.text);
+}
+
+void
+smtp_server_tls_on(struct smtp_server *s)
+{
+	if (s->state != STATE_TLS)
+		return;
+	envelope_release(&s->env);
+	buf_clear(&s->line);
+	buf_clear(&s->shown);
+	s->opts.extensions &= ~(unsigned)SMTP_EXT_STARTTLS;
+	s->state = STATE_START;
+	s->tls = true;
 }
 
 bool
@@ -350,7 +368,8 @@ smtp_server_greet(struct smtp_server *s, int code, const char *text)
 	struct buf line = BUF_INIT;
 
 	if (code == 220) {
-		buf_addf(&line, "%s ESMTP", s->hostname);
+		buf_addf(&line, "%s %s", s->hostname,
+		    s->opts.lmtp ? "LMTP" : "ESMTP");
 		if (text != NULL)
 			buf_addf(&line, " %s", text);
 	} else {

@@ -32,6 +32,9 @@ struct smtp_server;
 
 enum smtp_line_ends {
 	SMTP_LINES_CRLF,	/* CR LF alone ends a line */
+	SMTP_LINES_NORMALIZE,	/* live: content lines that end in LF are
+				 * given with CR LF, other CR as blanks; but
+				 * CR LF . CR LF alone ends data */
 	SMTP_LINES_DETECT,	/* batch: DATA decides; if it ends in LF alone,
 				 * all lines of the content must, and LF . LF
 				 * ends it; the content is given with CR LF */
@@ -46,6 +49,12 @@ struct smtp_server_options {
 	size_t command_max;		/* octets of a command line */
 	size_t line_max;		/* octets of a line of DATA */
 	unsigned errors_max;		/* 421 after so many; 0 no limit */
+	uint64_t hold_max_secs;		/* FUTURERELEASE: the longest, and */
+	int64_t hold_until_max;		/* the last, seconds since 1970: the
+					 * present and the longest */
+	bool lmtp;			/* RFC 2033: LHLO, and a reply for each
+					 * recipient behind the content */
+	bool tls_required;		/* 530 5.7.0 to mail in clear */
 	bool batch;
 	bool lenient;			/* paths without brackets */
 	bool strict;			/* see smtp/strict.h */
@@ -67,6 +76,10 @@ enum smtp_event_kind {
 	SMTP_EVENT_END,		/* answer; all of it came; facts */
 	SMTP_EVENT_RESET,	/* the transaction begun is void: forget it */
 	SMTP_EVENT_NOOP,	/* bytes: its argument */
+	SMTP_EVENT_VRFY,	/* bytes: whom it asked for */
+	SMTP_EVENT_STARTTLS,	/* 220 is in the output: send it, make TLS,
+				 * then smtp_server_tls_on; input that comes
+				 * before that ends the session */
 	SMTP_EVENT_QUIT,	/* 221 is in the output; close after it */
 	SMTP_EVENT_ERROR,	/* refusal, line, offset, bytes: the command */
 	SMTP_EVENT_CLOSE,	/* 421 is in the output; close after it */
@@ -101,9 +114,12 @@ int smtp_server_eof(struct smtp_server *s, struct smtp_event *ev) MUST_CHECK;
  * whatever 2xx was given), others refuse; after a refused BEGIN by BDAT the
  * chunk is swallowed.  A refused RCPT is taken out of the envelope but in a
  * batch, where the caller keeps account.  421 ends the session.  status may
- * be NULL. */
+ * be NULL.  By LMTP the answer to END is written for each recipient. */
 void smtp_server_answer(struct smtp_server *s, int code, const char *status,
     const char *text);
+/* RFC 3207 4.2: TLS is on and the session as new; nothing that came in clear
+ * is left. */
+void smtp_server_tls_on(struct smtp_server *s);
 /* True while an answer is owed: the caller stops reading. */
 bool smtp_server_waiting(const struct smtp_server *s);
 /* From now on content is refused at its end with this (a full disk, say). */

@@ -42,6 +42,19 @@ refuse(struct smtp_server *s, int code, const char *status, const char *text)
 	refuse_as(s, &r);
 }
 
+/* What stands behind a keyword of EHLO (RFC 1870 3, RFC 4865 3). */
+static void
+extension_value(const struct smtp_server *s, unsigned bit, struct buf *out)
+{
+	if (bit == SMTP_EXT_SIZE && s->opts.message_max != 0)
+		buf_addf(out, " %llu", (unsigned long long)
+		    s->opts.message_max);
+	if (bit != SMTP_EXT_FUTURERELEASE)
+		return;
+	buf_addf(out, " %llu ", (unsigned long long)s->opts.hold_max_secs);
+	smtp_date_write(out, s->opts.hold_until_max);
+}
+
 static void
 hello_reply(struct smtp_server *s)
 {
@@ -53,9 +66,7 @@ hello_reply(struct smtp_server *s)
 		if ((ext & bit) == 0)
 			continue;
 		buf_addf(&text, "\n%s", smtp_extension_name(bit));
-		if (bit == SMTP_EXT_SIZE && s->opts.message_max != 0)
-			buf_addf(&text, " %llu",
-			    (unsigned long long)s->opts.message_max);
+		extension_value(s, bit, &text);
 	}
 	server_reply(s, 250, NULL, buf_cstr(&text));
 	buf_release(&text);
@@ -65,8 +76,9 @@ static void
 hello(struct smtp_server *s, struct slice args, bool extended)
 {
 	if (args.len == 0) {
-		refuse(s, 501, "5.5.4", extended ? "Syntax: EHLO hostname" :
-		    "Syntax: HELO hostname");
+		refuse(s, 501, "5.5.4", s->opts.lmtp ?
+		    "Syntax: LHLO hostname" : extended ?
+		    "Syntax: EHLO hostname" : "Syntax: HELO hostname");
 		return;
 	}
 	server_reset(s);
@@ -81,16 +93,51 @@ hello(struct smtp_server *s, struct slice args, bool extended)
 		server_reply(s, 250, NULL, s->hostname);
 }
 
+/* RFC 2033 4.1: each protocol has its own greeting and knows no other. */
+static void
+wrong_hello(struct smtp_server *s)
+{
+	refuse(s, 500, "5.5.1", s->opts.lmtp ?
+	    "Error: this is LMTP, send LHLO" :
+	    "Error: this is SMTP, send EHLO");
+}
+
 static void
 run_helo(struct smtp_server *s, struct slice args)
 {
-	hello(s, args, false);
+	if (s->opts.lmtp)
+		wrong_hello(s);
+	else
+		hello(s, args, false);
 }
 
 static void
 run_ehlo(struct smtp_server *s, struct slice args)
 {
-	hello(s, args, true);
+	if (s->opts.lmtp)
+		wrong_hello(s);
+	else
+		hello(s, args, true);
+}
+
+static void
+run_lhlo(struct smtp_server *s, struct slice args)
+{
+	if (!s->opts.lmtp)
+		wrong_hello(s);
+	else
+		hello(s, args, true);
+}
+
+static bool
+hold_too_long(const struct smtp_server *s)
+{
+	const struct smtp_timing *t = &s->env.timing;
+
+	return (t->hold == SMTP_HOLD_FOR &&
+	    t->hold_value > s->opts.hold_max_secs) ||
+	    (t->hold == SMTP_HOLD_UNTIL &&
+	    (int64_t)t->hold_value > s->opts.hold_until_max);
 }
 
 /* A declared size that is too large is refused here in a session, but at the
@@ -107,13 +154,14 @@ run_mail(struct smtp_server *s, struct slice args)
 		return;
 	}
 	if (!s->opts.batch && s->env.size_given && s->opts.message_max != 0 &&
-	    s->env.size > s->opts.message_max) {
+	    s->env.size > s->opts.message_max)
 		refuse(s, 552, "5.3.4",
 		    "Message size exceeds fixed limit");
-		s->forget = true;
-		return;
-	}
-	server_ask(s, SMTP_EVENT_MAIL);
+	else if (hold_too_long(s))
+		refuse(s, 501, "5.5.4", "Error: that is held for too long");
+	else
+		server_ask(s, SMTP_EVENT_MAIL);
+	s->forget = !s->waiting;
 }
 
 static void
@@ -256,6 +304,41 @@ run_vrfy(struct smtp_server *s, struct slice args)
 	else
 		server_reply(s, 252, "2.0.0",
 		    "Send some mail, I will try my best");
+	if (args.len > 0)
+		server_push(s, SMTP_EVENT_VRFY)->bytes = args;
+}
+
+/* RFC 3207 4, 6: what is pipelined behind it may be a stranger's and never
+ * becomes part of the session that is protected. */
+static void
+run_starttls(struct smtp_server *s, struct slice args)
+{
+	if (s->tls) {
+		refuse(s, 503, "5.5.1", "Error: TLS is on already");
+	} else if ((s->opts.extensions & SMTP_EXT_STARTTLS) == 0) {
+		refuse(s, 502, "5.5.1", "Error: command not implemented");
+	} else if (args.len > 0) {
+		refuse(s, 501, "5.5.4", "Syntax: STARTTLS");
+	} else if (s->more) {
+		(void)server_feed_clear(s, 0);
+	} else {
+		server_reset(s);
+		server_reply(s, 220, "2.0.0", "Ready to start TLS");
+		server_push(s, SMTP_EVENT_STARTTLS);
+		s->state = STATE_TLS;
+	}
+}
+
+size_t
+server_feed_clear(struct smtp_server *s, size_t len)
+{
+	struct smtp_refusal r = { 0, "", "" };
+
+	smtp_refuse(&r, 554, "5.5.1", "Error: input behind STARTTLS");
+	server_error(s, &r, false);
+	if (s->state != STATE_CLOSED)
+		server_close(s);
+	return len;
 }
 
 static void
@@ -290,7 +373,7 @@ run_echo(struct smtp_server *s, struct slice args)
 static const struct command commands[] = {
 	[SMTP_VERB_HELO] = { STATES_ALL, run_helo, NULL, 0, NULL, NULL },
 	[SMTP_VERB_EHLO] = { STATES_ALL, run_ehlo, NULL, 0, NULL, NULL },
-	[SMTP_VERB_LHLO] = NOT_IMPLEMENTED,
+	[SMTP_VERB_LHLO] = { STATES_ALL, run_lhlo, NULL, 0, NULL, NULL },
 	[SMTP_VERB_MAIL] = { STATE_GREETED, run_mail,
 	    "Error: nested MAIL command", 0, NULL, NULL },
 	[SMTP_VERB_RCPT] = { STATE_MAIL | STATE_RCPT, run_rcpt,
@@ -305,7 +388,8 @@ static const struct command commands[] = {
 	[SMTP_VERB_VRFY] = { STATES_ALL, run_vrfy, NULL, 0, NULL, NULL },
 	[SMTP_VERB_EXPN] = { STATES_ALL, run_expn, NULL, 0, NULL, NULL },
 	[SMTP_VERB_HELP] = { STATES_ALL, run_help, NULL, 0, NULL, NULL },
-	[SMTP_VERB_STARTTLS] = NOT_IMPLEMENTED,
+	[SMTP_VERB_STARTTLS] = { STATES_IDLE, run_starttls,
+	    "Error: a transaction is under way", 0, NULL, NULL },
 	[SMTP_VERB_ETRN] = { STATES_ALL, run_expn, NULL, 0, NULL, NULL },
 	[SMTP_VERB_AUTH] = { STATES_ALL, NULL, NULL, 503, "5.5.1",
 	    "Error: authentication not enabled" },
@@ -329,10 +413,22 @@ out_of_order(struct smtp_server *s, enum smtp_verb verb)
 	if (s->state == STATE_TURNED_AWAY)
 		words = "Error: no service here";
 	else if (s->state == STATE_START && verb == SMTP_VERB_MAIL)
-		words = "Error: send HELO/EHLO first";
+		words = s->opts.lmtp ? "Error: send LHLO first" :
+		    "Error: send HELO/EHLO first";
 	else if (s->state == STATE_CHUNKS)
 		words = "Error: BDAT has begun";
 	refuse(s, 503, "5.5.1", words);
+}
+
+/* RFC 3207 4: these go without; BDAT has its chunk behind it and cannot do
+ * anything without MAIL. */
+static bool
+needs_tls(const struct smtp_server *s, enum smtp_verb verb)
+{
+	return s->opts.tls_required && !s->tls && verb != SMTP_VERB_NOOP &&
+	    verb != SMTP_VERB_EHLO && verb != SMTP_VERB_LHLO &&
+	    verb != SMTP_VERB_STARTTLS && verb != SMTP_VERB_QUIT &&
+	    verb != SMTP_VERB_BDAT;
 }
 
 static void
@@ -348,7 +444,9 @@ run_command(struct smtp_server *s, struct slice line)
 	}
 	verb = smtp_command_split(line, &args);
 	cmd = &commands[verb];
-	if ((cmd->states & s->state) == 0)
+	if (needs_tls(s, verb))
+		refuse(s, 530, "5.7.0", "Must issue a STARTTLS command first");
+	else if ((cmd->states & s->state) == 0)
 		out_of_order(s, verb);
 	else if (cmd->run != NULL)
 		cmd->run(s, args);
@@ -410,6 +508,7 @@ server_feed_command(struct smtp_server *s, const char *in, size_t len)
 	if (nl == NULL)
 		return n;
 	s->lines++;
+	s->more = n + 1 < len;
 	command_line(s, line);
 	return n + 1;
 }

@@ -357,6 +357,9 @@ on_event(struct postbox *p, const struct smtp_client_event *ev)
 	case SMTP_CLIENT_CLOSED:
 		closed(p, ev->step, &ev->reply);
 		break;
+	case SMTP_CLIENT_STARTTLS:
+	case SMTP_CLIENT_FINAL:
+		break;		/* neither TLS nor LMTP was asked for */
 	}
 }
 

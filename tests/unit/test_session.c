@@ -40,6 +40,7 @@ struct fix {
 	struct conf conf;
 	struct daemon d;
 	struct session_host host;
+	struct session_service service;
 	struct session *s;
 	unsigned over;
 	int fd;			/* the client's end */
@@ -146,6 +147,8 @@ setup(void **state)
 	assert_int_equal(store_open_mem(f->disk, &store, &e), 0);
 	assert_int_equal(spool_open(store, &opts, &f->d.spool, &e), 0);
 	f->conf.hostname = host;
+	f->conf.command_max = 2048;
+	f->conf.errors_max = 20;
 	f->conf.message_max = 1 << 20;
 	f->conf.recipients_max = 100;
 	f->conf.line_max = 1 << 20;
@@ -192,7 +195,8 @@ begin(struct fix *f, bool welcome)
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0,
 	    pair), 0);
 	f->fd = pair[1];
-	f->s = session_new(&f->host, pair[0], "unix uid 7", welcome, f);
+	f->s = session_new(&f->host, &f->service, pair[0], "unix uid 7",
+	    welcome, f);
 }
 
 /* Lets everything happen that can; true if the server has closed. */
