@@ -48,7 +48,8 @@ bundle_reader_options_default(struct bundle_reader_options *opts)
 	*opts = (struct bundle_reader_options){
 		.extensions = SMTP_EXT_RFC2442 | SMTP_EXT_PIPELINING |
 		    SMTP_EXT_ENHANCEDSTATUSCODES | SMTP_EXT_CHUNKING |
-		    SMTP_EXT_BINARYMIME | SMTP_EXT_SMTPUTF8 | SMTP_EXT_XGZIP,
+		    SMTP_EXT_BINARYMIME | SMTP_EXT_SMTPUTF8 | SMTP_EXT_XGZIP |
+		    SMTP_EXT_MT_PRIORITY | SMTP_EXT_DELIVERBY,
 		.message_max = server.message_max,
 		.recipients_max = server.recipients_max,
 		.line_max = server.line_max,

@@ -34,13 +34,15 @@ struct conf_listener {
 	char *address;		/* "127.0.0.1:2442", "[::1]:2442" or
 				 * "unix:/path" */
 	unsigned line;
+	bool lmtp;		/* protocol = lmtp */
 	mode_t mode;		/* of a UNIX socket: 0660 */
 	struct conf_net *allow;	/* who may submit; default 127.0.0.0/8, ::1,
 				 * unix */
 	size_t nallow;
 };
 
-enum conf_delivery_kind { CONF_DELIVERY_SMTP, CONF_DELIVERY_MAILDIR };
+enum conf_delivery_kind { CONF_DELIVERY_SMTP, CONF_DELIVERY_LMTP,
+	CONF_DELIVERY_MAILDIR, CONF_DELIVERY_COMMAND };
 
 struct conf_delivery {
 	char *name;		/* title of its section */
@@ -48,7 +50,10 @@ struct conf_delivery {
 	enum conf_delivery_kind kind;
 	struct conf_strings domains, users;
 	char *target;		/* "127.0.0.1:25", "unix:/path", or a directory
-				 * with %u and %d; without either: DIR/USER */
+				 * with %u and %d; without either: DIR/USER;
+				 * or a command with arguments and macros */
+	char *null_sender;	/* what %s of a command is then */
+	uint64_t deadline_secs;	/* of a command: 1000 s */
 	bool crlf;		/* eol = crlf */
 	bool envelope_headers;	/* Return-Path */
 	unsigned connections;	/* at once: 4 */
@@ -116,6 +121,7 @@ struct conf {
 	uint64_t quota_octets, quota_count;
 	uint64_t lifetime_secs;		/* local delivery; 5d */
 	uint64_t retry_min_secs, retry_max_secs;	/* delivery back-off */
+	uint64_t hold_max_secs;		/* FUTURERELEASE: 30d; 0: not offered */
 	unsigned received_max;		/* 100 */
 	unsigned hops_max;		/* 30 */
 	bool trace_delivery;		/* trace = delivery */

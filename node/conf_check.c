@@ -92,6 +92,12 @@ stays_by_itself(const char *transport)
 	return false;
 }
 
+static bool
+is_server(const struct conf_delivery *d)
+{
+	return d->kind == CONF_DELIVERY_SMTP || d->kind == CONF_DELIVERY_LMTP;
+}
+
 void
 conf_complete(struct conf_draft *draft)
 {
@@ -105,7 +111,7 @@ conf_complete(struct conf_draft *draft)
 	for (i = 0; i < conf->nlisteners; i++)
 		complete_listener(&conf->listener[i]);
 	for (i = 0; i < conf->ndeliveries; i++)
-		if (conf->delivery[i].kind == CONF_DELIVERY_SMTP) {
+		if (is_server(&conf->delivery[i])) {
 			conf->delivery[i].crlf = true;
 			conf->delivery[i].envelope_headers = false;
 		}
@@ -181,6 +187,10 @@ check_listeners(struct conf_draft *draft)
 				conf_fault(draft->faults, l->line, "there are "
 				    "two listeners %s, the first in line %u",
 				    l->address, conf->listener[j].line);
+		if (l->lmtp && strlen(l->address) > 3 && strcmp(l->address +
+		    strlen(l->address) - 3, ":25") == 0)
+			conf_fault(draft->faults, l->line, "LMTP is not spoken "
+			    "on port 25 (RFC 2033 5): choose another");
 		if (strncmp(l->address, "unix:", 5) != 0 &&
 		    draft->listener[i] != NULL &&
 		    conf_node_find(draft->listener[i], "mode") != NULL)
@@ -190,10 +200,25 @@ check_listeners(struct conf_draft *draft)
 	}
 }
 
+/* Keys that are for another kind of delivery. */
+static void
+warn_idle(struct conf_draft *draft, const struct conf_node *node,
+    const char *const *keys, bool used, const char *whose)
+{
+	for (; *keys != NULL && !used; keys++)
+		if (conf_node_find(node, *keys) != NULL)
+			conf_warning(draft->faults, line_of(node, *keys),
+			    "%s is for %s: it changes nothing here", *keys,
+			    whose);
+}
+
 static void
 check_delivery(struct conf_draft *draft, size_t n)
 {
-	static const char *const of_maildirs[] = { "eol", "envelope-headers" };
+	static const char *const of_files[] = { "eol", "envelope-headers",
+		NULL };
+	static const char *const of_commands[] = { "null-sender", "deadline",
+		NULL };
 	const struct conf_delivery *d = &draft->conf->delivery[n];
 	const struct conf_node *node = draft->delivery[n];
 	size_t i;
@@ -203,15 +228,12 @@ check_delivery(struct conf_draft *draft, size_t n)
 			conf_fault(draft->faults, d->line, "there are two "
 			    "deliveries %s, the first in line %u", d->name,
 			    draft->conf->delivery[i].line);
-	if (d->kind != CONF_DELIVERY_SMTP || d->target == NULL)
+	warn_idle(draft, node, of_commands, d->kind == CONF_DELIVERY_COMMAND,
+	    "commands");
+	if (!is_server(d) || d->target == NULL)
 		return;
 	check_not_ours(draft, d->target, line_of(node, "to"));
-	for (i = 0; i < 2; i++)
-		if (conf_node_find(node, of_maildirs[i]) != NULL)
-			conf_warning(draft->faults,
-			    line_of(node, of_maildirs[i]), "%s is for "
-			    "Maildirs: it changes nothing here",
-			    of_maildirs[i]);
+	warn_idle(draft, node, of_files, false, "Maildirs and commands");
 }
 
 static void

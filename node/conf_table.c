@@ -17,6 +17,7 @@
 #define SOONEST 1
 
 static const char *const no_yes[] = { "no", "yes", NULL };
+static const char *const smtp_lmtp[] = { "smtp", "lmtp", NULL };
 static const char *const lf_crlf[] = { "lf", "crlf", NULL };
 static const char *const none_gzip[] = { "none", "gzip", NULL };
 static const char *const none_delivery[] = { "none", "delivery", NULL };
@@ -71,6 +72,8 @@ static const struct conf_row site_rows[] = {
 	    SOONEST, 0, NULL },
 	{ "retry-max", conf_value_duration, AT(conf, retry_max_secs), "4h", 0,
 	    SOONEST, 0, NULL },
+	{ "hold-max", conf_value_duration, AT(conf, hold_max_secs), "30d",
+	    CONF_NONE, 0, 999999999, NULL },
 	{ "received-max", conf_value_count_uint, AT(conf, received_max), "100",
 	    0, 1, 0, NULL },
 	{ "hops-max", conf_value_count_uint, AT(conf, hops_max), "30", 0,
@@ -98,6 +101,8 @@ static const struct conf_row site_rows[] = {
 };
 
 static const struct conf_row listen_rows[] = {
+	{ "protocol", conf_value_flag, AT(conf_listener, lmtp), "smtp", 0,
+	    0, 0, smtp_lmtp },
 	{ "allow", conf_value_allow, 0, NULL, CONF_EACH, 0, 0, NULL },
 	{ "mode", conf_value_mode, AT(conf_listener, mode), "0660", 0,
 	    0, 0, NULL },
@@ -113,6 +118,10 @@ static const struct conf_row delivery_rows[] = {
 	    0, 0, lf_crlf },
 	{ "envelope-headers", conf_value_flag,
 	    AT(conf_delivery, envelope_headers), "yes", 0, 0, 0, no_yes },
+	{ "null-sender", conf_value_text, AT(conf_delivery, null_sender),
+	    "MAILER-DAEMON", CONF_TEXT, 0, 0, NULL },
+	{ "deadline", conf_value_duration, AT(conf_delivery, deadline_secs),
+	    "1000s", 0, SOONEST, 86400, NULL },
 	{ "connections", conf_value_count_uint, AT(conf_delivery, connections),
 	    "4", 0, 1, 1000, NULL },
 };

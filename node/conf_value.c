@@ -434,13 +434,14 @@ conf_value_extension(const struct conf_row *row, const char *value,
     void *field, struct err *e)
 {
 	const unsigned some = SMTP_EXT_CHUNKING | SMTP_EXT_BINARYMIME |
-	    SMTP_EXT_SMTPUTF8 | SMTP_EXT_RFC2442;
+	    SMTP_EXT_SMTPUTF8 | SMTP_EXT_MT_PRIORITY | SMTP_EXT_DELIVERBY |
+	    SMTP_EXT_RFC2442;
 	unsigned bit = smtp_extension_parse(slice_of(value));
 
 	(void)row;
 	if ((bit & some) == 0)
 		return err_set(e, ERR_UNSUPPORTED, "a batch can use CHUNKING, "
-		    "BINARYMIME and SMTPUTF8");
+		    "BINARYMIME, SMTPUTF8, MT-PRIORITY and DELIVERBY");
 	if (field != NULL)
 		*(unsigned *)field |= bit;
 	return 0;
@@ -502,6 +503,26 @@ check_maildir(const struct conf_row *row, const char *dir, struct err *e)
 	return rc;
 }
 
+/* The program is ours to say: no macro is in it. */
+static int
+check_command(const struct conf_row *row, const char *text, struct err *e)
+{
+	size_t len = strcspn(text, " \t");
+	char *program = mem_strndup(text, len);
+	const char *p;
+	int rc = conf_value_path(row, program, NULL, e);
+
+	if (rc == 0 && strchr(program, '%') != NULL)
+		rc = err_set(e, ERR_SYNTAX, "no %% in the path of a program");
+	for (p = text + len; rc == 0 && (p = strchr(p, '%')) != NULL; p += 2)
+		if (p[1] == '\0' || strchr("srudih%", p[1]) == NULL)
+			rc = err_set(e, ERR_SYNTAX, "a %% stands before s "
+			    "(sender), r (recipients), u, d (parts of one), "
+			    "i (id), h (this host) or another %%");
+	free(program);
+	return rc;
+}
+
 int
 conf_value_to(const struct conf_row *row, const char *value, void *field,
     struct err *e)
@@ -510,13 +531,21 @@ conf_value_to(const struct conf_row *row, const char *value, void *field,
 	const char *target = strchr(value, ':');
 	int rc;
 
-	if (strncmp(value, "smtp:", 5) == 0) {
-		d->kind = CONF_DELIVERY_SMTP;
+	if (strncmp(value, "smtp:", 5) == 0 ||
+	    strncmp(value, "lmtp:", 5) == 0) {
+		d->kind = value[0] == 's' ? CONF_DELIVERY_SMTP :
+		    CONF_DELIVERY_LMTP;
 		return conf_value_endpoint(row, target + 1, &d->target, e);
 	}
+	if (strncmp(value, "command:", 8) == 0) {
+		d->kind = CONF_DELIVERY_COMMAND;
+		rc = check_command(row, target + 1, e);
+		return rc < 0 ? rc : store_text(target + 1, &d->target);
+	}
 	if (strncmp(value, "maildir:", 8) != 0)
-		return err_set(e, ERR_SYNTAX, "write smtp:ADDRESS:PORT, "
-		    "smtp:unix:/PATH or maildir:/DIR");
+		return err_set(e, ERR_SYNTAX, "write smtp: or lmtp: and "
+		    "ADDRESS:PORT or unix:/PATH, maildir:/DIR or "
+		    "command:/PROGRAM ARGUMENTS");
 	d->kind = CONF_DELIVERY_MAILDIR;
 	rc = check_maildir(row, target + 1, e);
 	return rc < 0 ? rc : store_text(target + 1, &d->target);

@@ -169,6 +169,10 @@ refuse_leg(struct exchange *x, struct leg *leg)
 	} else if (beyond & SMTP_EXT_SMTPUTF8) {
 		status = "5.6.7";
 		text = "the road to this site does not carry SMTPUTF8";
+	} else if (beyond & SMTP_EXT_DELIVERBY) {
+		status = "5.3.3";
+		text = "the road to this site does not carry DELIVERBY, "
+		    "which the sender asks for with R";
 	} else if (beyond & (SMTP_EXT_BINARYMIME | SMTP_EXT_CHUNKING)) {
 		status = beyond & SMTP_EXT_BINARYMIME ? "5.6.1" : "5.6.0";
 		text = "the road to this site carries lines that end in "
@@ -215,7 +219,8 @@ gather(struct exchange *x, struct target *t, struct object *o,
 			break;
 		object_add(o, leg);
 		*octets_out += leg->entry->octets;
-		needs |= leg->entry->needs;
+		needs |= leg->entry->needs |
+		    (leg->entry->uses & allowed_extensions(p));
 		leg_take(leg, LEG_CUT);
 		leg->object = 0;
 		if ((p->batch_count != 0 && o->nparts >= p->batch_count) ||

@@ -14,7 +14,9 @@
 
 static const struct delivery_driver *const drivers[] = {
 	[CONF_DELIVERY_SMTP] = &delivery_smtp,
+	[CONF_DELIVERY_LMTP] = &delivery_smtp,
 	[CONF_DELIVERY_MAILDIR] = &delivery_maildir,
+	[CONF_DELIVERY_COMMAND] = &delivery_command,
 };
 
 struct delivery *
@@ -25,12 +27,16 @@ delivery_new(struct event_base *base, const struct conf_delivery *conf,
 
 	a->driver = drivers[conf->kind];
 	a->base = base;
+	a->lmtp = conf->kind == CONF_DELIVERY_LMTP;
 	a->hooks = *hooks;
 	a->hostname = mem_strdup(hooks->hostname);
 	a->hooks.hostname = a->hostname;
 	a->target = mem_strdup(conf->target);
 	a->domain = mem_strdup(conf->domains.n > 0 ? conf->domains.item[0] :
 	    a->hostname);
+	a->null_sender = mem_strdup(conf->null_sender != NULL ?
+	    conf->null_sender : "MAILER-DAEMON");
+	a->deadline_secs = conf->deadline_secs;
 	a->crlf = conf->crlf;
 	a->envelope_headers = conf->envelope_headers;
 	a->connections = conf->connections > 0 ? conf->connections : 1;
@@ -60,6 +66,7 @@ delivery_free(struct delivery *a)
 	free(a->hostname);
 	free(a->target);
 	free(a->domain);
+	free(a->null_sender);
 	free(a);
 }
 
@@ -107,6 +114,14 @@ rcpt_known(const struct delivery_task *t)
 	return true;
 }
 
+static uint64_t
+waited_secs(const struct delivery_task *t)
+{
+	uint64_t now = spool_elapsed_secs(t->agent->hooks.spool);
+
+	return now > t->msg.accepted_secs ? now - t->msg.accepted_secs : 0;
+}
+
 int
 delivery_task_load(struct delivery_task *t)
 {
@@ -117,6 +132,7 @@ delivery_task_load(struct delivery_task *t)
 	if (spool_get_message(t->agent->hooks.spool, t->job->message, &t->msg,
 	    &e) == 0) {
 		t->loaded = rcpt_known(t);
+		smtp_timing_pass(&t->msg.env.timing, waited_secs(t));
 		if (t->loaded)
 			return 0;
 		err_set(&e, ERR_STATE, "the message lacks such a recipient");
@@ -210,6 +226,8 @@ received_with(const struct message *m)
 {
 	if (m->peer != NULL)
 		return "BSMTP";
+	if (m->source != NULL && strncmp(m->source, "lmtp ", 5) == 0)
+		return m->env.smtputf8 ? "UTF8LMTP" : "LMTP";
 	return m->env.smtputf8 ? "UTF8SMTP" : "ESMTP";
 }
 
@@ -226,4 +244,40 @@ delivery_trace(const struct delivery_task *t, const char *eol,
 	    message_name(t->msg.id).s, eol);
 	date_format(out, clock_wall_ms(a->hooks.clock));
 	buf_adds(out, eol);
+}
+
+void
+delivery_head(const struct delivery_task *t, struct buf *out)
+{
+	const char *eol = t->agent->crlf ? "\r\n" : "\n";
+	const char *sender = t->msg.env.sender;
+
+	if (t->agent->envelope_headers)
+		buf_addf(out, "Return-Path: <%s>%s",
+		    sender != NULL ? sender : "", eol);
+	delivery_trace(t, eol, out);
+}
+
+void
+delivery_add_lf(bool *held_cr, struct buf *out, const char *in, size_t len)
+{
+	const char *end = in + len, *cr;
+
+	if (len > 0 && *held_cr && in[0] != '\n')
+		buf_addc(out, '\r');
+	if (len > 0)
+		*held_cr = false;
+	while (in < end) {
+		cr = memchr(in, '\r', (size_t)(end - in));
+		if (cr == NULL) {
+			buf_add(out, in, (size_t)(end - in));
+			return;
+		}
+		buf_add(out, in, (size_t)(cr - in));
+		in = cr + 1;
+		if (in == end)
+			*held_cr = true;
+		else if (*in != '\n')
+			buf_addc(out, '\r');
+	}
 }

@@ -39,6 +39,7 @@ struct delivery_driver {
 
 extern const struct delivery_driver delivery_smtp;
 extern const struct delivery_driver delivery_maildir;
+extern const struct delivery_driver delivery_command;
 
 struct delivery {
 	const struct delivery_driver *driver;
@@ -48,7 +49,10 @@ struct delivery {
 	char *hostname;
 	char *target;		/* as it stands in the configuration */
 	char *domain;		/* the first it serves: for "postmaster" */
+	bool lmtp;
 	bool crlf, envelope_headers;
+	char *null_sender;
+	uint64_t deadline_secs;
 	unsigned connections;
 	struct list tasks;
 	size_t running;
@@ -71,6 +75,13 @@ void delivery_task_over(struct delivery_task *t);
 /* Outcome, status and words for an error of the spool. */
 enum delivery_outcome delivery_spool_outcome(const struct err *e,
     const char **status_out, const char **text_out);
+/* Appends what goes before the content in a file or to a command:
+ * Return-Path and Received, as configured, with the line ends of the agent. */
+void delivery_head(const struct delivery_task *t, struct buf *out);
+/* CR LF becomes LF; a CR on its own stays.  A CR at the end of a piece is held
+ * for the next; the caller writes it where there is none. */
+void delivery_add_lf(bool *held_cr, struct buf *out, const char *in,
+    size_t len);
 /* Appends the Received field where trace is configured; eol ends its lines
  * (RFC 5321 4.4). */
 void delivery_trace(const struct delivery_task *t, const char *eol,

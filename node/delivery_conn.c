@@ -391,6 +391,19 @@ on_content(struct conn *c, const struct smtp_client_event *ev)
 }
 
 static void
+on_final(struct conn *c, const struct smtp_client_event *ev)
+{
+	char text[TEXT_SIZE];
+	size_t i;
+
+	if (c->task == NULL || (i = find_rcpt(c, ev->index)) == c->n)
+		return;
+	reply_text(c, ev, text);
+	delivery_task_tell(c->task, c->first + i, reply_outcome(&ev->reply),
+	    reply_status(&ev->reply), text);
+}
+
+static void
 on_result(struct conn *c, const struct smtp_client_event *ev)
 {
 	enum delivery_outcome outcome = reply_outcome(&ev->reply);
@@ -419,6 +432,7 @@ static void (*const handlers[])(struct conn *c,
 	[SMTP_CLIENT_READY] = on_ready,
 	[SMTP_CLIENT_RECIPIENT] = on_recipient,
 	[SMTP_CLIENT_CONTENT] = on_content,
+	[SMTP_CLIENT_FINAL] = on_final,
 	[SMTP_CLIENT_RESULT] = on_result,
 	[SMTP_CLIENT_CLOSED] = on_closed,
 };
@@ -677,7 +691,8 @@ timed_out(evutil_socket_t fd, short what, void *arg)
 void
 conn_open(struct smtp_agent *s)
 {
-	struct smtp_client_options opts = { .helo = s->agent->hostname };
+	struct smtp_client_options opts = { .helo = s->agent->hostname,
+	    .lmtp = s->agent->lmtp };
 	struct conn *c = mem_alloc(1, sizeof(*c));
 
 	c->agent = s;

@@ -302,19 +302,6 @@ open_tmp(struct maildir *m, struct item *it, struct err *e)
 }
 
 static void
-item_prefix(const struct item *it, struct buf *out)
-{
-	struct delivery *a = it->task->agent;
-	const char *eol = a->crlf ? "\r\n" : "\n";
-	const char *sender = it->task->msg.env.sender;
-
-	if (a->envelope_headers)
-		buf_addf(out, "Return-Path: <%s>%s",
-		    sender != NULL ? sender : "", eol);
-	delivery_trace(it->task, eol, out);
-}
-
-static void
 item_spool_error(struct item *it, const struct err *e)
 {
 	const char *status, *text;
@@ -345,33 +332,7 @@ item_open(struct maildir *m, struct item *it)
 		item_fail_file(it, &e);
 		return;
 	}
-	item_prefix(it, &m->out);
-}
-
-/* CR LF becomes LF; a CR on its own stays.  A CR at the end of a piece waits
- * for the next. */
-static void
-add_lf(struct item *it, struct buf *out, const char *in, size_t len)
-{
-	const char *end = in + len, *cr;
-
-	if (len > 0 && it->held_cr && in[0] != '\n')
-		buf_addc(out, '\r');
-	if (len > 0)
-		it->held_cr = false;
-	while (in < end) {
-		cr = memchr(in, '\r', (size_t)(end - in));
-		if (cr == NULL) {
-			buf_add(out, in, (size_t)(end - in));
-			return;
-		}
-		buf_add(out, in, (size_t)(cr - in));
-		in = cr + 1;
-		if (in == end)
-			it->held_cr = true;
-		else if (*in != '\n')
-			buf_addc(out, '\r');
-	}
+	delivery_head(it->task, &m->out);
 }
 
 static bool
@@ -406,7 +367,7 @@ item_write(struct maildir *m, struct item *it)
 	if (m->agent->crlf)
 		buf_add(&m->out, m->in.ptr, m->in.len);
 	else
-		add_lf(it, &m->out, m->in.ptr, m->in.len);
+		delivery_add_lf(&it->held_cr, &m->out, m->in.ptr, m->in.len);
 	if (rc == 0 && it->held_cr)
 		buf_addc(&m->out, '\r');
 	return item_flush(m, it) && rc == 1;

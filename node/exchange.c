@@ -521,6 +521,30 @@ exchange_action_release(struct exchange_action *a)
 	memset(a, 0, sizeof(*a));
 }
 
+/* From here on a message waits: what is held by FUTURERELEASE does not. */
+static uint64_t
+waits_since(const struct entry *entry)
+{
+	return entry->release_secs > entry->accepted_secs ?
+	    entry->release_secs : entry->accepted_secs;
+}
+
+/* DELIVERBY with R (RFC 2852 4.1.4): too late is a failure. */
+static bool
+expire_by(struct exchange *x, struct leg *leg, uint64_t now)
+{
+	uint64_t by = leg->entry->by_secs;
+
+	if (by == 0 || by > now) {
+		if (by != 0 && (x->by_secs == 0 || by < x->by_secs))
+			x->by_secs = by;
+		return false;
+	}
+	settle_fail(x, leg, "5.4.7", "it could not be delivered within the "
+	    "time that its sender gave (DELIVERBY)", true);
+	return true;
+}
+
 static uint64_t
 lifetime_secs(const struct exchange *x, const struct target *t)
 {
@@ -558,11 +582,12 @@ expire(struct exchange *x, struct target *t, struct list *head, uint64_t now)
 
 	list_for_each_safe(item, after, head) {
 		leg = list_entry(item, struct leg, link);
-		if (leg->entry->accepted_secs + lifetime > now ||
+		if (expire_by(x, leg, now) ||
+		    waits_since(leg->entry) + lifetime > now ||
 		    leg->entry->kind == MESSAGE_POSTMASTER)
 			continue;
 		if (t->kind == TARGET_PEER && (!t->chance ||
-		    t->last_chance_secs < leg->entry->accepted_secs))
+		    t->last_chance_secs < waits_since(leg->entry)))
 			continue;
 		settle_fail(x, leg, "4.4.7", "it could not be handed on "
 		    "within its lifetime", true);
@@ -598,6 +623,7 @@ exchange_tick(struct exchange *x, struct err *e)
 	    clock_mono_ms(x->clock) - x->last_tick_ms < 1000)
 		return 0;
 	rc = spool_tick(x->spool, e);
+	x->by_secs = 0;
 	for (i = 0; rc == 0 && i < x->ntargets; i++) {
 		t = x->target[i];
 		rc = expire_objects(x, t, now, e);
@@ -616,20 +642,26 @@ exchange_tick(struct exchange *x, struct err *e)
 	return 0;
 }
 
+/* When something is to be done at `secs` of the spool's count. */
+static int64_t
+elapsed_to_ms(struct exchange *x, uint64_t secs)
+{
+	uint64_t now = now_secs(x);
+
+	return clock_mono_ms(x->clock) +
+	    (secs > now ? (int64_t)(secs - now) * 1000 : 0);
+}
+
 /* When the first leg that sleeps in t wakes. */
 static int64_t
 wake_ms(struct exchange *x, const struct target *t)
 {
 	const struct leg *leg;
-	uint64_t now = now_secs(x);
 
 	if (list_empty(&t->later))
 		return INT64_MAX;
 	leg = list_entry(t->later.next, struct leg, link);
-	if (leg->next_secs <= now)
-		return clock_mono_ms(x->clock);
-	return clock_mono_ms(x->clock) +
-	    (int64_t)(leg->next_secs - now) * 1000;
+	return elapsed_to_ms(x, leg->next_secs);
 }
 
 int64_t
@@ -641,6 +673,13 @@ exchange_deadline_ms(struct exchange *x)
 
 	at = x->maintain ? now : x->last_tick_ms == INT64_MIN ? now :
 	    x->last_tick_ms + 60000;
+	/* Not sooner than exchange_tick looks again. */
+	if (x->by_secs != 0 && x->last_tick_ms != INT64_MIN) {
+		int64_t by = elapsed_to_ms(x, x->by_secs);
+
+		by = by < x->last_tick_ms + 1000 ? x->last_tick_ms + 1000 : by;
+		at = by < at ? by : at;
+	}
 	for (i = 0; i < x->ntargets; i++) {
 		int64_t when = INT64_MAX, wake;
 

@@ -48,9 +48,12 @@ struct entry {
 	uint64_t accepted_secs;
 	enum message_kind kind;
 	unsigned needs;		/* envelope_needs */
+	unsigned uses;		/* envelope_uses */
 	uint32_t open;		/* recipients not yet settled */
 	uint32_t settling;	/* of them written as settled, not yet here */
-	bool urgent;
+	uint64_t release_secs;	/* FUTURERELEASE: not before; 0: none */
+	uint64_t by_secs;	/* DELIVERBY with R: not after; 0: none */
+	int8_t rank;		/* higher ones go first; above 0: at once */
 	bool recorded;		/* has a state record */
 	size_t nlegs;
 	struct leg leg[];
@@ -73,7 +76,7 @@ struct target {
 	unsigned nobjects, nwritten;
 	uint64_t object_octets;
 	bool wanted;			/* somebody asked: flush */
-	unsigned urgent;		/* legs waiting that cut at once */
+	unsigned urgent;		/* legs waiting of rank above 0 */
 	bool up;			/* its transport runs */
 	bool told;			/* nothing new since RUN was said */
 	bool down;			/* alternates are preferred */
@@ -156,6 +159,7 @@ struct exchange {
 	uint64_t messages, octets;
 	struct exchange_counters counters;
 	int64_t last_tick_ms;
+	uint64_t by_secs;		/* when the first DELIVERBY ends */
 	bool maintain;			/* the spool has more upkeep to do */
 	bool dirty;			/* something may be ready: pump */
 };
@@ -183,6 +187,8 @@ const uint16_t *leg_rcpt(const struct leg *leg);
 void leg_set_rcpt(struct leg *leg, const uint16_t *rcpt, size_t n);
 /* Takes a leg out of whatever list it is in; puts it into another. */
 void leg_ready(struct leg *leg);
+/* The same, unless its message is not to be released yet: true. */
+bool leg_wake(struct leg *leg, uint64_t now_secs);
 void leg_later(struct leg *leg, uint64_t next_secs);
 void leg_hold(struct leg *leg);
 void leg_take(struct leg *leg, enum leg_status status);
@@ -191,6 +197,8 @@ void leg_move(struct leg *leg, struct target *target);
 void queue_reroute(struct exchange *x);
 /* Legs whose time has come become ready. */
 void queue_wake(struct target *t, uint64_t now_secs);
+/* All that wait for their next attempt become ready. */
+void queue_wake_all(struct target *t, uint64_t now_secs);
 struct target *queue_route(struct exchange *x, const char *address,
     enum message_kind kind);
 

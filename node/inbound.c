@@ -24,6 +24,7 @@ options(const struct exchange *x, struct bundle_reader_options *opts)
 	bundle_reader_options_default(opts);
 	opts->extensions = SMTP_EXT_RFC2442 | SMTP_EXT_CHUNKING |
 	    SMTP_EXT_BINARYMIME | SMTP_EXT_SMTPUTF8 | SMTP_EXT_XGZIP |
+	    SMTP_EXT_MT_PRIORITY | SMTP_EXT_DELIVERBY |
 	    SMTP_EXT_PIPELINING | SMTP_EXT_ENHANCEDSTATUSCODES;
 	opts->message_max = x->conf->message_max;
 	opts->line_max = x->conf->line_max;

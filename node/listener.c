@@ -38,6 +38,7 @@ struct listener {
 	bool inherited;		/* the file of a UNIX socket is not ours */
 	struct conf_net *allow;
 	size_t nallow;
+	struct session_service service;
 	struct event *readable;
 };
 
@@ -66,6 +67,7 @@ struct client {
 struct caller {
 	struct conf_endpoint at;
 	uid_t uid;
+	const struct session_service *service;
 	char source[64];
 	char key[16];
 	size_t key_len;
@@ -225,8 +227,9 @@ bind_new(struct listener *l, const struct conf *conf,
 }
 
 static void
-copy_allow(struct listener *l, const struct conf_listener *cl)
+copy_rules(struct listener *l, const struct conf_listener *cl)
 {
+	l->service.lmtp = cl->lmtp;
 	free(l->allow);
 	l->nallow = cl->nallow;
 	l->allow = mem_alloc(cl->nallow + 1, sizeof(*l->allow));
@@ -241,7 +244,7 @@ open_one(struct listener *l, const struct conf *conf,
 	int on = 1, rc;
 
 	l->address = mem_strdup(cl->address);
-	copy_allow(l, cl);
+	copy_rules(l, cl);
 	rc = conf_endpoint_parse(cl->address, &l->at, e);
 	if (rc < 0)
 		return rc;
@@ -350,7 +353,8 @@ client_new(struct listener_set *set, int fd, const struct caller *who,
 	list_add_tail(&set->clients, &c->link);
 	if (set->nclients++ == 0)
 		event_add(set->tick, &every);
-	c->session = session_new(&set->host, fd, who->source, welcome, c);
+	c->session = session_new(&set->host, who->service, fd,
+	    who->source, welcome, c);
 }
 
 /* Turned away before anything was read, so closing loses nothing. */
@@ -425,7 +429,8 @@ caller_inet(struct caller *who)
 		memcpy(who->key, v4, 4);
 		who->key_len = 4;
 	}
-	snprintf(who->source, sizeof(who->source), "smtp %s", text);
+	snprintf(who->source, sizeof(who->source), "%s %s",
+	    who->service->lmtp ? "lmtp" : "smtp", text);
 }
 
 static void
@@ -479,7 +484,8 @@ on_connection(evutil_socket_t fd, short what, void *arg)
 
 	(void)what;
 	for (i = 0; i < ACCEPT_MAX; i++) {
-		struct caller who = { .uid = (uid_t)-1 };
+		struct caller who = { .uid = (uid_t)-1,
+		    .service = &l->service };
 		int conn;
 
 		who.at.len = sizeof(who.at.at);
@@ -569,7 +575,7 @@ listener_set_reload(struct listener_set *set, const struct conf *conf)
 			continue;
 		for (j = 0; j < set->n; j++)
 			if (same_endpoint(&at, &set->listener[j].at))
-				copy_allow(&set->listener[j],
+				copy_rules(&set->listener[j],
 				    &conf->listener[i]);
 	}
 }
@@ -692,7 +698,8 @@ listener_set_is_own(const struct listener_set *set,
 void
 listener_adopt(struct listener_set *set, int fd, uid_t uid)
 {
-	struct caller who = { .uid = uid };
+	static const struct session_service plain = { .lmtp = false };
+	struct caller who = { .uid = uid, .service = &plain };
 
 	caller_unix(&who, uid);
 	(void)fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);

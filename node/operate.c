@@ -132,15 +132,11 @@ int
 exchange_flush(struct exchange *x, const char *peer, struct err *e)
 {
 	struct target *t = queue_peer(x, peer);
-	struct leg *leg;
 
 	if (t == NULL || t->peer == NULL)
 		return err_set(e, ERR_NOT_FOUND, "there is no peer \"%s\" in "
 		    "the configuration", peer);
-	while (!list_empty(&t->later)) {
-		leg = list_entry(t->later.next, struct leg, link);
-		leg_ready(leg);
-	}
+	queue_wake_all(t, now_secs(x));
 	t->pause_ms = 0;
 	t->wanted = true;
 	t->told = false;
@@ -270,18 +266,10 @@ exchange_release(struct exchange *x, uint64_t message, struct err *e)
 	rc = record_held(x, entry, false, e);
 	for (i = 0; rc == 0 && i < entry->nlegs; i++) {
 		if (entry->leg[i].status == LEG_HELD)
-			leg_ready(&entry->leg[i]);
+			(void)leg_wake(&entry->leg[i], now_secs(x));
 	}
 	x->dirty = true;
 	return rc;
-}
-
-static void
-wake_all(struct target *t)
-{
-	t->pause_ms = 0;
-	while (!list_empty(&t->later))
-		leg_ready(list_entry(t->later.next, struct leg, link));
 }
 
 int
@@ -292,8 +280,10 @@ exchange_retry(struct exchange *x, uint64_t message, struct err *e)
 
 	x->dirty = true;
 	if (message == 0) {
-		for (i = 0; i < x->ntargets; i++)
-			wake_all(x->target[i]);
+		for (i = 0; i < x->ntargets; i++) {
+			x->target[i]->pause_ms = 0;
+			queue_wake_all(x->target[i], now_secs(x));
+		}
 		return 0;
 	}
 	entry = need_entry(x, message, e);
@@ -302,7 +292,7 @@ exchange_retry(struct exchange *x, uint64_t message, struct err *e)
 	for (i = 0; i < entry->nlegs; i++) {
 		entry->leg[i].target->pause_ms = 0;
 		if (entry->leg[i].status == LEG_LATER)
-			leg_ready(&entry->leg[i]);
+			(void)leg_wake(&entry->leg[i], now_secs(x));
 	}
 	return 0;
 }

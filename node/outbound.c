@@ -166,6 +166,10 @@ begin(struct outbound *ob, struct err *e)
 		message_release(&ob->m);
 		message_init(&ob->m);
 		rc = spool_get_message(ob->x->spool, part->message, &ob->m, e);
+		/* Counted to when it was cut: made again it is the same. */
+		smtp_timing_pass(&ob->m.env.timing, ob->object.cut_secs >
+		    ob->m.accepted_secs ? ob->object.cut_secs -
+		    ob->m.accepted_secs : 0);
 	}
 	if (rc == 0)
 		rc = spool_body_open(ob->x->spool, part->message, &ob->body,

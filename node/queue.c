@@ -191,7 +191,7 @@ leg_count(const struct leg *leg, int sign)
 	case LEG_READY:
 		t->ready_count += one;
 		t->ready_octets += octets;
-		if (leg->entry->urgent)
+		if (leg->entry->rank > 0)
 			t->urgent += (unsigned)sign;
 		break;
 	case LEG_LATER:
@@ -215,15 +215,42 @@ leg_take(struct leg *leg, enum leg_status status)
 	leg->status = status;
 }
 
+static int
+rank_of(struct list *item)
+{
+	return list_entry(item, struct leg, link)->entry->rank;
+}
+
+/* The list is in order of rank, and of time within one.  Nearly all have the
+ * same, so the place is at one of the ends. */
 void
 leg_ready(struct leg *leg)
 {
+	struct list *head = &leg->target->ready, *at;
+	int rank = leg->entry->rank;
+
 	leg_take(leg, LEG_READY);
-	if (leg->entry->urgent)
-		list_add_head(&leg->target->ready, &leg->link);
-	else
-		list_add_tail(&leg->target->ready, &leg->link);
+	if (rank > 0) {
+		for (at = head->next; at != head && rank_of(at) >= rank;)
+			at = at->next;
+		list_add_tail(at, &leg->link);
+	} else {
+		for (at = head->prev; at != head && rank_of(at) < rank;)
+			at = at->prev;
+		list_add_head(at, &leg->link);
+	}
 	leg_count(leg, 1);
+}
+
+bool
+leg_wake(struct leg *leg, uint64_t now)
+{
+	if (leg->entry->release_secs <= now) {
+		leg_ready(leg);
+		return true;
+	}
+	leg_later(leg, leg->entry->release_secs);
+	return false;
 }
 
 /* The list is in order of time; back-offs grow, so the place is found from
@@ -277,6 +304,19 @@ queue_wake(struct target *t, uint64_t now)
 			return;
 		leg_ready(leg);
 	}
+}
+
+void
+queue_wake_all(struct target *t, uint64_t now)
+{
+	struct list *item, *after, all;
+
+	if (list_empty(&t->later))
+		return;
+	list_add_head(&t->later, &all);
+	list_del(&t->later);
+	list_for_each_safe(item, after, &all)
+		(void)leg_wake(list_entry(item, struct leg, link), now);
 }
 
 static bool
@@ -365,10 +405,28 @@ leg_start(struct exchange *x, struct leg *leg, const struct plan *plan)
 	leg->entry->open += (uint32_t)plan->n;
 	if (plan->held)
 		leg_hold(leg);
-	else if (plan->next_secs > now_secs(x))
+	else if (plan->next_secs > now_secs(x) &&
+	    plan->next_secs > leg->entry->release_secs)
 		leg_later(leg, plan->next_secs);
 	else
-		leg_ready(leg);
+		(void)leg_wake(leg, now_secs(x));
+}
+
+/* What the sender asked for by MT-PRIORITY, DELIVERBY and FUTURERELEASE. */
+static void
+entry_timing(struct exchange *x, struct entry *entry, const struct message *m)
+{
+	const struct smtp_timing *t = &m->env.timing;
+	uint64_t hold = smtp_timing_hold_secs(t, m->accepted_wall_ms);
+
+	entry->rank = (int8_t)t->priority;
+	if (hold > 0)
+		entry->release_secs = m->accepted_secs + hold;
+	if (t->by != SMTP_BY_RETURN)
+		return;
+	entry->by_secs = m->accepted_secs + (uint64_t)t->by_secs;
+	if (x->by_secs == 0 || entry->by_secs < x->by_secs)
+		x->by_secs = entry->by_secs;
 }
 
 struct entry *
@@ -388,12 +446,15 @@ queue_add(struct exchange *x, const struct message *m,
 	entry->accepted_secs = m->accepted_secs;
 	entry->kind = m->kind;
 	entry->needs = envelope_needs(&m->env, &m->facts);
+	entry->uses = envelope_uses(&m->env);
 	entry->recorded = st != NULL;
 	entry->nlegs = n;
+	entry_timing(x, entry, m);
 	for (i = 0; i < n; i++) {
 		entry->leg[i].entry = entry;
-		if (plan[i].target->kind == TARGET_PEER)
-			entry->urgent |= is_urgent(plan[i].target->peer, m);
+		if (entry->rank <= 0 && plan[i].target->kind == TARGET_PEER &&
+		    is_urgent(plan[i].target->peer, m))
+			entry->rank = 1;
 	}
 	for (i = 0; i < n; i++) {
 		leg_start(x, &entry->leg[i], &plan[i]);

@@ -1,25 +1,20 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * The daemon's side of the transport contract.  A child is watched through a
- * pidfd, so that runners need no common handler of SIGCHLD; its process group
- * is killed while the child is still a zombie and its number therefore still
- * its own.
+ * The daemon's side of the transport contract, over a child of node/child.h.
+ * What it said is taken to the last octet before its end is told.
  */
 #include "node/runner.h"
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "node/child.h"
 #include "transports/lines.h"
 #include "transports/report.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <signal.h>
-#include <spawn.h>
 #include <stdlib.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #define READ_STEP 65536
@@ -28,7 +23,6 @@
 #define SAID_PER_SEC 2		/* and later each second */
 #define SAID_TEXT_MAX 1000
 #define FREE_GRACE_MS 500
-#define REAP_POLL_MS 100	/* where the kernel has no pidfd */
 
 enum stop_step { STOP_NOT, STOP_ASKED, STOP_TERM, STOP_KILL };
 
@@ -46,9 +40,7 @@ struct runner {
 	struct log *log;
 	char *peer;
 	struct runner_hooks hooks;
-	pid_t pid;		/* 0: idle */
-	int pidfd;		/* -1: looked for by the clock */
-	struct event *ev_exit;
+	struct child child;
 	struct stream out, err;
 	int commands_fd;	/* -1: closed */
 	struct event *ev_commands;
@@ -301,103 +293,28 @@ runner_more(struct runner *r)
 /* The end of the child. */
 
 static void
-kill_group(const struct runner *r, int sig)
-{
-	/* It may have left the group that it was started in. */
-	if (kill(-r->pid, sig) < 0)
-		kill(r->pid, sig);
-}
-
-static int
-exit_status(int wait_status, char *text, size_t size)
-{
-	const char *abbrev;
-
-	text[0] = '\0';
-	if (WIFEXITED(wait_status))
-		return WEXITSTATUS(wait_status);
-	abbrev = sigabbrev_np(WTERMSIG(wait_status));
-	if (abbrev != NULL)
-		snprintf(text, size, "SIG%s", abbrev);
-	else
-		snprintf(text, size, "signal %d", WTERMSIG(wait_status));
-	return -1;
-}
-
-static pid_t
-reap(struct runner *r, int options, int *status_out)
-{
-	pid_t pid;
-
-	*status_out = 0;
-	do {
-		pid = waitpid(r->pid, status_out, options);
-	} while (pid < 0 && errno == EINTR);
-	return pid;
-}
-
-static void
 forget_child(struct runner *r)
 {
-	free_event(&r->ev_exit);
+	child_forget(&r->child);
 	free_event(&r->ev_grace);
-	close_fd(&r->pidfd);
 	commands_end(r);
-	r->pid = 0;
 	r->stop = STOP_NOT;
 }
 
-/* ours: the child is a zombie still; else somebody has reaped it, its number
- * may be a stranger's, and what became of it is unknown. */
 static void
-child_ended(struct runner *r, bool ours)
+child_ended(void *ctx, bool ours)
 {
-	int wait_status, status = -1;
+	struct runner *r = ctx;
 	char text[32] = "reaped by another";
+	int status = -1;
 
-	if (ours) {
-		kill_group(r, SIGKILL);
-		(void)reap(r, 0, &wait_status);
-		status = exit_status(wait_status, text, sizeof(text));
-	}
+	if (ours)
+		status = child_reap(&r->child, text, sizeof(text));
 	stream_finish(&r->out);
 	stream_finish(&r->err);
 	tell_unsaid(r);
 	forget_child(r);
 	r->hooks.exited(r->hooks.ctx, status, text);
-}
-
-static void
-exit_seen(evutil_socket_t fd, short what, void *ctx)
-{
-	struct timeval again = { 0, REAP_POLL_MS * 1000 };
-	struct runner *r = ctx;
-	siginfo_t info = { .si_pid = 0 };
-	int rc;
-
-	(void)fd;
-	(void)what;
-	rc = waitid(P_PID, (id_t)r->pid, &info, WEXITED | WNOHANG | WNOWAIT);
-	if (rc == 0 && info.si_pid == 0)
-		event_add(r->ev_exit, r->pidfd < 0 ? &again : NULL);
-	else
-		child_ended(r, rc == 0);
-}
-
-static void
-watch_exit(struct runner *r)
-{
-	struct timeval first = { 0, REAP_POLL_MS * 1000 };
-
-	r->pidfd = (int)syscall(SYS_pidfd_open, r->pid, 0);
-	if (r->pidfd >= 0) {
-		fcntl(r->pidfd, F_SETFD, FD_CLOEXEC);
-		r->ev_exit = new_event(r, r->pidfd, EV_READ, exit_seen, r);
-		event_add(r->ev_exit, NULL);
-	} else {
-		r->ev_exit = new_event(r, -1, EV_TIMEOUT, exit_seen, r);
-		event_add(r->ev_exit, &first);
-	}
 }
 
 static void
@@ -410,11 +327,11 @@ grace_over(evutil_socket_t fd, short what, void *ctx)
 	(void)what;
 	if (r->stop == STOP_ASKED) {
 		r->stop = STOP_TERM;
-		kill_group(r, SIGTERM);
+		child_kill(&r->child, SIGTERM);
 		event_add(r->ev_grace, &grace);
 	} else {
 		r->stop = STOP_KILL;
-		kill_group(r, SIGKILL);
+		child_kill(&r->child, SIGKILL);
 	}
 }
 
@@ -423,7 +340,7 @@ runner_stop(struct runner *r, unsigned grace_secs)
 {
 	struct timeval grace = { grace_secs, 0 };
 
-	if (r->pid == 0 || r->stop != STOP_NOT)
+	if (r->child.pid == 0 || r->stop != STOP_NOT)
 		return;
 	r->stop = STOP_ASKED;
 	r->grace_secs = grace_secs;
@@ -466,26 +383,6 @@ pipes_open(struct pipes *p, struct err *e)
 	return 0;
 }
 
-/* Which of our variables the child gets. */
-static char **
-clean_environment(void)
-{
-	static const char *const kept[] = { "PATH", "LANG", "TZ", "HOME" };
-	static const size_t nkept = sizeof(kept) / sizeof(kept[0]);
-	char **env = mem_alloc(nkept + 1, sizeof(*env));
-	size_t n = 0;
-
-	for (size_t i = 0; i < nkept; i++) {
-		const char *value = getenv(kept[i]);
-
-		if (value == NULL && strcmp(kept[i], "PATH") == 0)
-			value = "/usr/local/bin:/usr/bin:/bin";
-		if (value != NULL)
-			env[n++] = mem_printf("%s=%s", kept[i], value);
-	}
-	return env;
-}
-
 static void
 add_arg(char **argv, size_t *n, const char *text)
 {
@@ -521,37 +418,6 @@ free_texts(char **texts)
 	free(texts);
 }
 
-/* posix_spawn rather than fork, since the daemon may be large and a program
- * that cannot be run is told at once. */
-static int
-spawn(struct runner *r, char *const *argv, struct pipes *p)
-{
-	char **env = clean_environment();
-	posix_spawn_file_actions_t files;
-	posix_spawnattr_t attr;
-	sigset_t all, none;
-	int rc;
-
-	sigfillset(&all);
-	sigemptyset(&none);
-	posix_spawn_file_actions_init(&files);
-	posix_spawn_file_actions_adddup2(&files, p->in[0], STDIN_FILENO);
-	posix_spawn_file_actions_adddup2(&files, p->out[1], STDOUT_FILENO);
-	posix_spawn_file_actions_adddup2(&files, p->err[1], STDERR_FILENO);
-	posix_spawn_file_actions_addclosefrom_np(&files, STDERR_FILENO + 1);
-	posix_spawnattr_init(&attr);
-	posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETPGROUP |
-	    POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
-	posix_spawnattr_setpgroup(&attr, 0);
-	posix_spawnattr_setsigdefault(&attr, &all);
-	posix_spawnattr_setsigmask(&attr, &none);
-	rc = posix_spawn(&r->pid, argv[0], &files, &attr, argv, env);
-	posix_spawn_file_actions_destroy(&files);
-	posix_spawnattr_destroy(&attr);
-	free_texts(env);
-	return rc;
-}
-
 static int
 take_end(int *end)
 {
@@ -571,7 +437,7 @@ watch(struct runner *r, struct pipes *p)
 	stream_open(r, &r->err, take_end(&p->err[0]));
 	r->said = SAID_BURST;
 	r->said_ms = clock_mono_ms(clock_real());
-	watch_exit(r);
+	child_watch(&r->child, r->base, child_ended, r);
 }
 
 int
@@ -582,19 +448,16 @@ runner_start(struct runner *r, const char *program, const char *out_dir,
 	char **argv;
 	int rc;
 
-	if (r->pid != 0)
+	if (r->child.pid != 0)
 		return err_set(e, ERR_STATE, "the transport of %s is running",
 		    r->peer);
 	rc = pipes_open(&p, e);
 	if (rc == 0) {
 		argv = arguments(r, program, out_dir, in_dir, set, nset);
-		errno = spawn(r, argv, &p);
-		if (errno != 0) {
-			rc = err_errno(e, "cannot run %s", program);
-			r->pid = 0;
-		} else {
+		rc = child_start(&r->child, argv, (const int[]){ p.in[0],
+		    p.out[1], p.err[1] }, e);
+		if (rc == 0)
 			watch(r, &p);
-		}
 		free_texts(argv);
 	}
 	pipes_close(&p);
@@ -604,7 +467,7 @@ runner_start(struct runner *r, const char *program, const char *out_dir,
 bool
 runner_running(const struct runner *r)
 {
-	return r->pid != 0;
+	return r->child.pid != 0;
 }
 
 static void
@@ -628,34 +491,12 @@ runner_new(struct event_base *base, struct log *log, const char *peer,
 	r->log = log;
 	r->peer = mem_strdup(peer);
 	r->hooks = *hooks;
-	r->pidfd = -1;
+	r->child = (struct child)CHILD_INIT;
 	r->commands_fd = -1;
 	buf_init(&r->commands);
 	stream_init(r, &r->out, "stdout", take_report);
 	stream_init(r, &r->err, "stderr", take_complaint);
 	return r;
-}
-
-/* Waits a little for a child that was told to end, then ends it. */
-static void
-end_child(struct runner *r)
-{
-	int status, rc;
-
-	kill_group(r, SIGTERM);
-	for (int waited = 0; waited < FREE_GRACE_MS; waited += 10) {
-		siginfo_t info = { .si_pid = 0 };
-
-		rc = waitid(P_PID, (id_t)r->pid, &info,
-		    WEXITED | WNOHANG | WNOWAIT);
-		if (rc < 0)
-			return;
-		if (info.si_pid != 0)
-			break;
-		(void)poll(NULL, 0, 10);
-	}
-	kill_group(r, SIGKILL);
-	(void)reap(r, 0, &status);
 }
 
 static void
@@ -671,8 +512,8 @@ runner_free(struct runner *r)
 {
 	if (r == NULL)
 		return;
-	if (r->pid != 0)
-		end_child(r);
+	if (r->child.pid != 0)
+		child_end(&r->child, FREE_GRACE_MS);
 	forget_child(r);
 	stream_release(&r->out);
 	stream_release(&r->err);

@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "smtp/extension.h"
 #include "smtp/server.h"
 
 #define OUTPUT_MAX 16384	/* octets of replies left unread */
@@ -438,20 +439,31 @@ on_writable(evutil_socket_t fd, short what, void *arg)
  * The session.
  */
 static struct smtp_server *
-make_server(const struct conf *conf)
+make_server(const struct daemon *d, const struct session_service *service)
 {
+	const struct conf *conf = d->conf;
 	struct smtp_server_options opts;
 
 	smtp_server_options_default(&opts);
 	opts.hostname = conf->hostname;
+	opts.lmtp = service->lmtp;
 	opts.message_max = conf->message_max;
 	opts.recipients_max = conf->recipients_max;
 	opts.line_max = (size_t)conf->line_max;
+	opts.extensions |= SMTP_EXT_BINARYMIME | SMTP_EXT_MT_PRIORITY |
+	    SMTP_EXT_DELIVERBY;
+	if (conf->hold_max_secs != 0) {
+		opts.extensions |= SMTP_EXT_FUTURERELEASE;
+		opts.hold_max_secs = conf->hold_max_secs;
+		opts.hold_until_max = clock_wall_ms(d->clock) / 1000 +
+		    (int64_t)conf->hold_max_secs;
+	}
 	return smtp_server_new(&opts);
 }
 
 struct session *
-session_new(const struct session_host *host, int fd, const char *source,
+session_new(const struct session_host *host,
+    const struct session_service *service, int fd, const char *source,
     bool welcome, void *cookie)
 {
 	struct session *s = mem_alloc(1, sizeof(*s));
@@ -462,7 +474,7 @@ session_new(const struct session_host *host, int fd, const char *source,
 	s->source = mem_strdup(source);
 	s->fd = fd;
 	s->welcome = welcome;
-	s->smtp = make_server(host->daemon->conf);
+	s->smtp = make_server(host->daemon, service);
 	s->readable = event_new(base, fd, EV_READ | EV_PERSIST, on_readable,
 	    s);
 	s->writable = event_new(base, fd, EV_WRITE | EV_PERSIST, on_writable,

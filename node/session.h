@@ -18,6 +18,11 @@ struct session;
 
 #define SESSION_READ_MAX 65536
 
+/* How a listener serves; copied by the session. */
+struct session_service {
+	bool lmtp;
+};
+
 /* What all sessions share; must outlive them. */
 struct session_host {
 	struct daemon *daemon;
@@ -27,8 +32,9 @@ struct session_host {
 
 /* Owns fd, a nonblocking stream socket.  source: "smtp 192.0.2.1", for the
  * log and the message; copied.  Who is not welcome hears 554 and may QUIT. */
-struct session *session_new(const struct session_host *host, int fd,
-    const char *source, bool welcome, void *cookie);
+struct session *session_new(const struct session_host *host,
+    const struct session_service *service, int fd, const char *source,
+    bool welcome, void *cookie);
 /* Closes; a message that is being committed stays, a draft goes. */
 void session_free(struct session *s);
 /* The outcome of its message: the cookie of the completion is the session. */

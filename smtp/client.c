@@ -37,7 +37,7 @@ enum phase {
 };
 
 struct smtp_client {
-	bool batch;
+	bool batch, lmtp;
 	char *helo;
 	enum phase phase;
 	unsigned extensions;
@@ -59,6 +59,8 @@ struct smtp_client {
 	size_t *rcpt, nrcpt;
 	size_t next_rcpt;	/* to be sent */
 	size_t answered, accepted;
+	bool *took;		/* which were accepted */
+	size_t final;		/* the next of them to get its reply */
 	size_t told;		/* of a refused MAIL */
 	bool mail_sent, data_sent, by_bdat, failed;
 	enum smtp_body body;
@@ -223,7 +225,9 @@ static void
 forget_message(struct smtp_client *c)
 {
 	free(c->rcpt);
+	free(c->took);
 	c->rcpt = NULL;
+	c->took = NULL;
 	c->env = NULL;
 	c->phase = PHASE_READY;
 }
@@ -287,7 +291,7 @@ on_greeting(struct smtp_client *c, const struct smtp_reply *r)
 		closed(c, STEP_GREETING, r);
 		return;
 	}
-	buf_addf(&c->out, "EHLO %s\r\n", c->helo);
+	buf_addf(&c->out, "%s %s\r\n", c->lmtp ? "LHLO" : "EHLO", c->helo);
 	await(c, STEP_EHLO);
 	c->hello_lines = 0;
 	c->extensions = 0;
@@ -305,7 +309,7 @@ on_ehlo(struct smtp_client *c, const struct smtp_reply *r)
 {
 	if (positive(r)) {
 		ready(c);
-	} else if (r->code >= 500) {
+	} else if (r->code >= 500 && !c->lmtp) {
 		c->extensions = 0;
 		c->size_max = 0;
 		buf_addf(&c->out, "HELO %s\r\n", c->helo);
@@ -345,6 +349,8 @@ on_rcpt(struct smtp_client *c, const struct smtp_reply *r)
 		ev = push(c, SMTP_CLIENT_RECIPIENT, STEP_RCPT, r);
 		ev->index = c->rcpt[i];
 		if (positive(r))
+			c->took[i] = true;
+		if (positive(r))
 			c->accepted++;
 		else
 			fail(c, STEP_RCPT, r);
@@ -360,6 +366,9 @@ on_data(struct smtp_client *c, const struct smtp_reply *r)
 	if (r->code == 354 && wanted) {
 		start_content(c);
 		push(c, SMTP_CLIENT_CONTENT, STEP_CONTENT, NULL);
+	} else if (r->code == 354 && c->lmtp) {
+		/* Nobody can tell how many replies would come. */
+		broken(c, STEP_DATA, "content wanted for nobody");
 	} else if (r->code == 354) {
 		/* RFC 2920 3.1: nobody to deliver to, yet the server wants
 		 * content.  The failure stands whatever it says to none. */
@@ -375,6 +384,15 @@ on_data(struct smtp_client *c, const struct smtp_reply *r)
 	}
 }
 
+/* RFC 2033 4.2: replies come in the order of the recipients accepted. */
+static size_t
+next_final(struct smtp_client *c)
+{
+	while (!c->took[c->final])
+		c->final++;
+	return c->rcpt[c->final++];
+}
+
 static void
 on_end(struct smtp_client *c, const struct smtp_reply *r)
 {
@@ -384,6 +402,13 @@ on_end(struct smtp_client *c, const struct smtp_reply *r)
 	if (c->accepted == 0) {
 		give_up(c);
 		return;
+	}
+	if (c->lmtp) {
+		push(c, SMTP_CLIENT_FINAL, STEP_END, r)->index =
+		    next_final(c);
+		c->phase = PHASE_END;
+		if (c->sent_count > 0)
+			return;
 	}
 	result(c, STEP_END, r);
 	ready(c);
@@ -529,6 +554,7 @@ smtp_client_new(const struct smtp_client_options *opts)
 	struct smtp_client *c = mem_alloc(1, sizeof(*c));
 
 	c->batch = opts->batch;
+	c->lmtp = opts->lmtp;
 	c->helo = opts->helo != NULL ? mem_strdup(opts->helo) : NULL;
 	smtp_reply_parser_init(&c->parser);
 	if (!c->batch) {
@@ -554,6 +580,7 @@ smtp_client_free(struct smtp_client *c)
 	buf_release(&c->in);
 	free(c->sent);
 	free(c->rcpt);
+	free(c->took);
 	free(c->helo);
 	free(c);
 }
@@ -584,6 +611,10 @@ check_needs(const struct smtp_client *c, const struct envelope *env,
 	unsigned missing = envelope_needs_for(env, facts, rcpt, n) &
 	    ~c->extensions;
 
+	/* What is asked of relays: by LMTP it is delivered. */
+	if (c->lmtp)
+		missing &= ~(unsigned)SMTP_EXT_DELIVERBY;
+
 	if ((missing & SMTP_EXT_SMTPUTF8) != 0)
 		smtp_refuse(r, 553, "5.6.7",
 		    "the receiver does not offer SMTPUTF8");
@@ -591,6 +622,9 @@ check_needs(const struct smtp_client *c, const struct envelope *env,
 		smtp_refuse(r, 554, "5.6.1", "the receiver does not offer %s",
 		    (missing & SMTP_EXT_BINARYMIME) != 0 ? "BINARYMIME" :
 		    "CHUNKING, which the line ends of the message need");
+	else if ((missing & SMTP_EXT_DELIVERBY) != 0)
+		smtp_refuse(r, 554, "5.3.3", "the receiver does not offer "
+		    "DELIVERBY, which BY with R needs");
 	else if ((missing & SMTP_EXT_8BITMIME) != 0)
 		smtp_refuse(r, 554, "5.6.3",
 		    "the receiver does not offer 8BITMIME");
@@ -618,6 +652,8 @@ smtp_client_begin(struct smtp_client *c, const struct envelope *env,
 	c->env = env;
 	c->nrcpt = n;
 	c->rcpt = mem_alloc(n + 1, sizeof(*c->rcpt));
+	c->took = mem_alloc(n + 1, sizeof(*c->took));
+	c->final = 0;
 	if (n > 0)
 		memcpy(c->rcpt, rcpt, n * sizeof(*rcpt));
 	c->next_rcpt = c->answered = c->accepted = c->told = 0;
@@ -669,7 +705,8 @@ smtp_client_content_end(struct smtp_client *c)
 		forget_message(c);
 		return;
 	}
-	await(c, STEP_END);
+	for (size_t i = 0; i < (c->lmtp ? c->accepted : 1); i++)
+		await(c, STEP_END);
 	c->phase = PHASE_END;
 }
 

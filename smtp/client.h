@@ -11,6 +11,7 @@
  *	smtp_client_begin(c, env, facts, rcpt, n)    MAIL, RCPT, DATA pipelined
  *	events RECIPIENT for each, then CONTENT: give content in pieces with
  *	smtp_client_content, then smtp_client_content_end
+ *	by LMTP event FINAL for each recipient that was accepted;
  *	event RESULT for the message; READY follows: begin the next, or
  *	smtp_client_quit
  *
@@ -26,12 +27,15 @@ struct smtp_client_options {
 	const char *helo;
 	bool batch;
 	unsigned assumed;	/* batch: extensions that may be used */
+	bool lmtp;		/* RFC 2033 */
 };
 
 enum smtp_client_event_kind {
 	SMTP_CLIENT_READY,
 	SMTP_CLIENT_RECIPIENT,	/* reply for recipient `index` of begin */
 	SMTP_CLIENT_CONTENT,	/* the server wants the content now */
+	SMTP_CLIENT_FINAL,	/* LMTP: reply for recipient `index` behind the
+				 * content; RESULT follows the last of them */
 	SMTP_CLIENT_RESULT,	/* reply for the message: holds for every
 				 * recipient that was accepted; also given when
 				 * MAIL, all RCPT or DATA were refused */

@@ -189,6 +189,46 @@ take_smtputf8(struct taking *t, struct slice value)
 }
 
 static int
+take_priority(struct taking *t, struct slice value)
+{
+	if (smtp_timing_priority(&t->env->timing, value) < 0)
+		return smtp_refuse(t->r, 501, "5.5.4",
+		    "Bad MT-PRIORITY parameter syntax");
+	return 0;
+}
+
+static int
+take_by(struct taking *t, struct slice value)
+{
+	if (smtp_timing_by(&t->env->timing, value) < 0)
+		return smtp_refuse(t->r, 501, "5.5.4",
+		    "Bad BY parameter syntax");
+	return 0;
+}
+
+static int
+bad_hold(struct taking *t, int rc)
+{
+	if (rc == 0)
+		return 0;
+	return smtp_refuse(t->r, 501, "5.5.4", rc == ERR_STATE ?
+	    "HOLDFOR and HOLDUNTIL exclude each other" :
+	    "Bad HOLDFOR or HOLDUNTIL parameter syntax");
+}
+
+static int
+take_hold_for(struct taking *t, struct slice value)
+{
+	return bad_hold(t, smtp_timing_hold_for(&t->env->timing, value));
+}
+
+static int
+take_hold_until(struct taking *t, struct slice value)
+{
+	return bad_hold(t, smtp_timing_hold_until(&t->env->timing, value));
+}
+
+static int
 take_notify(struct taking *t, struct slice value)
 {
 	t->notify = slice_dup(value);
@@ -241,6 +281,10 @@ static const struct parameter mail_parameters[] = {
 	{ "RET", SMTP_EXT_DSN, true, take_ret },
 	{ "ENVID", SMTP_EXT_DSN, true, take_envid },
 	{ "SMTPUTF8", SMTP_EXT_SMTPUTF8, false, take_smtputf8 },
+	{ "MT-PRIORITY", SMTP_EXT_MT_PRIORITY, true, take_priority },
+	{ "BY", SMTP_EXT_DELIVERBY, true, take_by },
+	{ "HOLDFOR", SMTP_EXT_FUTURERELEASE, true, take_hold_for },
+	{ "HOLDUNTIL", SMTP_EXT_FUTURERELEASE, true, take_hold_until },
 	{ NULL, 0, false, NULL },
 };
 
@@ -454,6 +498,7 @@ smtp_write_mail(struct buf *out, const struct envelope *env, uint64_t octets,
 		buf_addf(out, " ENVID=%s", env->envid);
 	if ((extensions & SMTP_EXT_SMTPUTF8) != 0 && env->smtputf8)
 		buf_adds(out, " SMTPUTF8");
+	smtp_timing_write(out, &env->timing, extensions);
 	buf_adds(out, "\r\n");
 }
 

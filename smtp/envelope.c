@@ -331,6 +331,8 @@ envelope_needs_for(const struct envelope *env,
 	utf8 = utf8 || (env->sender != NULL && is_8bit(env->sender));
 	for (size_t i = 0; i < n && !utf8; i++)
 		utf8 = is_8bit(env->rcpt[rcpt != NULL ? rcpt[i] : i].address);
+	if (env->timing.by == SMTP_BY_RETURN)
+		needs |= SMTP_EXT_DELIVERBY;
 	return utf8 ? needs | SMTP_EXT_SMTPUTF8 : needs;
 }
 
@@ -338,4 +340,11 @@ unsigned
 envelope_needs(const struct envelope *env, const struct content_facts *facts)
 {
 	return envelope_needs_for(env, facts, NULL, env->nrcpt);
+}
+
+unsigned
+envelope_uses(const struct envelope *env)
+{
+	return (env->timing.priority_given ? SMTP_EXT_MT_PRIORITY : 0U) |
+	    (env->timing.by != SMTP_BY_NONE ? SMTP_EXT_DELIVERBY : 0U);
 }

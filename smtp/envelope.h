@@ -12,6 +12,7 @@
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "smtp/timing.h"
 
 enum smtp_body { SMTP_BODY_NONE, SMTP_BODY_7BIT, SMTP_BODY_8BITMIME,
 	SMTP_BODY_BINARYMIME };
@@ -39,6 +40,7 @@ struct envelope {
 	bool smtputf8;
 	bool size_given;
 	uint64_t size;		/* declared, octets */
+	struct smtp_timing timing;
 	struct recipient *rcpt;
 	size_t nrcpt;
 };
@@ -94,10 +96,13 @@ void content_scanner_end(struct content_scanner *scan);
 
 /* The extensions without which this message cannot be transmitted: CHUNKING
  * for bare CR or LF, an open end or BINARYMIME; 8BITMIME, SMTPUTF8,
- * BINARYMIME as used.  DSN and SIZE are never required. */
+ * BINARYMIME as used; DELIVERBY for BY=...;R (RFC 2852 4.1.4).  DSN and SIZE
+ * are never required. */
 unsigned envelope_needs(const struct envelope *env,
     const struct content_facts *facts);
-/* The same for the recipients rcpt[0..n-1] alone (indexes into env->rcpt;
+/* Those that its parameters come from where they may be left out. */
+unsigned envelope_uses(const struct envelope *env);
+/* The needs for the recipients rcpt[0..n-1] alone (indexes into env->rcpt;
  * NULL: the first n). */
 unsigned envelope_needs_for(const struct envelope *env,
     const struct content_facts *facts, const size_t *rcpt, size_t n);

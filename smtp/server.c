@@ -61,7 +61,9 @@ server_reply(struct smtp_server *s, int code, const char *status,
 		return;
 	if ((s->opts.extensions & SMTP_EXT_ENHANCEDSTATUSCODES) == 0)
 		status = NULL;
-	smtp_write_reply(&s->out, code, status, text);
+	for (size_t i = 0; i < (s->each ? s->env.nrcpt : 1); i++)
+		smtp_write_reply(&s->out, code, status, text);
+	s->each = false;
 }
 
 /* Asks the caller; next() gives nothing more until it has answered. */
@@ -322,6 +324,7 @@ smtp_server_answer(struct smtp_server *s, int code, const char *status,
 			return;
 		break;
 	default:	/* END */
+		s->each = s->opts.lmtp;
 		server_end_transaction(s);
 		if (ok)
 			s->errors = 0;
@@ -350,7 +353,8 @@ smtp_server_greet(struct smtp_server *s, int code, const char *text)
 	struct buf line = BUF_INIT;
 
 	if (code == 220) {
-		buf_addf(&line, "%s ESMTP", s->hostname);
+		buf_addf(&line, "%s %s", s->hostname,
+		    s->opts.lmtp ? "LMTP" : "ESMTP");
 		if (text != NULL)
 			buf_addf(&line, " %s", text);
 	} else {

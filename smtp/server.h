@@ -46,6 +46,11 @@ struct smtp_server_options {
 	size_t command_max;		/* octets of a command line */
 	size_t line_max;		/* octets of a line of DATA */
 	unsigned errors_max;		/* 421 after so many; 0 no limit */
+	uint64_t hold_max_secs;		/* FUTURERELEASE: the longest, and */
+	int64_t hold_until_max;		/* the last, seconds since 1970: the
+					 * present and the longest */
+	bool lmtp;			/* RFC 2033: LHLO, and a reply for each
+					 * recipient behind the content */
 	bool batch;
 	bool lenient;			/* paths without brackets */
 	enum smtp_line_ends line_ends;
@@ -100,7 +105,7 @@ int smtp_server_eof(struct smtp_server *s, struct smtp_event *ev) MUST_CHECK;
  * whatever 2xx was given), others refuse; after a refused BEGIN by BDAT the
  * chunk is swallowed.  A refused RCPT is taken out of the envelope but in a
  * batch, where the caller keeps account.  421 ends the session.  status may
- * be NULL. */
+ * be NULL.  By LMTP the answer to END is written for each recipient. */
 void smtp_server_answer(struct smtp_server *s, int code, const char *status,
     const char *text);
 /* True while an answer is owed: the caller stops reading. */

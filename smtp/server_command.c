@@ -41,6 +41,19 @@ refuse(struct smtp_server *s, int code, const char *status, const char *text)
 	refuse_as(s, &r);
 }
 
+/* What stands behind a keyword of EHLO (RFC 1870 3, RFC 4865 3). */
+static void
+extension_value(const struct smtp_server *s, unsigned bit, struct buf *out)
+{
+	if (bit == SMTP_EXT_SIZE && s->opts.message_max != 0)
+		buf_addf(out, " %llu", (unsigned long long)
+		    s->opts.message_max);
+	if (bit != SMTP_EXT_FUTURERELEASE)
+		return;
+	buf_addf(out, " %llu ", (unsigned long long)s->opts.hold_max_secs);
+	smtp_date_write(out, s->opts.hold_until_max);
+}
+
 static void
 hello_reply(struct smtp_server *s)
 {
@@ -52,9 +65,7 @@ hello_reply(struct smtp_server *s)
 		if ((ext & bit) == 0)
 			continue;
 		buf_addf(&text, "\n%s", smtp_extension_name(bit));
-		if (bit == SMTP_EXT_SIZE && s->opts.message_max != 0)
-			buf_addf(&text, " %llu",
-			    (unsigned long long)s->opts.message_max);
+		extension_value(s, bit, &text);
 	}
 	server_reply(s, 250, NULL, buf_cstr(&text));
 	buf_release(&text);
@@ -64,8 +75,9 @@ static void
 hello(struct smtp_server *s, struct slice args, bool extended)
 {
 	if (args.len == 0) {
-		refuse(s, 501, "5.5.4", extended ? "Syntax: EHLO hostname" :
-		    "Syntax: HELO hostname");
+		refuse(s, 501, "5.5.4", s->opts.lmtp ?
+		    "Syntax: LHLO hostname" : extended ?
+		    "Syntax: EHLO hostname" : "Syntax: HELO hostname");
 		return;
 	}
 	server_reset(s);
@@ -80,16 +92,51 @@ hello(struct smtp_server *s, struct slice args, bool extended)
 		server_reply(s, 250, NULL, s->hostname);
 }
 
+/* RFC 2033 4.1: each protocol has its own greeting and knows no other. */
+static void
+wrong_hello(struct smtp_server *s)
+{
+	refuse(s, 500, "5.5.1", s->opts.lmtp ?
+	    "Error: this is LMTP, send LHLO" :
+	    "Error: this is SMTP, send EHLO");
+}
+
 static void
 run_helo(struct smtp_server *s, struct slice args)
 {
-	hello(s, args, false);
+	if (s->opts.lmtp)
+		wrong_hello(s);
+	else
+		hello(s, args, false);
 }
 
 static void
 run_ehlo(struct smtp_server *s, struct slice args)
 {
-	hello(s, args, true);
+	if (s->opts.lmtp)
+		wrong_hello(s);
+	else
+		hello(s, args, true);
+}
+
+static void
+run_lhlo(struct smtp_server *s, struct slice args)
+{
+	if (!s->opts.lmtp)
+		wrong_hello(s);
+	else
+		hello(s, args, true);
+}
+
+static bool
+hold_too_long(const struct smtp_server *s)
+{
+	const struct smtp_timing *t = &s->env.timing;
+
+	return (t->hold == SMTP_HOLD_FOR &&
+	    t->hold_value > s->opts.hold_max_secs) ||
+	    (t->hold == SMTP_HOLD_UNTIL &&
+	    (int64_t)t->hold_value > s->opts.hold_until_max);
 }
 
 /* A declared size that is too large is refused here in a session, but at the
@@ -106,13 +153,14 @@ run_mail(struct smtp_server *s, struct slice args)
 		return;
 	}
 	if (!s->opts.batch && s->env.size_given && s->opts.message_max != 0 &&
-	    s->env.size > s->opts.message_max) {
+	    s->env.size > s->opts.message_max)
 		refuse(s, 552, "5.3.4",
 		    "Message size exceeds fixed limit");
-		s->forget = true;
-		return;
-	}
-	server_ask(s, SMTP_EVENT_MAIL);
+	else if (hold_too_long(s))
+		refuse(s, 501, "5.5.4", "Error: that is held for too long");
+	else
+		server_ask(s, SMTP_EVENT_MAIL);
+	s->forget = !s->waiting;
 }
 
 static void
@@ -289,7 +337,7 @@ run_echo(struct smtp_server *s, struct slice args)
 static const struct command commands[] = {
 	[SMTP_VERB_HELO] = { STATES_ALL, run_helo, NULL, 0, NULL, NULL },
 	[SMTP_VERB_EHLO] = { STATES_ALL, run_ehlo, NULL, 0, NULL, NULL },
-	[SMTP_VERB_LHLO] = NOT_IMPLEMENTED,
+	[SMTP_VERB_LHLO] = { STATES_ALL, run_lhlo, NULL, 0, NULL, NULL },
 	[SMTP_VERB_MAIL] = { STATE_GREETED, run_mail,
 	    "Error: nested MAIL command", 0, NULL, NULL },
 	[SMTP_VERB_RCPT] = { STATE_MAIL | STATE_RCPT, run_rcpt,
@@ -328,7 +376,8 @@ out_of_order(struct smtp_server *s, enum smtp_verb verb)
 	if (s->state == STATE_TURNED_AWAY)
 		words = "Error: no service here";
 	else if (s->state == STATE_START && verb == SMTP_VERB_MAIL)
-		words = "Error: send HELO/EHLO first";
+		words = s->opts.lmtp ? "Error: send LHLO first" :
+		    "Error: send HELO/EHLO first";
 	else if (s->state == STATE_CHUNKS)
 		words = "Error: BDAT has begun";
 	refuse(s, 503, "5.5.1", words);

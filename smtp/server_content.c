@@ -67,6 +67,8 @@ give(struct smtp_server *s, struct slice run)
 static void
 refuse_content(struct smtp_server *s, const struct smtp_refusal *r)
 {
+	/* RFC 2033 4.2: but a chunk that is not the last has one reply. */
+	s->each = s->opts.lmtp && (s->state == STATE_DATA || s->chunk_last);
 	if (s->begun)
 		server_push(s, SMTP_EVENT_RESET);
 	s->begun = false;

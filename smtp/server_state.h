@@ -38,6 +38,7 @@ struct smtp_server {
 	bool rcpt_seen;
 	bool void_mail;		/* batch: MAIL was refused by the caller */
 	bool waiting;
+	bool each;		/* LMTP: replies are for each recipient */
 	enum smtp_event_kind asked;
 	unsigned errors;
 	struct smtp_event queue[QUEUE_MAX];

@@ -61,6 +61,24 @@ distance(uint64_t from, uint64_t to)
 }
 
 static void
+put_timing(struct buf *out, const struct smtp_timing *t)
+{
+	if (t->priority_given)
+		buf_addf(out, "priority: %d\n", t->priority);
+	if (t->by != SMTP_BY_NONE)
+		buf_addf(out, "by: %lld;%c%s\n", (long long)t->by_secs,
+		    t->by == SMTP_BY_RETURN ? 'R' : 'N',
+		    t->by_trace ? "T" : "");
+	if (t->hold == SMTP_HOLD_FOR)
+		put_number(out, "hold-for", t->hold_value);
+	if (t->hold != SMTP_HOLD_UNTIL)
+		return;
+	buf_adds(out, "hold-until: ");
+	smtp_date_write(out, (int64_t)t->hold_value);
+	buf_addc(out, '\n');
+}
+
+static void
 put_recipient(struct buf *out, const struct recipient *r,
     const struct recipient_state *rs, uint64_t now_secs)
 {
@@ -102,6 +120,7 @@ envfile_put(struct buf *out, const struct message *m,
 		put_line(out, "smtputf8", "yes");
 	if (env->size_given)
 		put_number(out, "size", env->size);
+	put_timing(out, &env->timing);
 	for (size_t i = 0; i < env->nrcpt; i++)
 		put_recipient(out, &env->rcpt[i], &st->rcpt[i], now_secs);
 }

@@ -190,6 +190,17 @@ on_size(struct parse *p)
 	return get_number(p->value, UINT64_MAX, &p->m->env.size);
 }
 
+#define TIMING_OF(fn, parse_value) \
+	static int fn(struct parse *p) \
+	{ \
+		return parse_value(&p->m->env.timing, slice_of(p->value)); \
+	}
+
+TIMING_OF(on_priority, smtp_timing_priority)
+TIMING_OF(on_by, smtp_timing_by)
+TIMING_OF(on_hold_for, smtp_timing_hold_for)
+TIMING_OF(on_hold_until, smtp_timing_hold_until)
+
 static int
 on_recipient(struct parse *p)
 {
@@ -278,6 +289,10 @@ static const struct key envelope_keys[] = {
 	{ "body", on_body, false },
 	{ "smtputf8", on_smtputf8, false },
 	{ "size", on_size, false },
+	{ "priority", on_priority, false },
+	{ "by", on_by, false },
+	{ "hold-for", on_hold_for, false },
+	{ "hold-until", on_hold_until, false },
 	{ "recipient", on_recipient, false },
 	{ "notify", on_notify, true },
 	{ "orcpt", on_orcpt, true },

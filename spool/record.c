@@ -116,15 +116,32 @@ read_count(struct reader *r, size_t least)
 }
 
 static void
+put_timing(struct buf *out, const struct smtp_timing *t)
+{
+	buf_put8(out, t->priority_given);
+	buf_put8(out, (uint8_t)(t->priority + SMTP_PRIORITY_MAX));
+	buf_put8(out, (uint8_t)t->by);
+	buf_put8(out, t->by_trace);
+	buf_put64(out, (uint64_t)t->by_secs);
+	buf_put8(out, (uint8_t)t->hold);
+	buf_put64(out, t->hold_value);
+}
+
+static void
 put_envelope(struct buf *out, const struct envelope *env)
 {
+	bool timed = !smtp_timing_is_none(&env->timing);
+
 	buf_put_text(out, env->helo);
 	buf_put_text(out, env->sender);
 	buf_put_text(out, env->envid);
 	buf_put8(out, (uint8_t)env->ret);
 	buf_put8(out, (uint8_t)env->body);
-	buf_put8(out, (uint8_t)(env->smtputf8 | env->size_given << 1));
+	buf_put8(out, (uint8_t)(env->smtputf8 | env->size_given << 1 |
+	    timed << 2));
 	buf_put64(out, env->size);
+	if (timed)
+		put_timing(out, &env->timing);
 	buf_put32(out, (uint32_t)env->nrcpt);
 	for (size_t i = 0; i < env->nrcpt; i++) {
 		buf_put_text(out, env->rcpt[i].address);
@@ -149,6 +166,19 @@ read_recipient(struct reader *r, struct envelope *env)
 }
 
 static void
+read_timing(struct reader *r, struct smtp_timing *t)
+{
+	t->priority_given = read_enum(r, 1) != 0;
+	t->priority = (int)read_enum(r, 2 * SMTP_PRIORITY_MAX) -
+	    SMTP_PRIORITY_MAX;
+	t->by = (enum smtp_by)read_enum(r, SMTP_BY_NOTIFY);
+	t->by_trace = read_enum(r, 1) != 0;
+	t->by_secs = (int64_t)read64(r);
+	t->hold = (enum smtp_hold)read_enum(r, SMTP_HOLD_UNTIL);
+	t->hold_value = read64(r);
+}
+
+static void
 read_envelope(struct reader *r, struct envelope *env)
 {
 	unsigned flags;
@@ -159,10 +189,14 @@ read_envelope(struct reader *r, struct envelope *env)
 	env->envid = read_text(r);
 	env->ret = (enum smtp_ret)read_enum(r, SMTP_RET_HDRS);
 	env->body = (enum smtp_body)read_enum(r, SMTP_BODY_BINARYMIME);
-	flags = read_enum(r, 3);
+	flags = read_enum(r, 7);
 	env->smtputf8 = flags & 1;
 	env->size_given = flags >> 1 & 1;
 	env->size = read64(r);
+	/* Records of mail without them have no room for them: they are as
+	 * they were before there were such parameters. */
+	if ((flags & 4) != 0)
+		read_timing(r, &env->timing);
 	n = read_count(r, 12);
 	while (n-- > 0 && !r->failed)
 		read_recipient(r, env);

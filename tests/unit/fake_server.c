@@ -100,8 +100,9 @@ message_came(struct line *l)
 	if (l->rcpts > f->rcpts_max)
 		f->rcpts_max = l->rcpts;
 	l->in_data = l->in_bdat = l->mail = false;
+	for (unsigned i = f->lmtp ? l->rcpts : 1; i > 0; i--)
+		say(l, f->end);
 	l->rcpts = 0;
-	say(l, f->end);
 }
 
 static void
@@ -148,9 +149,9 @@ command_line(struct line *l, const char *text)
 {
 	if (l->closing)
 		return;
-	if (strncmp(text, "EHLO ", 5) == 0) {
+	if (strncmp(text, l->f->lmtp ? "LHLO " : "EHLO ", 5) == 0) {
 		say(l, l->f->ehlo);
-	} else if (strncmp(text, "HELO ", 5) == 0) {
+	} else if (!l->f->lmtp && strncmp(text, "HELO ", 5) == 0) {
 		say(l, "250 hello\r\n");
 	} else if (strncmp(text, "MAIL ", 5) == 0) {
 		mail_line(l);

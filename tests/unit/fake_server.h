@@ -22,6 +22,7 @@ struct fake {
 	long hang_after_out; /* octets said */
 	unsigned per_line; /* messages, then 421 to MAIL; 0 any */
 	bool slow; /* says an octet at a time */
+	bool lmtp; /* LHLO, and `end` for each recipient */
 	/* what it saw */
 	struct buf content; /* of the last message, dots undone */
 	unsigned messages, lines, open, open_max, rcpts, rcpts_max, quits;

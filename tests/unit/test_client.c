@@ -34,6 +34,12 @@ struct run {
 	bool begun, content_due, over;
 };
 
+static bool
+is_lmtp(const struct script *s)
+{
+	return strncmp(s->name, "RFC 2033", 8) == 0;
+}
+
 static void
 set_envelope(struct envelope *env)
 {
@@ -81,6 +87,10 @@ take(struct run *r, const struct smtp_client_event *ev)
 		    strlen(r->script->content));
 		smtp_client_content_end(r->c);
 		break;
+	case SMTP_CLIENT_FINAL:
+		buf_addf(&r->events, "final(%zu %d) ", ev->index,
+		    ev->reply.code);
+		break;
 	case SMTP_CLIENT_RESULT:
 		buf_addf(&r->events, "result(%d %s) ", ev->reply.code,
 		    ev->step);
@@ -111,7 +121,7 @@ drain(struct run *r)
 static void
 run_script(struct run *r, const struct script *s, size_t piece, size_t limit)
 {
-	struct smtp_client_options opts = { "me", false, 0 };
+	struct smtp_client_options opts = { .helo = "me", .lmtp = is_lmtp(s) };
 	size_t n, len;
 
 	*r = (struct run){ .script = s, .c = smtp_client_new(&opts) };
@@ -142,6 +152,7 @@ end_run(struct run *r)
 }
 
 #define HI "EHLO me\r\n"
+#define LHI "LHLO me\r\n"
 #define ENVELOPE "MAIL FROM:<a@b> SIZE=4 RET=HDRS\r\n" \
 	"RCPT TO:<c@d> NOTIFY=NEVER\r\nRCPT TO:<e@f> ORCPT=rfc822;x@y\r\n"
 #define PLAIN "MAIL FROM:<a@b>\r\nRCPT TO:<c@d>\r\nRCPT TO:<e@f>\r\n"
@@ -242,6 +253,36 @@ static const struct script scripts[] = {
 	{ "RFC 1870 6.1", { "220 s\r\n", "250-s\r\n250 size 3\r\n",
 	    "221 bye\r\n" }, 0, "ab\r\n", "ready refused(552 5.3.4) " BYE,
 	    HI QUIT },
+	/* RFC 2033 */
+	{ "RFC 2033 4.2 a reply for each", { "220 s\r\n", FULL,
+	    "250 1\r\n250 2\r\n250 3\r\n354 4\r\n", "250 five\r\n",
+	    "452 six\r\n", "221 bye\r\n" }, 0, ".a\r\n",
+	    "ready rcpt(0 250) rcpt(1 250) content final(0 250) final(1 452) "
+	    "result(452 end of DATA) ready " BYE,
+	    LHI ENVELOPE "DATA\r\n..a\r\n.\r\n" QUIT },
+	{ "RFC 2033 4.2 those accepted", { "220 s\r\n", FULL,
+	    "250 1\r\n550 2\r\n250 3\r\n354 4\r\n", "250 five\r\n",
+	    "221 bye\r\n" }, 0, "ab\r\n",
+	    "ready rcpt(0 550) rcpt(1 250) content final(1 250) "
+	    "result(250 end of DATA) ready " BYE,
+	    LHI ENVELOPE "DATA\r\nab\r\n.\r\n" QUIT },
+	{ "RFC 2033 4.2 nobody", { "220 s\r\n", FULL,
+	    "250 1\r\n550 2\r\n550 3\r\n503 4\r\n", "250 reset\r\n",
+	    "221 bye\r\n" }, 0, "x.\r\n", "ready rcpt(0 550) rcpt(1 550) "
+	    "result(550 RCPT TO) ready " BYE,
+	    LHI ENVELOPE "DATA\r\nRSET\r\n" QUIT },
+	{ "RFC 2033 4.2 nobody, yet 354", { "220 s\r\n", FULL,
+	    "250 1\r\n550 2\r\n550 3\r\n354 4\r\n" }, 0, "x.\r\n",
+	    "ready rcpt(0 550) rcpt(1 550) closed(0 DATA) ",
+	    LHI ENVELOPE "DATA\r\n" },
+	{ "RFC 2033 4.2, RFC 3030 by BDAT", { "220 s\r\n", FULL,
+	    "250 1\r\n250 2\r\n250 3\r\n", "250 4\r\n250 5\r\n",
+	    "221 bye\r\n" }, CONTENT_BARE, "\n.\r\n",
+	    "ready rcpt(0 250) rcpt(1 250) content final(0 250) final(1 250) "
+	    "result(250 end of DATA) ready " BYE,
+	    LHI ENVELOPE "BDAT 4 LAST\r\n\n.\r\n" QUIT },
+	{ "RFC 2033 4.1 no HELO", { "220 s\r\n", "500 no\r\n" },
+	    0, "", "closed(500 EHLO) ", LHI QUIT },
 };
 
 static void
@@ -281,6 +322,9 @@ test_cut(void **state)
 		bool delivered = strstr(s->events,
 		    "result(250 end of DATA)") != NULL;
 
+		if (is_lmtp(s))
+			continue;	/* below */
+
 		total = verdict = 0;
 		for (size_t k = 0; s->replies[k] != NULL; k++) {
 			total += strlen(s->replies[k]);
@@ -299,6 +343,31 @@ test_cut(void **state)
 	}
 }
 
+/* RFC 2033 4.2: a recipient is done as soon as its reply is whole, whatever
+ * becomes of the others. */
+static void
+test_cut_lmtp(void **state)
+{
+	static const struct script s = { "RFC 2033", { "220 s\r\n", FULL,
+	    "250 1\r\n250 2\r\n250 3\r\n354 4\r\n", "250 five\r\n",
+	    "250 six\r\n" }, 0, "a\r\n", "", "" };
+	size_t first = sizeof("220 s\r\n" FULL
+	    "250 1\r\n250 2\r\n250 3\r\n354 4\r\n" "250 five\r\n") - 1;
+	size_t second = first + sizeof("250 six\r\n") - 1;
+	struct run r;
+
+	(void)state;
+	for (size_t n = 0; n <= second; n++) {
+		run_script(&r, &s, 1, n);
+		assert_int_equal(n >= first, strstr(buf_cstr(&r.events),
+		    "final(0 250)") != NULL);
+		assert_int_equal(n >= second, strstr(buf_cstr(&r.events),
+		    "final(1 250) result(250 end of DATA)") != NULL);
+		assert_non_null(strstr(buf_cstr(&r.events), "closed(0"));
+		end_run(&r);
+	}
+}
+
 /* A reply while content is still being given. */
 static void
 test_early(void **state)
@@ -313,7 +382,7 @@ test_early(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		struct smtp_client_options opts = { "me", false, 0 };
+		struct smtp_client_options opts = { .helo = "me" };
 		struct smtp_client *c = smtp_client_new(&opts);
 		struct smtp_client_event ev;
 		struct smtp_refusal refusal;
@@ -346,7 +415,8 @@ test_early(void **state)
 static void
 test_batch(void **state)
 {
-	struct smtp_client_options opts = { "me", true, SMTP_EXT_RFC2442 };
+	struct smtp_client_options opts = { .helo = "me", .batch = true,
+	    .assumed = SMTP_EXT_RFC2442 };
 	struct smtp_client *c = smtp_client_new(&opts);
 	struct content_facts facts = { 12, CONTENT_8BIT, 0 };
 	struct smtp_refusal refusal;
@@ -383,7 +453,7 @@ test_batch(void **state)
 static void
 test_timeouts(void **state)
 {
-	struct smtp_client_options opts = { "me", false, 0 };
+	struct smtp_client_options opts = { .helo = "me" };
 	struct smtp_client *c = smtp_client_new(&opts);
 	struct smtp_client_event ev;
 
@@ -404,6 +474,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_scripts),
 		cmocka_unit_test(test_cut),
+		cmocka_unit_test(test_cut_lmtp),
 		cmocka_unit_test(test_early),
 		cmocka_unit_test(test_batch),
 		cmocka_unit_test(test_timeouts),

@@ -354,6 +354,80 @@ smtp_drop_out(void **state)
 	smtp_close(&w, &f);
 }
 
+/* RFC 2033: the same, with two recipients who are answered one by one. */
+static void
+lmtp_drop_out(void **state)
+{
+	const char *rcpt[] = { "bob@x.example", "eve@x.example" };
+	unsigned halves = 0;
+	struct fake f;
+	struct world w;
+	struct seen s;
+	uint64_t id;
+	long n;
+
+	(void)state;
+	smtp_open(&w, &f);
+	f.lmtp = true;
+	id = world_add_mail(&w, rcpt, 2, plain, sizeof(plain) - 1);
+	for (n = 0;; n++) {
+		world_agent(&w, CONF_DELIVERY_LMTP, mem_strdup(f.target));
+		f.out = 0;
+		f.messages = 0;
+		f.hang_after_out = n;
+		world_start(&w, &s, id, 2);
+		world_run(&w);
+		assert_int_equal(s.told[0], 1);
+		assert_int_equal(s.told[1], 1);
+		if (s.outcome[1] == DELIVERY_DONE)
+			break;
+		if (s.outcome[0] == DELIVERY_DONE)
+			halves++;
+		else
+			seen_check(&s, 0, DELIVERY_RETRY, "4.4.2");
+		seen_check(&s, 1, DELIVERY_RETRY, "4.4.2");
+		assert_true(n < 400);
+	}
+	/* as long as the second reply was under way */
+	assert_int_equal(halves, strlen(f.end));
+	seen_check(&s, 0, DELIVERY_DONE, "2.6.0");
+	assert_int_equal(f.messages, 1);
+	smtp_close(&w, &f);
+}
+
+static void
+lmtp_drop_in(void **state)
+{
+	const char *rcpt[] = { "bob@x.example", "nobody@x.example" };
+	struct fake f;
+	struct world w;
+	struct seen s;
+	uint64_t id;
+	long n;
+
+	(void)state;
+	smtp_open(&w, &f);
+	f.lmtp = true;
+	id = world_add_mail(&w, rcpt, 2, plain, sizeof(plain) - 1);
+	for (n = 0;; n++) {
+		world_agent(&w, CONF_DELIVERY_LMTP, mem_strdup(f.target));
+		f.in = 0;
+		f.messages = 0;
+		f.hang_after_in = n;
+		world_start(&w, &s, id, 2);
+		world_run(&w);
+		assert_int_equal(s.told[0], 1);
+		assert_int_equal(s.told[1], 1);
+		if (s.outcome[0] == DELIVERY_DONE)
+			break;
+		seen_check(&s, 0, DELIVERY_RETRY, "4.4.2");
+		assert_true(n < 400);
+	}
+	assert_true(n > 19 + 30 + 24 + 27 + 6 + 41);
+	seen_check(&s, 1, DELIVERY_FAILED, "5.1.1");
+	smtp_close(&w, &f);
+}
+
 static void
 smtp_slow(void **state)
 {
@@ -629,6 +703,8 @@ main(void)
 		cmocka_unit_test(smtp_lacking),
 		cmocka_unit_test(smtp_drop_in),
 		cmocka_unit_test(smtp_drop_out),
+		cmocka_unit_test(lmtp_drop_out),
+		cmocka_unit_test(lmtp_drop_in),
 		cmocka_unit_test(smtp_slow),
 		cmocka_unit_test(smtp_reuse),
 		cmocka_unit_test(smtp_parallel),

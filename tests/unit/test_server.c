@@ -584,6 +584,64 @@ test_waiting(void **state)
 	smtp_server_free(s);
 }
 
+#define LHI "LHLO c.example\r\n"
+#define R2 "RCPT TO:<e@d.example>\r\n"
+
+/* RFC 2033 */
+static const struct dialogue lmtp[] = {
+	{ "RFC 2033 4.1 LHLO alone", "EHLO x\r\nHELO x\r\nLHLO\r\n"
+	    "MAIL FROM:<>\r\n", 0, "error(500 5.5.1 @1) "
+	    "error(500 5.5.1 @2) error(501 5.5.4 @3) "
+	    "error(503 5.5.1 @4) close ",
+	    "500 5.5.1 Error: this is LMTP, send LHLO\r\n"
+	    "500 5.5.1 Error: this is LMTP, send LHLO\r\n"
+	    "501 5.5.4 Syntax: LHLO hostname\r\n"
+	    "503 5.5.1 Error: send LHLO first\r\n"
+	    "421 4.7.0 Error: too many errors\r\n" },
+	{ "RFC 2033 4.2 a reply for each", LHI MR R2 "DATA\r\nx\r\n.\r\n"
+	    "NOOP\r\n", 0, HMR "rcpt(e@d.example) begin(2) content[x\r\n] "
+	    "noop() ", HI_REPLY MR_REPLY OK GO OK OK OK },
+	{ "RFC 2033 4.2 those accepted", LHI MR "RCPT TO:<n@d.example>\r\n"
+	    R2 "DATA\r\nx\r\n.\r\n", 0,
+	    HMR "rcpt(n@d.example) rcpt(e@d.example) begin(2) "
+	    "content[x\r\n] ", HI_REPLY MR_REPLY "550 5.1.1 no\r\n" OK GO
+	    OK OK },
+	{ "RFC 2033 4.2 nobody", LHI "MAIL FROM:<>\r\n"
+	    "RCPT TO:<n@d.example>\r\nDATA\r\nRSET\r\n", 0,
+	    "hello(c.example) mail() rcpt(n@d.example) error(554 5.5.1 @4) "
+	    "reset ", HI_REPLY OK "550 5.1.1 no\r\n"
+	    "554 5.5.1 Error: no valid recipients\r\n" OK },
+	{ "RFC 2033 4.2 content refused", LHI MR R2 "DATA\r\na\nb\r\n"
+	    ".\r\nNOOP\r\n", 0, HMR "rcpt(e@d.example) begin(2) reset "
+	    "error(554 5.6.0 @5) noop() ", HI_REPLY MR_REPLY OK GO
+	    "554 5.6.0 Error: bare CR or LF in message content\r\n"
+	    "554 5.6.0 Error: bare CR or LF in message content\r\n" OK },
+	{ "RFC 2033 4.2, RFC 3030 2 the last chunk", LHI MR R2
+	    "BDAT 2\r\nabBDAT 1 LAST\r\ncNOOP\r\n", 0,
+	    HMR "rcpt(e@d.example) begin(2) content[abc] noop() ",
+	    HI_REPLY MR_REPLY OK "250 2.0.0 Ok: 2 octets received\r\n" OK OK
+	    OK },
+	{ "RFC 2033 4.2, RFC 3030 2 chunk refused", LHI
+	    "MAIL FROM:<disk@b.example>\r\nRCPT TO:<c@d.example>\r\n" R2
+	    "BDAT 2\r\nabBDAT 2 LAST\r\ncdNOOP\r\n", 0,
+	    "hello(c.example) mail(disk@b.example) rcpt(c@d.example) "
+	    "rcpt(e@d.example) begin(2) reset error(452 4.3.1 @5) "
+	    "error(503 5.5.1 @6) noop() ", HI_REPLY MR_REPLY OK
+	    "452 4.3.1 full\r\n"
+	    "503 5.5.1 Error: chunks were refused\r\n" OK },
+};
+
+static void
+test_lmtp(void **state)
+{
+	struct smtp_server_options opts = options();
+
+	(void)state;
+	opts.lmtp = true;
+	for (size_t i = 0; i < sizeof(lmtp) / sizeof(lmtp[0]); i++)
+		check(&lmtp[i], &opts);
+}
+
 static void
 test_greeting(void **state)
 {
@@ -616,6 +674,7 @@ main(void)
 		cmocka_unit_test(test_batch),
 		cmocka_unit_test(test_batch_strict),
 		cmocka_unit_test(test_waiting),
+		cmocka_unit_test(test_lmtp),
 		cmocka_unit_test(test_greeting),
 	};
 

@@ -39,6 +39,7 @@ struct fix {
 	struct conf conf;
 	struct daemon d;
 	struct session_host host;
+	struct session_service service;
 	struct session *s;
 	unsigned over;
 	int fd;			/* the client's end */
@@ -184,7 +185,8 @@ begin(struct fix *f, bool welcome)
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0,
 	    pair), 0);
 	f->fd = pair[1];
-	f->s = session_new(&f->host, pair[0], "unix uid 7", welcome, f);
+	f->s = session_new(&f->host, &f->service, pair[0], "unix uid 7",
+	    welcome, f);
 }
 
 /* Lets everything happen that can; true if the server has closed. */
