@@ -8,6 +8,8 @@ def split(content):
     """Header fields as they stand, folds included, and the body; CR LF
     becomes LF."""
     content = content.replace(b"\r\n", b"\n")
+    if content.startswith(b"\n"):
+        return [], content[1:]
     head, _, body = content.partition(b"\n\n")
     return re.findall(rb"[^\n]+(?:\n[ \t][^\n]*)*", head), body
 

@@ -78,7 +78,8 @@ class OpenSMTPD:
     def sendmail(self, sender, recipients, content, *options):
         """Submit by its sendmail; content is bytes with LF line ends."""
         return self.jail.run("/usr/sbin/sendmail", "-i", "-f", sender,
-                             *options, "--", *recipients, data=content)
+                             *options, "--", *recipients, data=content,
+                             group="opensmtpq")
 
     def maildir(self, user):
         """The contents as stored: LF line ends, and trace on top."""
