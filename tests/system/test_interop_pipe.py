@@ -48,8 +48,9 @@ def site(node, work):
         delivery=road.MAILDIR + "\tusers = { " + ", ".join(USERS) + " }\n"))
     one.start()
     # Who shall hand in objects must be in the group of the daemon.
-    os.chown(os.path.join(one.directory, "run/control"), 0,
-             pwd.getpwnam("irc").pw_gid)
+    for name in ("run", "run/control"):
+        os.chown(os.path.join(one.directory, name), 0,
+                 pwd.getpwnam("irc").pw_gid)
     return one
 
 
