@@ -58,6 +58,11 @@ int base64_decoder_end(struct base64_decoder *dec) MUST_CHECK;
 void xtext_encode(struct buf *out, struct slice s);
 int xtext_decode(struct buf *out, struct slice s) MUST_CHECK;
 
+/* RFC 6533 3 utf-8-addr-xtext: "\x{E5}".  Encoding takes valid UTF-8; what
+ * cannot be decoded is kept as it is. */
+void utf8_xtext_encode(struct buf *out, struct slice s);
+void utf8_xtext_decode(struct buf *out, struct slice s);
+
 /* For a log or a terminal: blanks kept, control and non-ASCII octets as \xHH
  * (valid UTF-8 kept where utf8 is set), at most max octets, "..." if cut. */
 void text_escape(struct buf *out, struct slice s, size_t max, bool utf8);

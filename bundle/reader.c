@@ -303,6 +303,9 @@ on_server(struct bundle_reader *r, const struct smtp_event *sev)
 	case SMTP_EVENT_RESET:
 		push_reset(r);
 		break;
+	case SMTP_EVENT_VRFY:
+	case SMTP_EVENT_STARTTLS:	/* never offered */
+		break;
 	case SMTP_EVENT_NOOP:
 		on_noop(r, sev->bytes);
 		break;

@@ -364,6 +364,7 @@ on_event(struct sending *s, const struct smtp_client_event *ev)
 	case SMTP_CLIENT_CONTENT:
 		send_content(s);
 		break;
+	case SMTP_CLIENT_STARTTLS:	/* never asked for */
 	case SMTP_CLIENT_FINAL:	/* of LMTP */
 		break;
 	case SMTP_CLIENT_RESULT:

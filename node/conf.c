@@ -259,6 +259,7 @@ free_parts(struct conf *conf)
 	for (i = 0; i < conf->ndeliveries; i++) {
 		free(conf->delivery[i].name);
 		free(conf->delivery[i].target);
+		free(conf->delivery[i].tls.fingerprint);
 		conf_table_release(conf_table_find("delivery"),
 		    &conf->delivery[i]);
 	}
@@ -290,6 +291,7 @@ conf_free(struct conf *conf)
 	free(conf->route);
 	conf_table_release(conf_table_find("site"), conf);
 	routing_free(conf->routing);
+	notice_text_free(conf->notice_text);
 	free(conf->log_file);
 	free(conf->site);
 	free(conf->file);

@@ -13,21 +13,41 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "bundle/writer.h"
+#include "node/notice_text.h"
 #include "node/schedule.h"
 #include "routing/table.h"
+#include "smtp/client.h"
 
 struct conf_strings {
 	char **item;
 	size_t n;
 };
 
-/* "127.0.0.0/8", "::1", "unix" or "unix:UID-or-name". */
+/* "127.0.0.0/8", "::1", "unix", "unix:UID-or-name" or "cert:FINGERPRINT". */
 struct conf_net {
-	int family;		/* AF_INET, AF_INET6, AF_UNIX */
+	int family;		/* AF_INET, AF_INET6, AF_UNIX; AF_UNSPEC:
+				 * a certificate */
 	unsigned char addr[16];
 	unsigned bits;
 	bool any_uid;
 	uid_t uid;
+	unsigned char cert[32];	/* SHA-256 */
+};
+
+#define CONF_FINGERPRINT_LEN 32		/* SHA-256 of a certificate */
+
+/* Up from CONF_TLS_ENCRYPT: no mail without; behind that who the server has
+ * to be.  A listener knows the first three. */
+enum conf_tls_mode { CONF_TLS_NO, CONF_TLS_MAY, CONF_TLS_ENCRYPT,
+	CONF_TLS_CA, CONF_TLS_NAME, CONF_TLS_FINGERPRINT };
+
+struct conf_tls {
+	enum conf_tls_mode mode;
+	char *ca;		/* file of authorities; NULL: the system's */
+	char *name;		/* that the certificate must have; NULL: the
+				 * host of the target */
+	unsigned char (*fingerprint)[CONF_FINGERPRINT_LEN];
+	size_t nfingerprints;
 };
 
 struct conf_listener {
@@ -35,6 +55,10 @@ struct conf_listener {
 				 * "unix:/path" */
 	unsigned line;
 	bool lmtp;		/* protocol = lmtp */
+	bool normalize;		/* bare-newlines = normalize */
+	unsigned hidden;	/* extensions that are not offered */
+	enum conf_tls_mode tls;	/* no, offer (MAY), require (ENCRYPT) */
+	bool asks_certificate;	/* one is in allow */
 	mode_t mode;		/* of a UNIX socket: 0660 */
 	struct conf_net *allow;	/* who may submit; default 127.0.0.0/8, ::1,
 				 * unix */
@@ -52,11 +76,15 @@ struct conf_delivery {
 	char *target;		/* "127.0.0.1:25", "unix:/path", or a directory
 				 * with %u and %d; without either: DIR/USER;
 				 * or a command with arguments and macros */
+	struct conf_tls tls;	/* of a server */
+	bool final;		/* a command is where mail ends */
 	char *null_sender;	/* what %s of a command is then */
 	uint64_t deadline_secs;	/* of a command: 1000 s */
 	bool crlf;		/* eol = crlf */
 	bool envelope_headers;	/* Return-Path */
 	unsigned connections;	/* at once: 4 */
+	uint64_t connect_secs;	/* for a TCP connection */
+	struct smtp_client_timeouts timeouts;
 };
 
 struct conf_peer {
@@ -67,6 +95,7 @@ struct conf_peer {
 	enum mime_encoding encoding;
 	unsigned extensions;	/* beyond the three of RFC 2442 */
 	bool ids;		/* NOOP ids in bare batches */
+	bool dsn;		/* NOTIFY, ORCPT, RET, ENVID go along */
 	char *address;		/* the peer's bundle address (rfc2442) */
 	unsigned cost;
 	uint64_t batch_octets, batch_count, batch_age_secs;	/* cut limits */
@@ -106,6 +135,7 @@ struct conf {
 	char *hostname;		/* in SMTP and notices */
 	char *postmaster;	/* required; an address */
 	char *address;		/* this site's bundle address (rfc2442) */
+	char *tls_certificate, *tls_key;	/* PEM; or NULL */
 	char *spool_dir, *run_dir;
 	char *control;		/* UNIX socket, default RUN/control */
 	char *user, *group;	/* to become, when started as root; or NULL */
@@ -116,12 +146,18 @@ struct conf {
 	uint64_t message_max, min_free;
 	uint64_t line_max;
 	size_t recipients_max;
+	size_t command_max;	/* octets of a command line */
+	unsigned errors_max;	/* of a session; 0 none */
 	size_t sessions_max, sessions_per_address;
 	uint64_t session_timeout_secs;
 	uint64_t quota_octets, quota_count;
 	uint64_t lifetime_secs;		/* local delivery; 5d */
 	uint64_t retry_min_secs, retry_max_secs;	/* delivery back-off */
 	uint64_t hold_max_secs;		/* FUTURERELEASE: 30d; 0: not offered */
+	uint64_t delay_notice_secs;	/* 4h; 0: none */
+	bool delay_notice_all;		/* also to who left NOTIFY away */
+	char *notice_template;		/* file, or NULL */
+	struct notice_text *notice_text;	/* what is in it, or NULL */
 	unsigned received_max;		/* 100 */
 	unsigned hops_max;		/* 30 */
 	bool trace_delivery;		/* trace = delivery */

@@ -13,6 +13,8 @@
 
 #include <stdlib.h>
 
+#define TEMPLATE_MAX (1U << 20)
+
 /* The line of a key, or of its section where the key is not set. */
 static unsigned
 line_of(const struct conf_node *section, const char *key)
@@ -51,11 +53,15 @@ complete_site(struct conf *conf)
 }
 
 static void
-complete_listener(struct conf_listener *l)
+complete_listener(const struct conf *conf, struct conf_listener *l,
+    const struct conf_node *node)
 {
 	static const char *const usual[] = { "127.0.0.0/8", "::1", "unix" };
 	size_t i;
 
+	if (conf->tls_certificate != NULL &&
+	    (node == NULL || conf_node_find(node, "tls") == NULL))
+		l->tls = CONF_TLS_MAY;
 	if (l->nallow > 0)
 		return;
 	l->allow = mem_alloc(3, sizeof(*l->allow));
@@ -109,7 +115,8 @@ conf_complete(struct conf_draft *draft)
 	if (conf->backup_dir == NULL)
 		conf->backup_every_secs = 0;
 	for (i = 0; i < conf->nlisteners; i++)
-		complete_listener(&conf->listener[i]);
+		complete_listener(conf, &conf->listener[i],
+		    draft->listener[i]);
 	for (i = 0; i < conf->ndeliveries; i++)
 		if (is_server(&conf->delivery[i])) {
 			conf->delivery[i].crlf = true;
@@ -142,6 +149,9 @@ check_site(struct conf_draft *draft)
 		conf_fault(draft->faults, line_of(draft->site, "run"),
 		    "the control socket: %s: set control or a shorter run",
 		    e.text);
+	if (conf->tls_key != NULL && conf->tls_certificate == NULL)
+		conf_fault(draft->faults, line_of(draft->site, "tls-key"),
+		    "tls-key without tls-certificate");
 	if (conf->backup_dir == NULL &&
 	    conf_node_find(draft->site, "backup-every") != NULL)
 		conf_fault(draft->faults, line_of(draft->site, "backup-every"),
@@ -150,6 +160,24 @@ check_site(struct conf_draft *draft)
 	    conf_node_find(draft->site, "hostname") == NULL)
 		conf_fault(draft->faults, draft->site->line, "%s is no "
 		    "hostname: set hostname", conf->hostname);
+}
+
+/* The texts are kept from now on: the file may change, or go. */
+static void
+check_template(struct conf_draft *draft)
+{
+	struct conf *conf = draft->conf;
+	struct buf text = BUF_INIT;
+	struct err e = ERR_INIT;
+
+	if (conf->notice_template == NULL || conf->notice_template[0] != '/')
+		return;
+	if (file_read(conf->notice_template, TEMPLATE_MAX, &text, &e) < 0 ||
+	    notice_text_parse(buf_slice(&text), &conf->notice_text, &e) < 0)
+		conf_fault(draft->faults, line_of(draft->site,
+		    "notice-template"), "notice-template %s: %s",
+		    conf->notice_template, e.text);
+	buf_release(&text);
 }
 
 /* A delivery to one of our own listeners would go round for ever. */
@@ -187,6 +215,14 @@ check_listeners(struct conf_draft *draft)
 				conf_fault(draft->faults, l->line, "there are "
 				    "two listeners %s, the first in line %u",
 				    l->address, conf->listener[j].line);
+		if (draft->listener[i] != NULL && conf->tls_certificate ==
+		    NULL && (l->tls != CONF_TLS_NO || l->asks_certificate))
+			conf_fault(draft->faults, l->line, "TLS needs a "
+			    "certificate: set tls-certificate in section "
+			    "site");
+		else if (l->asks_certificate && l->tls == CONF_TLS_NO)
+			conf_fault(draft->faults, l->line, "allow names a "
+			    "certificate, and tls = no: nobody could show it");
 		if (l->lmtp && strlen(l->address) > 3 && strcmp(l->address +
 		    strlen(l->address) - 3, ":25") == 0)
 			conf_fault(draft->faults, l->line, "LMTP is not spoken "
@@ -198,6 +234,28 @@ check_listeners(struct conf_draft *draft)
 			    line_of(draft->listener[i], "mode"), "mode is for "
 			    "UNIX sockets: it changes nothing here");
 	}
+}
+
+static void
+check_tls(struct conf_draft *draft, const struct conf_delivery *d,
+    const struct conf_node *node)
+{
+	const struct conf_tls *tls = &d->tls;
+	bool local = d->target[0] == '/' ||
+	    strncmp(d->target, "unix:", 5) == 0;
+
+	if ((tls->mode == CONF_TLS_FINGERPRINT) != (tls->nfingerprints > 0))
+		conf_fault(draft->faults, line_of(node, "tls"),
+		    "tls = fingerprint and tls-fingerprint belong together");
+	if (tls->mode == CONF_TLS_NAME && tls->name == NULL && local)
+		conf_fault(draft->faults, line_of(node, "tls"),
+		    "a UNIX socket has no name that a certificate could "
+		    "have: set tls-name");
+	if (tls->ca != NULL && tls->mode != CONF_TLS_CA &&
+	    tls->mode != CONF_TLS_NAME)
+		conf_warning(draft->faults, line_of(node, "tls-ca"),
+		    "tls-ca is for tls = ca and name: it changes nothing "
+		    "here");
 }
 
 /* Keys that are for another kind of delivery. */
@@ -217,8 +275,8 @@ check_delivery(struct conf_draft *draft, size_t n)
 {
 	static const char *const of_files[] = { "eol", "envelope-headers",
 		NULL };
-	static const char *const of_commands[] = { "null-sender", "deadline",
-		NULL };
+	static const char *const of_commands[] = { "final", "null-sender",
+		"deadline", NULL };
 	const struct conf_delivery *d = &draft->conf->delivery[n];
 	const struct conf_node *node = draft->delivery[n];
 	size_t i;
@@ -233,6 +291,7 @@ check_delivery(struct conf_draft *draft, size_t n)
 	if (!is_server(d) || d->target == NULL)
 		return;
 	check_not_ours(draft, d->target, line_of(node, "to"));
+	check_tls(draft, d, node);
 	warn_idle(draft, node, of_files, false, "Maildirs and commands");
 }
 
@@ -450,6 +509,7 @@ conf_check(struct conf_draft *draft)
 	size_t i;
 
 	check_site(draft);
+	check_template(draft);
 	check_listeners(draft);
 	check_not_ours(draft, conf->via, line_of(draft->site, "via"));
 	for (i = 0; i < conf->ndeliveries; i++)

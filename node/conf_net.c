@@ -220,6 +220,10 @@ conf_net_parse(const char *text, struct conf_net *net_out, struct err *e)
 	}
 	if (strncmp(text, "unix:", 5) == 0)
 		return parse_net_unix(text + 5, net_out, e);
+	if (strncmp(text, "cert:", 5) == 0) {
+		net_out->family = AF_UNSPEC;
+		return conf_fingerprint_parse(text + 5, net_out->cert, e);
+	}
 	net_out->family = strchr(text, ':') != NULL ? AF_INET6 : AF_INET;
 	max = net_out->family == AF_INET ? 32 : 128;
 	bits = max;
@@ -230,7 +234,8 @@ conf_net_parse(const char *text, struct conf_net *net_out, struct err *e)
 	if (ok != 1 || (slash != NULL && (num_parse(slice_of(slash + 1), max,
 	    &bits) < 0 || (slash[1] == '0' && slash[2] != '\0'))))
 		return err_set(e, ERR_SYNTAX, "%s: write ADDRESS, "
-		    "ADDRESS/BITS, unix or unix:USER", text);
+		    "ADDRESS/BITS, unix, unix:USER or cert:FINGERPRINT",
+		    text);
 	net_out->bits = (unsigned)bits;
 	if (!is_prefix(net_out->addr, max / 8, net_out->bits))
 		return err_set(e, ERR_SYNTAX, "%s: bits are set behind the "
@@ -280,4 +285,50 @@ conf_net_match(const struct conf_net *net, size_t n, const void *addr,
 			return true;
 	}
 	return false;
+}
+
+bool
+conf_net_match_cert(const struct conf_net *net, size_t n,
+    const unsigned char digest[32])
+{
+	size_t i;
+
+	for (i = 0; i < n; i++)
+		if (net[i].family == AF_UNSPEC &&
+		    memcmp(net[i].cert, digest, sizeof(net[i].cert)) == 0)
+			return true;
+	return false;
+}
+
+static int
+hex_value(char ch)
+{
+	static const char digits[] = "0123456789abcdef";
+	const char *at = memchr(digits, ascii_tolower(ch), 16);
+
+	return at == NULL ? -1 : (int)(at - digits);
+}
+
+int
+conf_fingerprint_parse(const char *text, unsigned char digest_out[32],
+    struct err *e)
+{
+	const char *p = text;
+	int high, low;
+	size_t n;
+
+	for (n = 0; n < 32; n++) {
+		if (n > 0 && *p == ':')
+			p++;
+		high = hex_value(p[0]);
+		low = high < 0 ? -1 : hex_value(p[1]);
+		if (low < 0)
+			break;
+		digest_out[n] = (unsigned char)(high << 4 | low);
+		p += 2;
+	}
+	if (n == 32 && *p == '\0')
+		return 0;
+	return err_set(e, ERR_SYNTAX, "a fingerprint is the SHA-256 of a "
+	    "certificate: 64 hexadecimal digits, colons between them or not");
 }

@@ -31,6 +31,12 @@ bool conf_endpoint_reaches(const struct conf_endpoint *to,
 /* One item of an allow list. */
 int conf_net_parse(const char *text, struct conf_net *net_out, struct err *e)
     MUST_CHECK;
+/* Is this fingerprint in an allow list? */
+bool conf_net_match_cert(const struct conf_net *net, size_t n,
+    const unsigned char digest[32]);
+/* SHA-256 in hexadecimal, with colons or without. */
+int conf_fingerprint_parse(const char *text, unsigned char digest_out[32],
+    struct err *e) MUST_CHECK;
 /* A path that fits into a sockaddr_un, with its NUL. */
 int conf_socket_path_check(const char *path, struct err *e) MUST_CHECK;
 

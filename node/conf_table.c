@@ -15,11 +15,21 @@
 #define AT(type, member) offsetof(struct type, member)
 #define LISTS (CONF_STRINGS | CONF_EACH)
 #define SOONEST 1
+#define TIMEOUT(key, member, def) { key, conf_value_duration, \
+	AT(conf_delivery, timeouts.member), def, 0, SOONEST, 86400, NULL }
 
 static const char *const no_yes[] = { "no", "yes", NULL };
 static const char *const smtp_lmtp[] = { "smtp", "lmtp", NULL };
+static const char *const listen_tls[] = { [CONF_TLS_NO] = "no",
+	[CONF_TLS_MAY] = "offer", [CONF_TLS_ENCRYPT] = "require", NULL };
+static const char *const delivery_tls[] = { [CONF_TLS_NO] = "no",
+	[CONF_TLS_MAY] = "may", [CONF_TLS_ENCRYPT] = "encrypt",
+	[CONF_TLS_CA] = "ca", [CONF_TLS_NAME] = "name",
+	[CONF_TLS_FINGERPRINT] = "fingerprint", NULL };
+static const char *const reject_normalize[] = { "reject", "normalize", NULL };
 static const char *const lf_crlf[] = { "lf", "crlf", NULL };
 static const char *const none_gzip[] = { "none", "gzip", NULL };
+static const char *const asked_all[] = { "asked", "all", NULL };
 static const char *const none_delivery[] = { "none", "delivery", NULL };
 static const char *const levels[] = {
 	[LOG_LEVEL_DEBUG] = "debug", [LOG_LEVEL_INFO] = "info",
@@ -32,6 +42,10 @@ static const struct conf_row site_rows[] = {
 	{ "hostname", conf_value_domain, AT(conf, hostname), NULL, CONF_TEXT,
 	    0, 0, NULL },
 	{ "address", conf_value_address, AT(conf, address), NULL, CONF_TEXT,
+	    0, 0, NULL },
+	{ "tls-certificate", conf_value_path, AT(conf, tls_certificate), NULL,
+	    CONF_TEXT, 0, 0, NULL },
+	{ "tls-key", conf_value_path, AT(conf, tls_key), NULL, CONF_TEXT,
 	    0, 0, NULL },
 	{ "spool", conf_value_path, AT(conf, spool_dir), "/var/spool/postrider",
 	    CONF_TEXT, 0, 0, NULL },
@@ -56,6 +70,10 @@ static const struct conf_row site_rows[] = {
 	    1000, 0, NULL },
 	{ "recipients-max", conf_value_count_size, AT(conf, recipients_max),
 	    "1000", 0, 100, 0, NULL },
+	{ "command-max", conf_value_count_size, AT(conf, command_max), "2048",
+	    0, 512, 65536, NULL },
+	{ "errors-max", conf_value_count_uint, AT(conf, errors_max), "20",
+	    CONF_NONE, 1, 0, NULL },
 	{ "sessions-max", conf_value_count_size, AT(conf, sessions_max), "200",
 	    0, 1, 100000, NULL },
 	{ "sessions-per-address", conf_value_count_size,
@@ -74,6 +92,12 @@ static const struct conf_row site_rows[] = {
 	    SOONEST, 0, NULL },
 	{ "hold-max", conf_value_duration, AT(conf, hold_max_secs), "30d",
 	    CONF_NONE, 0, 999999999, NULL },
+	{ "delay-notice", conf_value_duration, AT(conf, delay_notice_secs),
+	    "4h", CONF_NONE, SOONEST, 0, NULL },
+	{ "delay-notice-for", conf_value_flag, AT(conf, delay_notice_all),
+	    "asked", 0, 0, 0, asked_all },
+	{ "notice-template", conf_value_path, AT(conf, notice_template), NULL,
+	    CONF_TEXT, 0, 0, NULL },
 	{ "received-max", conf_value_count_uint, AT(conf, received_max), "100",
 	    0, 1, 0, NULL },
 	{ "hops-max", conf_value_count_uint, AT(conf, hops_max), "30", 0,
@@ -104,6 +128,12 @@ static const struct conf_row listen_rows[] = {
 	{ "protocol", conf_value_flag, AT(conf_listener, lmtp), "smtp", 0,
 	    0, 0, smtp_lmtp },
 	{ "allow", conf_value_allow, 0, NULL, CONF_EACH, 0, 0, NULL },
+	{ "bare-newlines", conf_value_flag, AT(conf_listener, normalize),
+	    "reject", 0, 0, 0, reject_normalize },
+	{ "hide", conf_value_keyword, AT(conf_listener, hidden), NULL,
+	    CONF_EACH, 0, 0, NULL },
+	{ "tls", conf_value_choice, AT(conf_listener, tls), NULL, 0,
+	    0, 0, listen_tls },
 	{ "mode", conf_value_mode, AT(conf_listener, mode), "0660", 0,
 	    0, 0, NULL },
 };
@@ -118,12 +148,32 @@ static const struct conf_row delivery_rows[] = {
 	    0, 0, lf_crlf },
 	{ "envelope-headers", conf_value_flag,
 	    AT(conf_delivery, envelope_headers), "yes", 0, 0, 0, no_yes },
+	{ "tls", conf_value_choice, AT(conf_delivery, tls.mode), "no", 0,
+	    0, 0, delivery_tls },
+	{ "tls-ca", conf_value_path, AT(conf_delivery, tls.ca), NULL,
+	    CONF_TEXT, 0, 0, NULL },
+	{ "tls-name", conf_value_domain, AT(conf_delivery, tls.name), NULL,
+	    CONF_TEXT, 0, 0, NULL },
+	{ "tls-fingerprint", conf_value_fingerprint, AT(conf_delivery, tls),
+	    NULL, CONF_EACH, 0, 0, NULL },
+	{ "final", conf_value_flag, AT(conf_delivery, final), "no", 0,
+	    0, 0, no_yes },
 	{ "null-sender", conf_value_text, AT(conf_delivery, null_sender),
 	    "MAILER-DAEMON", CONF_TEXT, 0, 0, NULL },
 	{ "deadline", conf_value_duration, AT(conf_delivery, deadline_secs),
 	    "1000s", 0, SOONEST, 86400, NULL },
 	{ "connections", conf_value_count_uint, AT(conf_delivery, connections),
 	    "4", 0, 1, 1000, NULL },
+	/* RFC 5321 4.5.3.2 */
+	{ "connect-timeout", conf_value_duration,
+	    AT(conf_delivery, connect_secs), "30s", 0, SOONEST, 3600, NULL },
+	TIMEOUT("greeting-timeout", greeting_secs, "5m"),
+	TIMEOUT("hello-timeout", hello_secs, "5m"),
+	TIMEOUT("mail-timeout", mail_secs, "5m"),
+	TIMEOUT("rcpt-timeout", rcpt_secs, "5m"),
+	TIMEOUT("data-timeout", data_secs, "2m"),
+	TIMEOUT("content-timeout", content_secs, "3m"),
+	TIMEOUT("end-timeout", end_secs, "10m"),
 };
 
 static const struct conf_row peer_rows[] = {
@@ -136,6 +186,7 @@ static const struct conf_row peer_rows[] = {
 	{ "extensions", conf_value_extension, AT(conf_peer, extensions), NULL,
 	    CONF_EACH, 0, 0, NULL },
 	{ "ids", conf_value_flag, AT(conf_peer, ids), "yes", 0, 0, 0, no_yes },
+	{ "dsn", conf_value_flag, AT(conf_peer, dsn), "yes", 0, 0, 0, no_yes },
 	{ "address", conf_value_address, AT(conf_peer, address), NULL,
 	    CONF_TEXT, 0, 0, NULL },
 	{ "cost", conf_value_count_uint, AT(conf_peer, cost), "1", 0,

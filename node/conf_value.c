@@ -475,6 +475,33 @@ conf_value_call_interval(const struct conf_row *row, const char *value,
 }
 
 int
+conf_value_keyword(const struct conf_row *row, const char *value, void *field,
+    struct err *e)
+{
+	unsigned bit = smtp_extension_parse(slice_of(value));
+
+	(void)row;
+	if (bit == 0 || bit == SMTP_EXT_XGZIP)
+		return err_set(e, ERR_SYNTAX, "no extension of SMTP that is "
+		    "known here");
+	*(unsigned *)field |= bit;
+	return 0;
+}
+
+int
+conf_value_fingerprint(const struct conf_row *row, const char *value,
+    void *field, struct err *e)
+{
+	struct conf_tls *tls = field;
+
+	(void)row;
+	tls->fingerprint = mem_realloc(tls->fingerprint,
+	    tls->nfingerprints + 1, sizeof(*tls->fingerprint));
+	return conf_fingerprint_parse(value,
+	    tls->fingerprint[tls->nfingerprints++], e);
+}
+
+int
 conf_value_allow(const struct conf_row *row, const char *value, void *field,
     struct err *e)
 {
@@ -487,6 +514,7 @@ conf_value_allow(const struct conf_row *row, const char *value, void *field,
 		return rc;
 	l->allow = mem_realloc(l->allow, l->nallow + 1, sizeof(net));
 	l->allow[l->nallow++] = net;
+	l->asks_certificate |= net.family == AF_UNSPEC;
 	return 0;
 }
 

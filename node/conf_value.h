@@ -37,6 +37,8 @@ CONF_VALUE(encoding);	/* enum mime_encoding */
 CONF_VALUE(extension);	/* unsigned, bits are added */
 CONF_VALUE(call);	/* struct schedule *, made where it is NULL */
 CONF_VALUE(call_interval);	/* the same */
+CONF_VALUE(keyword);	/* unsigned, bits are added */
+CONF_VALUE(fingerprint);	/* struct conf_tls */
 CONF_VALUE(allow);	/* struct conf_listener */
 CONF_VALUE(to);		/* struct conf_delivery */
 CONF_VALUE(log);	/* struct conf */

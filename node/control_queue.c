@@ -336,6 +336,21 @@ flags_json(unsigned flags)
 	return list;
 }
 
+/* What the sender asked for; the rest is null. */
+static void
+say_timing(json_t *line, const struct message *m)
+{
+	const struct smtp_timing *t = &m->env.timing;
+	uint64_t hold = smtp_timing_hold_secs(t, m->accepted_wall_ms);
+
+	json_object_set_new(line, "priority", t->priority_given ?
+	    json_integer(t->priority) : json_null());
+	json_object_set_new(line, "by_secs", t->by != SMTP_BY_NONE ?
+	    json_integer(t->by_secs) : json_null());
+	json_object_set_new(line, "hold_secs", hold > 0 ?
+	    json_integer((json_int_t)hold) : json_null());
+}
+
 /* Envelope and facts, nothing of the content. */
 static void
 say_all(struct control_conn *c, const struct message *m,
@@ -350,6 +365,7 @@ say_all(struct control_conn *c, const struct message *m,
 	json_object_set_new(line, "ret",
 	    control_text(smtp_ret_name(m->env.ret)));
 	json_object_set_new(line, "envid", control_text(m->env.envid));
+	say_timing(line, m);
 	json_object_set_new(line, "hops", json_integer(m->hops));
 	json_object_set_new(line, "received",
 	    json_integer(m->facts.received));

@@ -453,41 +453,109 @@ forget_part(struct exchange *x, struct leg *leg)
 		queue_forget(x, entry);
 }
 
+/* The parts from i on that one transaction takes: where they end. */
+static size_t
+group_end(struct exchange *x, const struct object *o, size_t i)
+{
+	const struct leg *leg;
+	size_t weight = 0;
+
+	for (; i < o->nparts && weight < SPOOL_UNIT_MAX; i++) {
+		leg = cut_leg(x, o->part[i].message, o->id);
+		if (leg == NULL)
+			continue;
+		weight += 512 + (leg->entry->success ? 4096u : 0u) +
+		    (leg->entry->octets < SPOOL_INLINE_MAX ?
+		    (size_t)leg->entry->octets : 0);
+	}
+	return i;
+}
+
+/* Where the parameters did not go along nobody but us tells of success.  A
+ * notice that cannot be written is lost: sending all again would be worse. */
+static void
+group_reports(struct exchange *x, const struct object *o, size_t i,
+    size_t end, struct list *reports)
+{
+	struct err e = ERR_INIT;
+	struct report *r;
+	struct leg *leg;
+
+	if (outbound_carries_dsn(o->params))
+		return;
+	for (; i < end; i++) {
+		leg = cut_leg(x, o->part[i].message, o->id);
+		if (leg == NULL)
+			continue;
+		if (report_relayed(x, leg, &r, &e) != 0)
+			log_event(x->log, LOG_LEVEL_WARNING, "notice-lost",
+			    "id", message_name(leg->entry->id).s,
+			    "reason", e.text, NULL);
+		else if (r != NULL)
+			list_add_tail(reports, &r->link);
+	}
+}
+
+static int
+write_group(struct exchange *x, const struct object *o, size_t i, size_t end,
+    const struct list *reports, bool sync, struct err *e)
+{
+	struct spool_unit *u;
+	struct list *item;
+	struct leg *leg;
+	int rc;
+
+	rc = spool_begin(x->spool, &u, e);
+	if (rc != 0)
+		return rc;
+	list_for_each(item, reports) {
+		if (rc == 0)
+			rc = report_put(u, list_entry(item, struct report,
+			    link), e);
+	}
+	for (; rc == 0 && i < end; i++) {
+		leg = cut_leg(x, o->part[i].message, o->id);
+		if (leg != NULL)
+			rc = settle_part(x, u, leg, e);
+	}
+	if (rc == 0 && end == o->nparts)
+		rc = spool_del_object(u, o->id, e);
+	if (rc == 0)
+		return spool_commit(u, sync, e);
+	spool_abort(u);
+	return rc;
+}
+
 /* Settles parts from *i_io on in one transaction; the last one takes the
  * object's record along. */
 static int
 clear_group(struct exchange *x, const struct object *o, size_t *i_io,
     bool sync, struct err *e)
 {
-	struct spool_unit *u;
+	size_t k, end = group_end(x, o, *i_io);
+	struct list reports, *item, *after;
+	struct report *r;
 	struct leg *leg;
-	size_t i = *i_io, k, weight = 0;
 	int rc;
 
-	rc = spool_begin(x->spool, &u, e);
-	if (rc != 0)
-		return rc;
-	for (; rc == 0 && i < o->nparts && weight < SPOOL_UNIT_MAX; i++) {
-		leg = cut_leg(x, o->part[i].message, o->id);
-		if (leg == NULL)
-			continue;
-		weight += 512 + (leg->entry->octets < SPOOL_INLINE_MAX ?
-		    (size_t)leg->entry->octets : 0);
-		rc = settle_part(x, u, leg, e);
-	}
-	if (rc == 0 && i == o->nparts)
-		rc = spool_del_object(u, o->id, e);
-	if (rc != 0) {
-		spool_abort(u);
-		return rc;
-	}
-	rc = spool_commit(u, sync, e);
-	for (k = *i_io; rc == 0 && k < i; k++) {
+	list_init(&reports);
+	group_reports(x, o, *i_io, end, &reports);
+	rc = write_group(x, o, *i_io, end, &reports, sync, e);
+	for (k = *i_io; rc == 0 && k < end; k++) {
 		leg = cut_leg(x, o->part[k].message, o->id);
 		if (leg != NULL)
 			forget_part(x, leg);
 	}
-	*i_io = i;
+	list_for_each_safe(item, after, &reports) {
+		list_del(item);
+		r = list_entry(item, struct report, link);
+		if (rc == 0)
+			report_done(x, r);
+		else
+			report_free(r);
+	}
+	if (rc == 0)
+		*i_io = end;
 	return rc;
 }
 
@@ -583,9 +651,10 @@ cut_withdraw(struct exchange *x, struct cut *c, struct err *e)
 	return rc;
 }
 
-/* Withdraws an object and fails its messages. */
+/* Withdraws an object and fails its messages.  What the transport said names
+ * those who carry our mail: it stays in the log. */
 static void
-fail_object(struct exchange *x, struct cut *c, const char *text)
+fail_object(struct exchange *x, struct cut *c)
 {
 	struct err e = ERR_INIT;
 	struct object o;
@@ -606,7 +675,8 @@ fail_object(struct exchange *x, struct cut *c, const char *text)
 	}
 	if (cut_withdraw(x, c, &e) == 0) {
 		for (i = 0; i < n; i++)
-			settle_fail(x, legs[i], "5.4.4", text, false);
+			settle_fail(x, legs[i], "5.4.4", "sending it on to "
+			    "the next site failed for good", false);
 	}
 	free(legs);
 	object_release(&o);
@@ -627,7 +697,7 @@ exchange_transport_failed(struct exchange *x, const char *peer,
 	free(t->last_error);
 	t->last_error = mem_strdup(text);
 	if (c != NULL && permanent)
-		fail_object(x, c, text);
+		fail_object(x, c);
 	x->dirty = true;
 }
 

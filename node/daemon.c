@@ -69,6 +69,8 @@ job_result(void *ctx, struct delivery_job *job, size_t rcpt,
 		[DELIVERY_RETRY] = VERDICT_RETRY,
 		[DELIVERY_DONE] = VERDICT_DONE,
 		[DELIVERY_FAILED] = VERDICT_FAILED,
+		[DELIVERY_RELAYED] = VERDICT_RELAYED,
+		[DELIVERY_PASSED] = VERDICT_PASSED,
 	};
 	struct daemon *d = ctx;
 
@@ -111,8 +113,10 @@ fill_via(const struct conf *conf, struct conf_delivery *via)
 	via->connections = 2;
 	via->target = conf->via;
 	for (i = 0; i < conf->ndeliveries && via->target == NULL; i++) {
-		if (conf->delivery[i].kind == CONF_DELIVERY_SMTP)
-			via->target = conf->delivery[i].target;
+		if (conf->delivery[i].kind != CONF_DELIVERY_SMTP)
+			continue;
+		via->target = conf->delivery[i].target;
+		via->tls = conf->delivery[i].tls;
 	}
 	return via->target != NULL;
 }
@@ -124,6 +128,8 @@ deliveries_new(struct running *r)
 	struct delivery_hooks hooks = {
 		.ctx = d, .spool = d->spool, .log = d->log, .clock = d->clock,
 		.hostname = d->conf->hostname,
+		.certificate = d->conf->tls_certificate,
+		.key = d->conf->tls_key,
 		.trace = d->conf->trace_delivery,
 		.is_own = daemon_is_own, .result = job_result,
 		.over = job_over,

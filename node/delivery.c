@@ -36,12 +36,17 @@ delivery_new(struct event_base *base, const struct conf_delivery *conf,
 	    a->hostname);
 	a->null_sender = mem_strdup(conf->null_sender != NULL ?
 	    conf->null_sender : "MAILER-DAEMON");
+	a->final = conf->final;
 	a->deadline_secs = conf->deadline_secs;
+	a->connect_secs = conf->connect_secs;
+	a->timeouts = conf->timeouts;
 	a->crlf = conf->crlf;
 	a->envelope_headers = conf->envelope_headers;
 	a->connections = conf->connections > 0 ? conf->connections : 1;
 	list_init(&a->tasks);
+	a->conf = conf;
 	a->self = a->driver->make(a);
+	a->conf = NULL;
 	return a;
 }
 

@@ -17,7 +17,17 @@
 #include "node/conf.h"
 #include "spool/spool.h"
 
-enum delivery_outcome { DELIVERY_RETRY, DELIVERY_DONE, DELIVERY_FAILED };
+/* The last three are all success; they differ in who reports it where the
+ * sender asked for that (RFC 3461 5.2). */
+enum delivery_outcome {
+	DELIVERY_RETRY,
+	DELIVERY_DONE,		/* it is where it ends: we report "delivered" */
+	DELIVERY_FAILED,
+	DELIVERY_RELAYED,	/* to a server without DSN, or a command that
+				 * may hand it on: we report "relayed" */
+	DELIVERY_PASSED,	/* the server offers DSN and got all
+				 * parameters: it reports */
+};
 
 struct delivery_job {
 	uint64_t message;
@@ -31,12 +41,16 @@ struct delivery_hooks {
 	struct spool *spool;
 	struct log *log;
 	struct clock *clock;
+	const char *certificate, *key;	/* for servers that ask; or NULL */
 	const char *hostname;	/* HELO name, Maildir file names */
 	bool trace;		/* add one Received line (trace = delivery) */
 	/* Our own listeners: an SMTP agent whose connection turns out to end
 	 * at one (getpeername equals it) tells failed 5.4.6 instead. */
 	bool (*is_own)(void *ctx, const struct sockaddr *addr, socklen_t len);
-	/* status: "5.1.1"; text: for notice and log, names step and server. */
+	/* status: "5.1.1"; text: for notice and log, names step and server.
+	 * The reply of a server is told as "TARGET said after STEP: 550 5.1.1
+	 * text", other words about it as "TARGET: text", where TARGET is that
+	 * of the configuration: notices take this apart (notice_status.h). */
 	void (*result)(void *ctx, struct delivery_job *job, size_t rcpt,
 	    enum delivery_outcome outcome, const char *status,
 	    const char *text);

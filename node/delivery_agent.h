@@ -50,9 +50,12 @@ struct delivery {
 	char *target;		/* as it stands in the configuration */
 	char *domain;		/* the first it serves: for "postmaster" */
 	bool lmtp;
+	const struct conf_delivery *conf;	/* only while it is made */
 	bool crlf, envelope_headers;
+	bool final;
 	char *null_sender;
-	uint64_t deadline_secs;
+	uint64_t deadline_secs, connect_secs;
+	struct smtp_client_timeouts timeouts;
 	unsigned connections;
 	struct list tasks;
 	size_t running;

@@ -201,6 +201,13 @@ tell_run(struct run *r, enum delivery_outcome outcome, const char *status,
 		delivery_task_tell(t, r->first + i, outcome, status, text);
 }
 
+/* A command may hand mail on, to whom nobody knows. */
+static enum delivery_outcome
+taken_outcome(const struct run *r)
+{
+	return r->command->agent->final ? DELIVERY_DONE : DELIVERY_RELAYED;
+}
+
 static void
 tell_exit(struct run *r, int status, const char *signal_name)
 {
@@ -222,7 +229,7 @@ tell_exit(struct run *r, int status, const char *signal_name)
 	if (status < 0)
 		tell_run(r, DELIVERY_RETRY, "4.3.0", text);
 	else
-		tell_run(r, status == EX_OK ? DELIVERY_DONE :
+		tell_run(r, status == EX_OK ? taken_outcome(r) :
 		    status == EX_TEMPFAIL ? DELIVERY_RETRY : DELIVERY_FAILED,
 		    status_of_exit(status), text);
 }

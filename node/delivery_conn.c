@@ -13,6 +13,8 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "node/delivery_reply.h"
+#include "smtp/extension.h"
 
 #define CONNECT_SECS 30
 #define IDLE_SECS 5
@@ -22,46 +24,6 @@
 #define TURN_OCTETS (256 << 10)		/* sent in one turn of the event loop */
 #define INPUT_SIZE 8192
 #define TEXT_SIZE 1024
-
-/*
- * Replies into outcomes.
- */
-
-/* The status for a code that came without one (RFC 3463, RFC 5248). */
-static const char *
-status_of_code(int code)
-{
-	static const struct { int code; const char *status; } table[] = {
-		{ 421, "4.3.2" }, { 450, "4.2.0" }, { 451, "4.3.0" },
-		{ 452, "4.3.1" }, { 455, "4.5.4" }, { 500, "5.5.2" },
-		{ 501, "5.5.4" }, { 502, "5.5.1" }, { 503, "5.5.1" },
-		{ 504, "5.5.4" }, { 551, "5.1.6" }, { 552, "5.2.2" },
-		{ 553, "5.1.3" }, { 555, "5.5.4" },
-	};
-	size_t i;
-
-	for (i = 0; i < sizeof(table) / sizeof(table[0]); i++)
-		if (table[i].code == code)
-			return table[i].status;
-	return code / 100 == 2 ? "2.0.0" : code / 100 == 5 ? "5.0.0" : "4.0.0";
-}
-
-/* A status of another class than the code's is not to be believed. */
-static const char *
-reply_status(const struct smtp_reply *r)
-{
-	if (r->status[0] != '\0' && r->status[0] - '0' == r->code / 100)
-		return r->status;
-	return status_of_code(r->code);
-}
-
-static enum delivery_outcome
-reply_outcome(const struct smtp_reply *r)
-{
-	if (r->code / 100 == 2)
-		return DELIVERY_DONE;
-	return r->code / 100 == 5 ? DELIVERY_FAILED : DELIVERY_RETRY;
-}
 
 static void
 reply_text(const struct conn *c, const struct smtp_client_event *ev,
@@ -108,6 +70,9 @@ conn_close_socket(struct conn *c)
 	if (c->wr != NULL)
 		event_free(c->wr);
 	c->rd = c->wr = NULL;
+	tls_free(c->tls);
+	c->tls = NULL;
+	c->handshake = false;
 	if (c->fd >= 0)
 		close(c->fd);
 	c->fd = -1;
@@ -123,6 +88,22 @@ conn_drop_transaction(struct conn *c)
 	c->task = NULL;
 }
 
+static ssize_t
+conn_write(struct conn *c, const struct buf *out)
+{
+	if (c->tls != NULL)
+		return tls_write(c->tls, out->ptr, out->len);
+	return send(c->fd, out->ptr, out->len, MSG_NOSIGNAL);
+}
+
+static ssize_t
+conn_read(struct conn *c, char *in, size_t len)
+{
+	if (c->tls != NULL)
+		return tls_read(c->tls, in, len);
+	return recv(c->fd, in, len, 0);
+}
+
 static void
 conn_say_quit(struct conn *c)
 {
@@ -130,7 +111,7 @@ conn_say_quit(struct conn *c)
 	ssize_t n;
 
 	smtp_client_quit(c->client);
-	n = send(c->fd, out->ptr, out->len, MSG_NOSIGNAL | MSG_DONTWAIT);
+	n = conn_write(c, out);
 	(void)n;	/* a courtesy */
 }
 
@@ -164,7 +145,8 @@ conn_arm(struct conn *c)
 	struct timeval tv = { 0, 0 };
 
 	if (c->state == CONN_CONNECTING)
-		tv.tv_sec = CONNECT_SECS;
+		tv.tv_sec = c->agent->agent->connect_secs != 0 ?
+		    (time_t)c->agent->agent->connect_secs : CONNECT_SECS;
 	else if (c->state == CONN_IDLE)
 		tv.tv_sec = IDLE_SECS;
 	else if (c->state == CONN_QUITTING)
@@ -191,9 +173,12 @@ closed_status(const struct conn *c, const struct smtp_client_event *ev)
 {
 	const char *status;
 
+	if (ev->reply.code == 0 && c->status == NULL &&
+	    strcmp(ev->step, "STARTTLS") == 0)
+		return "4.7.4";	/* the server has none, or will not */
 	if (ev->reply.code == 0)
 		return c->status != NULL ? c->status : "4.4.2";
-	status = reply_status(&ev->reply);
+	status = delivery_reply_status(&ev->reply);
 	return status[0] == '4' ? status : "4.3.2";
 }
 
@@ -231,7 +216,9 @@ on_closed(struct conn *c, const struct smtp_client_event *ev)
 		delivery_task_over(t);
 	}
 	conn_drop_transaction(c);
-	if (!c->was_ready) {
+	if (!c->was_ready && c->agent->clear && !c->in_clear) {
+		conn_set(c, CONN_QUITTING);
+	} else if (!c->was_ready) {
 		conn_set(c, CONN_QUITTING);
 		smtp_open_failed(s, DELIVERY_RETRY, status, text);
 	}
@@ -370,13 +357,14 @@ on_recipient(struct conn *c, const struct smtp_client_event *ev)
 	if (c->task == NULL || (i = find_rcpt(c, ev->index)) == c->n)
 		return;
 	c->answered = true;
-	if (reply_outcome(&ev->reply) == DELIVERY_DONE) {
+	if (delivery_reply_outcome(&ev->reply) == DELIVERY_DONE) {
 		c->accepted[i] = true;
 		return;
 	}
 	reply_text(c, ev, text);
-	delivery_task_tell(c->task, c->first + i, reply_outcome(&ev->reply),
-	    reply_status(&ev->reply), text);
+	delivery_task_tell(c->task, c->first + i,
+	    delivery_reply_outcome(&ev->reply),
+	    delivery_reply_status(&ev->reply), text);
 }
 
 static void
@@ -390,23 +378,33 @@ on_content(struct conn *c, const struct smtp_client_event *ev)
 	smtp_client_content(c->client, c->trace.ptr, c->trace.len);
 }
 
+/* Who offers DSN has got the parameters, and with them the duty to report. */
+static enum delivery_outcome
+taken_outcome(const struct conn *c)
+{
+	return (smtp_client_extensions(c->client) & SMTP_EXT_DSN) != 0 ?
+	    DELIVERY_PASSED : DELIVERY_RELAYED;
+}
+
 static void
 on_final(struct conn *c, const struct smtp_client_event *ev)
 {
+	enum delivery_outcome outcome = delivery_reply_outcome(&ev->reply);
 	char text[TEXT_SIZE];
 	size_t i;
 
 	if (c->task == NULL || (i = find_rcpt(c, ev->index)) == c->n)
 		return;
 	reply_text(c, ev, text);
-	delivery_task_tell(c->task, c->first + i, reply_outcome(&ev->reply),
-	    reply_status(&ev->reply), text);
+	delivery_task_tell(c->task, c->first + i, outcome == DELIVERY_DONE ?
+	    taken_outcome(c) : outcome, delivery_reply_status(&ev->reply),
+	    text);
 }
 
 static void
 on_result(struct conn *c, const struct smtp_client_event *ev)
 {
-	enum delivery_outcome outcome = reply_outcome(&ev->reply);
+	enum delivery_outcome outcome = delivery_reply_outcome(&ev->reply);
 	struct delivery_task *t = c->task;
 	char text[TEXT_SIZE];
 	size_t i;
@@ -417,8 +415,9 @@ on_result(struct conn *c, const struct smtp_client_event *ev)
 	reply_text(c, ev, text);
 	for (i = 0; i < c->n; i++)
 		if (outcome != DELIVERY_DONE || c->accepted[i])
-			delivery_task_tell(t, c->first + i, outcome,
-			    reply_status(&ev->reply), text);
+			delivery_task_tell(t, c->first + i,
+			    outcome == DELIVERY_DONE ? taken_outcome(c) :
+			    outcome, delivery_reply_status(&ev->reply), text);
 	if (c->sending)		/* an answer before the end: out of step */
 		conn_break(c, "4.4.2", "the server answered too early");
 	conn_drop_transaction(c);
@@ -427,9 +426,20 @@ on_result(struct conn *c, const struct smtp_client_event *ev)
 		task_finish(c);
 }
 
+/* Begins when the event loop finds the socket ready to be written to. */
+static void
+on_starttls(struct conn *c, const struct smtp_client_event *ev)
+{
+	(void)ev;
+	c->tls = tls_connect(c->agent->tls, c->fd, c->agent->tls_name);
+	c->handshake = true;
+	event_add(c->wr, NULL);
+}
+
 static void (*const handlers[])(struct conn *c,
     const struct smtp_client_event *ev) = {
 	[SMTP_CLIENT_READY] = on_ready,
+	[SMTP_CLIENT_STARTTLS] = on_starttls,
 	[SMTP_CLIENT_RECIPIENT] = on_recipient,
 	[SMTP_CLIENT_CONTENT] = on_content,
 	[SMTP_CLIENT_FINAL] = on_final,
@@ -507,7 +517,7 @@ conn_push(struct conn *c)
 	size_t sent = 0;
 	ssize_t n;
 
-	while (!c->broken && !c->deaf) {
+	while (!c->broken && !c->deaf && !c->handshake) {
 		if (conn_fill(c, out) < 0)
 			return -1;
 		if (out->len == 0)
@@ -516,7 +526,7 @@ conn_push(struct conn *c)
 			event_add(c->wr, NULL);
 			return 0;
 		}
-		n = send(c->fd, out->ptr, out->len, MSG_NOSIGNAL);
+		n = conn_write(c, out);
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
@@ -525,6 +535,41 @@ conn_push(struct conn *c)
 		sent += (size_t)n;
 	}
 	return 0;
+}
+
+/*
+ * TLS.
+ */
+
+/* Where any server would do, one without TLS does too (RFC 7435). */
+static void
+shake_failed(struct conn *c, const struct err *e)
+{
+	char text[TEXT_SIZE];
+
+	if (c->agent->tls_mode == CONF_TLS_MAY)
+		c->agent->clear = true;
+	snprintf(text, sizeof(text), "STARTTLS: %s", e->text);
+	conn_break(c, "4.7.5", text);
+}
+
+/* Goes on with the handshake.  May free c. */
+static void
+conn_shake(struct conn *c)
+{
+	struct err e = ERR_INIT;
+	int rc = tls_handshake(c->tls, &e);
+
+	if (rc == 0 && tls_wants_write(c->tls))
+		event_add(c->wr, NULL);
+	if (rc == 0)
+		return;
+	c->handshake = false;
+	if (rc < 0)
+		shake_failed(c, &e);
+	else
+		smtp_client_tls_on(c->client);
+	conn_run(c);
 }
 
 void
@@ -550,9 +595,21 @@ readable(evutil_socket_t fd, short what, void *arg)
 	ssize_t n;
 
 	(void)what;
-	n = recv((int)fd, in, sizeof(in), 0);
+	(void)fd;
+	if (c->handshake) {
+		conn_shake(c);
+		return;
+	}
+	/* The socket does not tell of what TLS has read already. */
+	do {
+		n = conn_read(c, in, sizeof(in));
+		if (n > 0)
+			smtp_client_feed(c->client, in, (size_t)n);
+	} while (n > 0 && c->tls != NULL);
+	if (c->tls != NULL && tls_wants_write(c->tls))
+		event_add(c->wr, NULL);
 	if (n > 0)
-		smtp_client_feed(c->client, in, (size_t)n);
+		;
 	else if (n == 0)
 		conn_break(c, "4.4.2", "the server closed the connection");
 	else if (errno != EAGAIN && errno != EINTR)
@@ -563,9 +620,14 @@ readable(evutil_socket_t fd, short what, void *arg)
 static void
 writable(evutil_socket_t fd, short what, void *arg)
 {
+	struct conn *c = arg;
+
 	(void)fd;
 	(void)what;
-	conn_run(arg);
+	if (c->handshake)
+		conn_shake(c);
+	else
+		conn_run(c);
 }
 
 /*
@@ -692,10 +754,14 @@ void
 conn_open(struct smtp_agent *s)
 {
 	struct smtp_client_options opts = { .helo = s->agent->hostname,
-	    .lmtp = s->agent->lmtp };
+	    .lmtp = s->agent->lmtp,
+	    .timeouts = s->agent->timeouts,
+	    .tls = s->tls != NULL && !s->clear,
+	    .tls_required = s->tls_mode > CONF_TLS_MAY };
 	struct conn *c = mem_alloc(1, sizeof(*c));
 
 	c->agent = s;
+	c->in_clear = !opts.tls;
 	c->fd = -1;
 	c->state = CONN_CONNECTING;
 	s->nopening++;

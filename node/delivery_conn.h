@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 
 #include "node/delivery_agent.h"
+#include "node/tls.h"
 #include "smtp/client.h"
 
 #define CONN_RCPT_MAX 100	/* RFC 5321 4.5.3.1.8 */
@@ -42,6 +43,9 @@ struct conn {
 	int fd;
 	struct event *rd, *wr, *timer;
 	struct smtp_client *client;
+	struct tls *tls;	/* NULL: in clear */
+	bool handshake;		/* under way */
+	bool in_clear;		/* it will not ask for TLS */
 
 	/* The transaction: recipients first .. first + n - 1 of the job. */
 	struct delivery_task *task;
@@ -73,6 +77,11 @@ struct smtp_agent {
 	struct addr addr[SMTP_ADDRS_MAX];
 	size_t naddrs;		/* 0: to be looked up */
 	struct buf piece;
+	enum conf_tls_mode tls_mode;
+	char *tls_name;
+	struct tls_context *tls;	/* NULL: none, or why it is not */
+	struct err tls_error;
+	bool clear;		/* CONF_TLS_MAY, and TLS has failed */
 };
 
 /* Starts to connect; the agent has addresses.  Where that fails at once,

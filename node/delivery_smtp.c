@@ -184,6 +184,11 @@ open_one(struct smtp_agent *s)
 {
 	struct err e = ERR_INIT;
 
+	if (s->tls_mode > CONF_TLS_MAY && s->tls == NULL) {
+		smtp_open_failed(s, DELIVERY_RETRY, "4.3.5",
+		    s->tls_error.text);
+		return false;
+	}
 	if (s->naddrs == 0 && lookup(s, &e) < 0) {
 		smtp_open_failed(s, DELIVERY_RETRY, e.code == ERR_CONFIG ?
 		    "4.3.5" : "4.4.4", e.text);
@@ -221,6 +226,32 @@ smtp_turn_soon(struct smtp_agent *s)
 		evtimer_add(s->turn, &now);
 }
 
+/* The host that the target names. */
+static char *
+host_of(const char *target)
+{
+	char *host, *port;
+
+	split_target(target, &host, &port);
+	free(port);
+	return host;
+}
+
+/* A file that cannot be read makes deliveries wait, and nothing else. */
+static void
+make_tls(struct smtp_agent *s)
+{
+	const struct conf_tls *tls = &s->agent->conf->tls;
+	const struct delivery_hooks *hooks = &s->agent->hooks;
+
+	s->tls_mode = tls->mode;
+	s->tls_name = tls->name != NULL ? mem_strdup(tls->name) :
+	    host_of(s->agent->target);
+	if (tls->mode != CONF_TLS_NO)
+		s->tls = tls_client_context(tls, hooks->certificate,
+		    hooks->key, &s->tls_error);
+}
+
 static void *
 smtp_new(struct delivery *a)
 {
@@ -231,6 +262,7 @@ smtp_new(struct delivery *a)
 	list_init(&s->waiting);
 	list_init(&s->conns);
 	buf_init(&s->piece);
+	make_tls(s);
 	return s;
 }
 
@@ -246,6 +278,8 @@ smtp_free(void *self)
 	}
 	event_free(s->turn);
 	buf_release(&s->piece);
+	tls_context_free(s->tls);
+	free(s->tls_name);
 	free(s);
 }
 

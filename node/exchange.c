@@ -12,6 +12,10 @@
 
 #include "node/exchange_private.h"
 
+/* Notices of one commit: until it they are in memory.  The rest of a mass
+ * failure waits for the next. */
+#define NOTICES_MAX 100
+
 uint64_t
 now_secs(struct exchange *x)
 {
@@ -94,7 +98,7 @@ load_messages(struct exchange *x, struct err *e)
 	for (;;) {
 		message_init(&m);
 		rc = spool_next_message(x->spool, &id, &m, e);
-		if (rc == ERR_CORRUPT) {
+		if (rc == ERR_CORRUPT && !store_failed(spool_store(x->spool))) {
 			log_event(x->log, LOG_LEVEL_WARNING, "message-damaged",
 			    "id", message_name(id).s, "reason", e->text, NULL);
 			message_release(&m);
@@ -337,11 +341,15 @@ commit_outcomes(struct exchange *x, struct err *e)
 {
 	struct list batch, done, *item, *after;
 	bool postponed = false;
+	size_t n = 0;
 	int rc;
 
 	list_init(&batch);
 	list_init(&done);
 	list_for_each_safe(item, after, &x->outcomes) {
+		if (settle_has_notice(list_entry(item, struct outcome,
+		    link)) && n++ >= NOTICES_MAX)
+			continue;
 		list_del(item);
 		list_add_tail(&batch, item);
 	}
@@ -534,7 +542,10 @@ static bool
 expire_by(struct exchange *x, struct leg *leg, uint64_t now)
 {
 	uint64_t by = leg->entry->by_secs;
+	uint64_t late = leg->entry->delay_asked ? leg->entry->late_secs : 0;
 
+	if (late > now && (x->by_secs == 0 || late < x->by_secs))
+		x->by_secs = late;
 	if (by == 0 || by > now) {
 		if (by != 0 && (x->by_secs == 0 || by < x->by_secs))
 			x->by_secs = by;
@@ -615,6 +626,7 @@ exchange_tick(struct exchange *x, struct err *e)
 	uint64_t now = now_secs(x);
 	struct target *t;
 	size_t i;
+	bool more = false;
 	int rc;
 
 	x->dirty = true;
@@ -631,8 +643,10 @@ exchange_tick(struct exchange *x, struct err *e)
 		expire(x, t, &t->later, now);
 	}
 	if (rc == 0)
+		more = report_delays(x);
+	if (rc == 0)
 		rc = upkeep(x, now, e);
-	x->maintain = rc == 1;
+	x->maintain = rc == 1 || (rc == 0 && more);
 	x->last_tick_ms = clock_mono_ms(x->clock);
 	if (rc < 0 && store_failed(spool_store(x->spool)))
 		return rc;

@@ -162,8 +162,15 @@ void exchange_transport_exited(struct exchange *x, const char *peer,
 /*
  * Delivery.
  */
-enum delivery_verdict { VERDICT_RETRY, VERDICT_DONE, VERDICT_FAILED };
-/* For each recipient of a job that an EXCHANGE_DELIVER gave. */
+enum delivery_verdict {
+	VERDICT_RETRY,
+	VERDICT_DONE,		/* it has arrived */
+	VERDICT_FAILED,
+	VERDICT_RELAYED,	/* handed on to one who tells nobody */
+	VERDICT_PASSED,		/* handed on, the duty to tell with it */
+};
+/* For each recipient of a job that an EXCHANGE_DELIVER gave.  text: as
+ * delivery.h says. */
 void exchange_delivery_result(struct exchange *x, uint64_t job, size_t rcpt,
     enum delivery_verdict verdict, const char *status, const char *text);
 /* The job is over; recipients without a result are to be tried again. */

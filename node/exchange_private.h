@@ -8,7 +8,8 @@
  * delivery, or `limbo`, where legs stay that lead nowhere now.
  *
  *	exchange.c  life, group commit	queue.c     the index
- *	submit.c    what may come in	settle.c    outcomes, notices
+ *	submit.c    what may come in	settle.c    outcomes
+ *	report.c    who is told what
  *	cut.c       objects for peers	outbound.c  their octets
  *	inbound.c   objects from peers	quarantine.c  broken ones
  *	road.c      transports, calls	operate.c   orders
@@ -28,6 +29,7 @@ enum leg_status {
 	LEG_RUNNING,	/* in a delivery job, or being settled */
 };
 
+struct notice_recipient;
 struct target;
 
 struct leg {
@@ -53,8 +55,12 @@ struct entry {
 	uint32_t settling;	/* of them written as settled, not yet here */
 	uint64_t release_secs;	/* FUTURERELEASE: not before; 0: none */
 	uint64_t by_secs;	/* DELIVERBY with R: not after; 0: none */
+	uint64_t late_secs;	/* with N: late from then on; 0: none */
 	int8_t rank;		/* higher ones go first; above 0: at once */
 	bool recorded;		/* has a state record */
+	bool success;		/* somebody wants to know of success */
+	bool delay_asked;	/* of delay, and has not been told */
+	bool delay_left;	/* left NOTIFY away, and was not told of it */
 	size_t nlegs;
 	struct leg leg[];
 };
@@ -119,7 +125,8 @@ struct completed {
 };
 
 struct verdict {
-	enum delivery_verdict verdict;
+	enum delivery_verdict verdict;	/* RETRY, DONE or FAILED */
+	enum delivery_verdict how;	/* DONE: or RELAYED or PASSED */
 	bool told;
 	char status[12];
 	char *text;
@@ -132,8 +139,16 @@ struct outcome {
 	struct leg *leg;
 	struct verdict *verdict;	/* for each of leg->rcpt */
 	bool expired;
-	struct spool_draft *draft;	/* of the notice, while committing */
-	struct message notice;
+	bool own_words;		/* the texts are ours, not an agent's */
+	struct report *report;	/* the notice, while committing */
+};
+
+/* A notice that is written but not yet in the spool. */
+struct report {
+	struct list link;
+	struct spool_draft *draft;
+	struct message m;
+	uint64_t about;
 };
 
 struct pending_action {
@@ -157,6 +172,7 @@ struct exchange {
 	struct list accepted, completed, outcomes, actions;
 	uint64_t accepted_octets;
 	uint64_t messages, octets;
+	uint64_t delays_asked;		/* entries with delay_asked */
 	struct exchange_counters counters;
 	int64_t last_tick_ms;
 	uint64_t by_secs;		/* when the first DELIVERBY ends */
@@ -226,11 +242,42 @@ void settle_done(struct exchange *x, struct outcome *o);
 void settle_postpone(struct exchange *x, struct outcome *o, const char *why);
 /* The transaction with it came to nothing: it can be written again. */
 void settle_undo(struct outcome *o);
+/* Does it need a notice? */
+bool settle_has_notice(const struct outcome *o);
 /* Octets that deleting what this outcome settles puts into the log. */
 size_t settle_weight(const struct outcome *o);
 /* All recipients of a leg fail for one reason. */
 void settle_fail(struct exchange *x, struct leg *leg, const char *status,
     const char *text, bool expired);
+
+/* report.c */
+struct report_about {
+	const struct message *message;
+	const struct notice_recipient *rcpt;
+	size_t nrcpt;
+	bool to_sender;			/* else to the postmaster */
+	struct slice header;		/* of a message not in the spool */
+	bool whole;			/* header: all of the message */
+	const struct target *target;	/* whose words they are, or NULL */
+};
+int report_new(struct exchange *x, const struct report_about *about,
+    struct report **r_out, struct err *e) MUST_CHECK;
+void report_free(struct report *r);
+/* In a transaction; then, when that is durable, into the index: frees r. */
+int report_put(struct spool_unit *u, struct report *r, struct err *e)
+    MUST_CHECK;
+void report_done(struct exchange *x, struct report *r);
+/* Is there somebody who can be told? */
+bool report_has_sender(const struct message *m);
+bool report_wants(const struct recipient *rcpt, enum smtp_notify what);
+/* What of this the index keeps. */
+void report_hints(const struct message *m, const struct message_state *st,
+    struct entry *entry);
+/* For a leg that went where the parameters do not go; NULL: nobody asked. */
+int report_relayed(struct exchange *x, const struct leg *leg,
+    struct report **r_out, struct err *e) MUST_CHECK;
+/* Tells of delays that are due; true while there are more. */
+bool report_delays(struct exchange *x);
 
 /* cut.c */
 int cut_load(struct exchange *x, struct err *e) MUST_CHECK;

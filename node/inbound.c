@@ -15,7 +15,7 @@
 #include "smtp/extension.h"
 
 #define GROUP_MESSAGES 50
-#define HEAD_MAX 16384		/* octets of a header kept for notices */
+#define HEAD_MAX 65536		/* octets of a message kept for notices */
 #define ERRORS_LOGGED 100	/* of one object; the rest are counted */
 
 static void
@@ -290,10 +290,11 @@ refuse(struct inbound *in, const struct message *m, size_t i,
 
 	out->address = m->env.rcpt[i].address;
 	out->orcpt = m->env.rcpt[i].orcpt;
-	out->action = "failed";
+	out->action = NOTICE_FAILED;
+	out->attempt_ms = clock_wall_ms(in->x->clock);
 	in->words = mem_realloc(in->words, in->nwords + 2, sizeof(char *));
 	out->status = in->words[in->nwords++] = mem_strdup(r->status);
-	out->text = in->words[in->nwords++] = mem_printf("%d %s %s", r->code,
+	out->said = in->words[in->nwords++] = mem_printf("%d %s %s", r->code,
 	    r->status, r->text);
 	log_event(in->x->log, LOG_LEVEL_INFO, "recipient-refused",
 	    "peer", in->peer, "object", in->name,
@@ -316,8 +317,8 @@ sort_recipients(struct inbound *in, const struct message *m,
 
 		memset(&r, 0, sizeof(r));
 		if (in->conf == NULL || !may_send(in->conf, m->env.sender))
-			smtp_refuse(&r, 550, "5.7.1", "The peer %s may not "
-			    "send mail of this sender", in->peer);
+			smtp_refuse(&r, 550, "5.7.1", "Mail of this sender "
+			    "is not taken from where it came");
 		else if (m->hops > x->conf->hops_max)
 			smtp_refuse(&r, 554, "5.4.6", "Mail loop: the message "
 			    "has passed more than %u nodes",
@@ -342,11 +343,9 @@ wants_notice(const struct message *m, const struct notice_recipient *r)
 	size_t i;
 
 	for (i = 0; i < m->env.nrcpt; i++) {
-		if (m->env.rcpt[i].address == r->address) {
-			int n = smtp_notify_parse(m->env.rcpt[i].notify);
-
-			return n <= 0 || (n & SMTP_NOTIFY_FAILURE) != 0;
-		}
+		if (m->env.rcpt[i].address == r->address)
+			return report_wants(&m->env.rcpt[i],
+			    SMTP_NOTIFY_FAILURE);
 	}
 	return true;
 }
@@ -356,46 +355,31 @@ wants_notice(const struct message *m, const struct notice_recipient *r)
 static int
 write_refusals(struct inbound *in, const struct message *m, struct err *e)
 {
-	struct exchange *x = in->x;
-	bool to_sender = m->env.sender[0] != '\0' && in->conf != NULL &&
-	    may_send(in->conf, m->env.sender);
-	struct notice n = {
-		.clock = x->clock, .rng = x->rng,
-		.hostname = x->conf->hostname, .site = x->conf->site,
-		.to = to_sender ? m->env.sender : x->conf->postmaster,
-		.about = m, .rcpt = in->refused,
+	struct report_about about = {
+		.message = m, .rcpt = in->refused,
 		.header = buf_slice(&in->head),
-		.why_postmaster = to_sender ? NULL :
-		    "The message has no sender who could be told.",
+		.whole = in->head.len == m->facts.octets,
 	};
-	struct spool_draft *d;
-	struct message out;
-	size_t i, k = 0;
+	struct report *r;
+	size_t i;
 	int rc;
 
+	about.to_sender = report_has_sender(m) && in->conf != NULL &&
+	    may_send(in->conf, m->env.sender);
 	for (i = 0; i < in->nrefused; i++) {
-		if (!to_sender || wants_notice(m, &in->refused[i]))
-			in->refused[k++] = in->refused[i];
+		if (wants_notice(m, &in->refused[i]))
+			in->refused[about.nrcpt++] = in->refused[i];
 	}
-	n.nrcpt = k;
-	if (k == 0)
+	if (about.nrcpt == 0)
 		return 0;
-	if (n.header.ptr == NULL)
-		n.header = SLICE_LIT("");
-	message_init(&out);
-	out.kind = to_sender ? MESSAGE_NOTICE : MESSAGE_POSTMASTER;
-	out.env.sender = mem_strdup("");
-	out.env.body = SMTP_BODY_8BITMIME;
-	envelope_add_recipient(&out.env, n.to, NULL, NULL);
-	out.source = mem_strdup("notice");
-	out.accepted_wall_ms = clock_wall_ms(x->clock);
-	out.accepted_secs = now_secs(x);
-	d = spool_draft_new(x->spool);
-	rc = notice_write(&n, x->spool, d, e);
-	if (rc == 0)
-		return add_to_group(in, d, &out, e);
-	spool_draft_free(d);
-	message_release(&out);
+	if (about.header.ptr == NULL)
+		about.header = SLICE_LIT("");
+	rc = report_new(in->x, &about, &r, e);
+	if (rc != 0)
+		return rc;
+	rc = add_to_group(in, r->draft, &r->m, e);
+	r->draft = NULL;
+	report_free(r);
 	return rc;
 }
 

@@ -28,7 +28,7 @@ struct inbound {
 	uint64_t index;			/* of the last one whole */
 	struct bundle_reader *reader;
 	struct spool_draft *draft;	/* of the message at hand */
-	struct buf head;		/* its header, for notices */
+	struct buf head;		/* its beginning, for notices */
 	bool head_whole;
 	struct notice_recipient *refused;
 	size_t nrefused;

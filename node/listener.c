@@ -230,11 +230,35 @@ static void
 copy_rules(struct listener *l, const struct conf_listener *cl)
 {
 	l->service.lmtp = cl->lmtp;
+	l->service.normalize = cl->normalize;
+	l->service.hidden = cl->hidden;
+	l->service.tls_required = cl->tls == CONF_TLS_ENCRYPT;
+	l->service.by_certificate = cl->asks_certificate;
 	free(l->allow);
 	l->nallow = cl->nallow;
 	l->allow = mem_alloc(cl->nallow + 1, sizeof(*l->allow));
 	if (cl->nallow > 0)
 		memcpy(l->allow, cl->allow, cl->nallow * sizeof(*l->allow));
+	l->service.allow = l->allow;
+	l->service.nallow = l->nallow;
+}
+
+/* Where the files can't be read now, what was read before stays. */
+static int
+read_certificate(struct listener *l, const struct conf *conf,
+    const struct conf_listener *cl, struct err *e)
+{
+	struct tls_context *tls = NULL;
+
+	if (cl->tls != CONF_TLS_NO) {
+		tls = tls_server_context(conf->tls_certificate,
+		    conf->tls_key, cl->asks_certificate, e);
+		if (tls == NULL)
+			return ERR_CONFIG;
+	}
+	tls_context_free(l->service.tls);
+	l->service.tls = tls;
+	return 0;
 }
 
 static int
@@ -246,6 +270,8 @@ open_one(struct listener *l, const struct conf *conf,
 	l->address = mem_strdup(cl->address);
 	copy_rules(l, cl);
 	rc = conf_endpoint_parse(cl->address, &l->at, e);
+	if (rc == 0)
+		rc = read_certificate(l, conf, cl, e);
 	if (rc < 0)
 		return rc;
 	l->fd = find_inherited(&l->at, socks);
@@ -389,7 +415,7 @@ admit(struct listener_set *set, int fd, const struct caller *who,
 		turn_away(set, fd, who, "4.7.0",
 		    "Too many sessions from your address");
 	} else {
-		if (!welcome)
+		if (!welcome && !who->service->by_certificate)
 			log_event(set->log, LOG_LEVEL_WARNING,
 			    "session-refused", "source", who->source, "code",
 			    "554", "reason", "not in the allow list", NULL);
@@ -563,6 +589,18 @@ listener_set_new(struct daemon *d, struct err *e)
 	return set;
 }
 
+static void
+reload_one(struct listener *l, const struct conf *conf,
+    const struct conf_listener *cl)
+{
+	struct err e = ERR_INIT;
+
+	copy_rules(l, cl);
+	if (read_certificate(l, conf, cl, &e) < 0)
+		log_event(l->set->log, LOG_LEVEL_WARNING, "tls-failed",
+		    "source", l->address, "reason", e.text, NULL);
+}
+
 void
 listener_set_reload(struct listener_set *set, const struct conf *conf)
 {
@@ -575,7 +613,7 @@ listener_set_reload(struct listener_set *set, const struct conf *conf)
 			continue;
 		for (j = 0; j < set->n; j++)
 			if (same_endpoint(&at, &set->listener[j].at))
-				copy_rules(&set->listener[j],
+				reload_one(&set->listener[j], conf,
 				    &conf->listener[i]);
 	}
 }
@@ -657,6 +695,7 @@ listener_set_free(struct listener_set *set)
 		listener_close(&set->listener[i]);
 		free(set->listener[i].address);
 		free(set->listener[i].allow);
+		tls_context_free(set->listener[i].service.tls);
 	}
 	if (set->tick != NULL)
 		event_free(set->tick);

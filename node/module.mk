@@ -1,1 +1,1 @@
-PKGS += libevent_core jansson smartcols
+PKGS += libssl libcrypto libevent_core jansson smartcols

@@ -5,31 +5,48 @@
  * Notices: the messages that we write ourselves.  A delivery status
  * notification is a multipart/report (RFC 6522) with a text for people, a
  * message/delivery-status (RFC 3464) and the header of the message, or all of
- * it where RET=FULL asks.
+ * it where RET=FULL asks and the message has only lines that MIME can hold.
+ *
+ *	notice.c	the whole and what is returned
+ *	notice_status.c	the fields for programs
+ *	notice_text.c	the words for people
+ *	notice_object.c	another kind: broken objects, to the postmaster
  */
 #include "base/clock.h"
 #include "base/err.h"
+#include "node/notice_text.h"
 #include "spool/spool.h"
 
 struct notice_recipient {
 	const char *address;
 	const char *orcpt;	/* as written on RCPT, or NULL */
-	const char *action;	/* "failed", "delayed", ... */
+	enum notice_action action;
 	const char *status;	/* "5.1.1" */
-	const char *text;	/* what was said, and by whom; one line */
+	const char *why;	/* our own words, or NULL; one line */
+	const char *said;	/* what an agent told (delivery.h), or NULL */
+	int64_t attempt_ms;	/* wall clock of the last attempt, or 0 */
+	int64_t until_ms;	/* delayed: when it is given up, or 0 */
 };
 
 struct notice {
 	struct clock *clock;
 	struct rng *rng;
 	const char *hostname, *site;
+	const struct notice_text *text;	/* NULL: built in */
 	const char *to;			/* whom it is sent to */
 	const struct message *about;
 	const struct notice_recipient *rcpt;
 	size_t nrcpt;
 	struct slice header;
+	bool whole;			/* header: it is all of the message */
+	/* The delivery's target, whose name `said` may begin with; it stands
+	 * in no text for people.  Or NULL. */
+	const char *server;
 	/* NULL or a sentence why this comes to the postmaster */
 	const char *why_postmaster;
+	/* May it be in UTF-8 (RFC 6533)?  The way to `to` carries that. */
+	bool global;
+	uint64_t limit;		/* octets that way carries; 0: any */
 };
 
 /* The whole content into the draft, which is ended.  What is returned of the
@@ -51,5 +68,11 @@ int notice_object_add(struct notice_object *no, const char *bytes, size_t len,
 /* Ends the draft; frees. */
 int notice_object_end(struct notice_object *no, struct err *e) MUST_CHECK;
 void notice_object_abort(struct notice_object *no);
+
+/* What all of them have: a header up to MIME-Version (subject: UTF-8, coded as
+ * RFC 2047 asks), and random boundaries. */
+void notice_header_add(struct buf *b, struct clock *clock, struct rng *rng,
+    const char *hostname, const char *to, const char *subject);
+void notice_boundary_add(struct buf *b, struct rng *rng);
 
 #endif

@@ -22,13 +22,16 @@ outbound_params(const struct conf *conf, const struct conf_peer *peer,
     unsigned needs)
 {
 	unsigned required = needs & ~(unsigned)SMTP_EXT_RFC2442;
+	unsigned extensions = SMTP_EXT_RFC2442 | peer->extensions;
 
+	if (!peer->dsn)
+		extensions &= ~(unsigned)SMTP_EXT_DSN;
 	if (peer->gzip && peer->dialect == BUNDLE_RFC2442)
 		required |= SMTP_EXT_XGZIP;
 	return mem_printf("dialect=%d\ngzip=%d\nencoding=%d\nids=%d\n"
 	    "extensions=%u\nrequired=%u\nhelo=%s\nfrom=%s\nto=%s\n",
 	    (int)peer->dialect, peer->gzip, (int)peer->encoding, peer->ids,
-	    SMTP_EXT_RFC2442 | peer->extensions, required, conf->hostname,
+	    extensions, required, conf->hostname,
 	    conf->address != NULL ? conf->address : "",
 	    peer->address != NULL ? peer->address : "");
 }
@@ -61,6 +64,12 @@ param_number(const char *params, const char *key)
 		n = 0;
 	free(text);
 	return (unsigned)n;
+}
+
+bool
+outbound_carries_dsn(const char *params)
+{
+	return (param_number(params, "extensions") & SMTP_EXT_DSN) != 0;
 }
 
 struct outbound {
@@ -216,6 +225,7 @@ put_aside(struct outbound *ob, struct err *e)
 	struct exchange *x = ob->x;
 	struct cut *c = map_get_u64(x->cuts, ob->object.id);
 	uint64_t id = ob->object.part[ob->part].message;
+	struct target *t = c != NULL ? c->target : NULL;
 	struct entry *entry;
 	struct err e2 = ERR_INIT;
 	size_t i;
@@ -224,6 +234,7 @@ put_aside(struct outbound *ob, struct err *e)
 	    "id", message_name(id).s, "reason", e->text, NULL);
 	if (c == NULL || cut_withdraw(x, c, &e2) != 0)
 		return;
+	t->wanted = true;	/* the others need not wait for the next call */
 	entry = map_get_u64(x->entries, id);
 	for (i = 0; entry != NULL && i < entry->nlegs; i++) {
 		if (entry->leg[i].nrcpt > 0 &&

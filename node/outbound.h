@@ -10,5 +10,8 @@
 /* needs: union of envelope_needs over the messages.  The caller frees. */
 char *outbound_params(const struct conf *conf, const struct conf_peer *peer,
     unsigned needs);
+/* Do NOTIFY, ORCPT, RET and ENVID go along in it, and to one who heeds them?
+ * Then whoever reads it reports; else we do. */
+bool outbound_carries_dsn(const char *params);
 
 #endif

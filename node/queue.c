@@ -417,16 +417,18 @@ static void
 entry_timing(struct exchange *x, struct entry *entry, const struct message *m)
 {
 	const struct smtp_timing *t = &m->env.timing;
-	uint64_t hold = smtp_timing_hold_secs(t, m->accepted_wall_ms);
+	uint64_t hold = smtp_timing_hold_secs(t, m->accepted_wall_ms), at = 0;
 
 	entry->rank = (int8_t)t->priority;
 	if (hold > 0)
 		entry->release_secs = m->accepted_secs + hold;
-	if (t->by != SMTP_BY_RETURN)
-		return;
-	entry->by_secs = m->accepted_secs + (uint64_t)t->by_secs;
-	if (x->by_secs == 0 || entry->by_secs < x->by_secs)
-		x->by_secs = entry->by_secs;
+	if (t->by == SMTP_BY_RETURN)
+		at = entry->by_secs = m->accepted_secs + (uint64_t)t->by_secs;
+	else if (t->by == SMTP_BY_NOTIFY)
+		at = entry->late_secs = m->accepted_secs +
+		    (t->by_secs > 0 ? (uint64_t)t->by_secs : 0);
+	if (at != 0 && (x->by_secs == 0 || at < x->by_secs))
+		x->by_secs = at;
 }
 
 struct entry *
@@ -448,6 +450,8 @@ queue_add(struct exchange *x, const struct message *m,
 	entry->needs = envelope_needs(&m->env, &m->facts);
 	entry->uses = envelope_uses(&m->env);
 	entry->recorded = st != NULL;
+	report_hints(m, st, entry);
+	x->delays_asked += entry->delay_asked;
 	entry->nlegs = n;
 	entry_timing(x, entry, m);
 	for (i = 0; i < n; i++) {
@@ -479,6 +483,7 @@ queue_forget(struct exchange *x, struct entry *entry)
 		free(entry->leg[i].rcpt);
 	}
 	map_del_u64(x->entries, entry->id);
+	x->delays_asked -= entry->delay_asked;
 	x->messages--;
 	x->octets -= entry->octets;
 	free(entry);

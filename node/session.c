@@ -19,6 +19,8 @@
 #include <unistd.h>
 
 #include "base/mem.h"
+#include "base/text.h"
+#include "node/conf_net.h"
 #include "smtp/extension.h"
 #include "smtp/server.h"
 
@@ -32,6 +34,11 @@ struct session {
 	void *cookie;
 	char *source;
 	int fd;
+	const struct session_service *service;
+	struct tls *tls;	/* NULL: in clear */
+	bool tls_due;		/* as soon as 220 is sent */
+	bool handshake;		/* under way */
+	bool trusted;		/* may submit */
 	struct event *readable, *writable;
 	bool reading, writing;	/* the events are armed */
 	struct smtp_server *smtp;
@@ -93,6 +100,21 @@ log_refusal(struct session *s, const char *command,
 	    "status", r->status, "text", r->text, NULL);
 }
 
+/* It is told nothing, but who looks for addresses is worth knowing. */
+static void
+log_probe(struct session *s, const struct smtp_event *ev)
+{
+	struct buf text = BUF_INIT;
+
+	if (s->logged++ >= LOGGED_MAX)
+		return;
+	text_escape(&text, ev->bytes, 320, true);
+	log_event(s->host->daemon->log, LOG_LEVEL_INFO, "session-probe",
+	    "source", s->source, "command", "VRFY", "text", buf_cstr(&text),
+	    NULL);
+	buf_release(&text);
+}
+
 static void
 refuse(struct session *s, const char *command, const struct smtp_event *ev,
     const struct smtp_refusal *r)
@@ -107,7 +129,13 @@ on_mail(struct session *s, const struct smtp_event *ev)
 	struct exchange *x = s->host->daemon->exchange;
 	struct smtp_refusal r;
 
-	if (exchange_check_room(x, ev->envelope->size, &r) == 0)
+	if (!s->trusted) {
+		smtp_refuse(&r, s->tls != NULL ? 554 : 530, s->tls != NULL ?
+		    "5.7.1" : "5.7.0", s->tls != NULL ?
+		    "Your certificate is not known here" :
+		    "Must issue a STARTTLS command first");
+		refuse(s, "MAIL", ev, &r);
+	} else if (exchange_check_room(x, ev->envelope->size, &r) == 0)
 		smtp_server_answer(s->smtp, 250, "2.1.0", "Ok");
 	else
 		refuse(s, "MAIL", ev, &r);
@@ -237,6 +265,12 @@ handle(struct session *s, const struct smtp_event *ev)
 	case SMTP_EVENT_ERROR:
 		on_error(s, ev);
 		break;
+	case SMTP_EVENT_VRFY:
+		log_probe(s, ev);
+		break;
+	case SMTP_EVENT_STARTTLS:
+		s->tls_due = true;
+		break;
 	case SMTP_EVENT_QUIT:
 		s->quit = true;
 		end(s);
@@ -260,7 +294,8 @@ choked(const struct session *s)
 static bool
 blocked(const struct session *s)
 {
-	return smtp_server_waiting(s->smtp) || choked(s) ||
+	return smtp_server_waiting(s->smtp) || choked(s) || s->tls_due ||
+	    s->handshake ||
 	    (s->stopping && !smtp_server_in_transaction(s->smtp));
 }
 
@@ -320,8 +355,9 @@ flush(struct session *s)
 	struct buf *out = smtp_server_output(s->smtp);
 	ssize_t n;
 
-	while (out->len > 0 && !s->dead) {
-		n = send(s->fd, out->ptr, out->len, MSG_NOSIGNAL);
+	while (out->len > 0 && !s->dead && !s->handshake) {
+		n = s->tls != NULL ? tls_write(s->tls, out->ptr, out->len) :
+		    send(s->fd, out->ptr, out->len, MSG_NOSIGNAL);
 		if (n >= 0) {
 			buf_consume(out, (size_t)n);
 			s->active_ms = now_ms(s);
@@ -350,6 +386,8 @@ arm(struct event *ev, bool *armed, bool wanted)
 static void
 finish(struct session *s)
 {
+	if (s->tls != NULL && !s->shut)
+		tls_shut(s->tls);
 	if (s->quit || s->eof)
 		s->dead = true;
 	else if (!s->shut)
@@ -357,10 +395,71 @@ finish(struct session *s)
 	s->shut = true;
 }
 
+/*
+ * TLS.
+ */
+static void
+tls_failed(struct session *s, const char *why)
+{
+	log_event(s->host->daemon->log, LOG_LEVEL_WARNING, "tls-failed",
+	    "source", s->source, "reason", why, NULL);
+	s->handshake = false;
+	s->dead = true;
+}
+
+/* Trust comes by address, or now by the certificate. */
+static void
+tls_made(struct session *s)
+{
+	unsigned char digest[CONF_FINGERPRINT_LEN];
+	struct buf hex = BUF_INIT;
+
+	if (tls_peer_fingerprint(s->tls, digest)) {
+		hex_encode(&hex, digest, sizeof(digest));
+		s->trusted = s->trusted || conf_net_match_cert(
+		    s->service->allow, s->service->nallow, digest);
+	}
+	log_event(s->host->daemon->log, LOG_LEVEL_INFO, "session-tls",
+	    "source", s->source, "version", tls_version(s->tls), "cipher",
+	    tls_cipher(s->tls), "certificate", hex.len > 0 ? buf_cstr(&hex) :
+	    NULL, NULL);
+	buf_release(&hex);
+	s->handshake = false;
+	smtp_server_tls_on(s->smtp);
+}
+
+static void
+tls_go_on(struct session *s)
+{
+	struct err e = ERR_INIT;
+	int rc = tls_handshake(s->tls, &e);
+
+	if (rc == 1)
+		tls_made(s);
+	else if (rc < 0)
+		tls_failed(s, e.text);
+}
+
+static void
+tls_begin(struct session *s)
+{
+	s->tls_due = false;
+	if (s->in.len > 0) {	/* the server looks for it too */
+		tls_failed(s, "input behind STARTTLS");
+		return;
+	}
+	s->active_ms = now_ms(s);
+	s->tls = tls_accept(s->service->tls, s->fd);
+	s->handshake = true;
+	tls_go_on(s);
+}
+
 static void
 proceed(struct session *s)
 {
 	flush(s);
+	if (s->tls_due && !s->dead && smtp_server_output(s->smtp)->len == 0)
+		tls_begin(s);
 	while (!s->dead && !s->ended && s->in.len > 0 && !blocked(s)) {
 		resume(s);
 		flush(s);
@@ -381,6 +480,7 @@ settle(struct session *s)
 
 	proceed(s);
 	unsent = smtp_server_output(s->smtp)->len > 0;
+	unsent = unsent || (s->tls != NULL && tls_wants_write(s->tls));
 	if (s->ended && !unsent && !s->dead)
 		finish(s);
 	if (s->dead) {
@@ -388,8 +488,13 @@ settle(struct session *s)
 		return;
 	}
 	arm(s->writable, &s->writing, unsent);
-	if (!s->eof && (s->ended || (s->in.len == 0 && !blocked(s))))
+	if (!s->eof && (s->ended || s->handshake ||
+	    (s->in.len == 0 && !blocked(s)))) {
 		arm(s->readable, &s->reading, true);
+		/* The socket does not tell of what TLS has read already. */
+		if (s->tls != NULL && !s->handshake && tls_pending(s->tls))
+			event_active(s->readable, EV_READ, 0);
+	}
 }
 
 static void
@@ -411,11 +516,18 @@ on_readable(evutil_socket_t fd, short what, void *arg)
 	ssize_t n;
 
 	(void)what;
+	if (s->handshake) {
+		tls_go_on(s);
+		settle(s);
+		return;
+	}
 	if (!s->dead && !s->ended && (s->in.len > 0 || blocked(s))) {
 		arm(s->readable, &s->reading, false);
 		return;
 	}
-	n = s->dead ? -1 : read(fd, s->host->scratch, SESSION_READ_MAX);
+	n = s->dead ? -1 : s->tls != NULL ?
+	    tls_read(s->tls, s->host->scratch, SESSION_READ_MAX) :
+	    read(fd, s->host->scratch, SESSION_READ_MAX);
 	if (n > 0) {
 		take(s, (size_t)n);
 	} else if (n == 0) {
@@ -430,9 +542,13 @@ on_readable(evutil_socket_t fd, short what, void *arg)
 static void
 on_writable(evutil_socket_t fd, short what, void *arg)
 {
+	struct session *s = arg;
+
 	(void)fd;
 	(void)what;
-	settle(arg);
+	if (s->handshake)
+		tls_go_on(s);
+	settle(s);
 }
 
 /*
@@ -447,6 +563,9 @@ make_server(const struct daemon *d, const struct session_service *service)
 	smtp_server_options_default(&opts);
 	opts.hostname = conf->hostname;
 	opts.lmtp = service->lmtp;
+	opts.tls_required = service->tls_required;
+	if (service->tls != NULL)
+		opts.extensions |= SMTP_EXT_STARTTLS;
 	opts.message_max = conf->message_max;
 	opts.recipients_max = conf->recipients_max;
 	opts.line_max = (size_t)conf->line_max;
@@ -458,6 +577,11 @@ make_server(const struct daemon *d, const struct session_service *service)
 		opts.hold_until_max = clock_wall_ms(d->clock) / 1000 +
 		    (int64_t)conf->hold_max_secs;
 	}
+	opts.command_max = conf->command_max;
+	opts.errors_max = conf->errors_max;
+	opts.extensions &= ~service->hidden;
+	if (service->normalize)
+		opts.line_ends = SMTP_LINES_NORMALIZE;
 	return smtp_server_new(&opts);
 }
 
@@ -473,7 +597,10 @@ session_new(const struct session_host *host,
 	s->cookie = cookie;
 	s->source = mem_strdup(source);
 	s->fd = fd;
-	s->welcome = welcome;
+	s->service = service;
+	s->trusted = welcome;
+	s->welcome = welcome = welcome ||
+	    service->by_certificate;
 	s->smtp = make_server(host->daemon, service);
 	s->readable = event_new(base, fd, EV_READ | EV_PERSIST, on_readable,
 	    s);
@@ -502,6 +629,7 @@ session_free(struct session *s)
 	drop_draft(s);
 	event_free(s->readable);
 	event_free(s->writable);
+	tls_free(s->tls);
 	close(s->fd);
 	smtp_server_free(s->smtp);
 	buf_release(&s->in);

@@ -13,14 +13,23 @@
  * session_completed; what it sends meanwhile waits too.
  */
 #include "node/daemon.h"
+#include "node/tls.h"
 
 struct session;
 
 #define SESSION_READ_MAX 65536
 
-/* How a listener serves; copied by the session. */
+/* How a listener serves; must stay while sessions begin and make TLS. */
 struct session_service {
 	bool lmtp;
+	bool normalize;		/* bare line ends in DATA */
+	unsigned hidden;	/* extensions that are not offered */
+	bool tls_required;
+	struct tls_context *tls;	/* NULL: not offered */
+	bool by_certificate;	/* one can make somebody welcome */
+	/* Who shows one of these may submit from anywhere. */
+	const struct conf_net *allow;
+	size_t nallow;
 };
 
 /* What all sessions share; must outlive them. */
@@ -31,7 +40,8 @@ struct session_host {
 };
 
 /* Owns fd, a nonblocking stream socket.  source: "smtp 192.0.2.1", for the
- * log and the message; copied.  Who is not welcome hears 554 and may QUIT. */
+ * log and the message; copied.  Who is not welcome hears 554 and may QUIT,
+ * unless a certificate can make him so. */
 struct session *session_new(const struct session_host *host,
     const struct session_service *service, int fd, const char *source,
     bool welcome, void *cookie);

@@ -2,8 +2,7 @@
 /*
  * Outcomes: what became of the recipients of a leg, made durable together
  * with the notices that they ask for.  A recipient starts as "retry", so a
- * branch that forgets one leaves it waiting.  Notices are written as drafts
- * before the transaction begins, since a long one writes chunks of its own.
+ * branch that forgets one leaves it waiting.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,7 +19,6 @@ outcome_new(struct exchange *x, struct leg *leg)
 	list_init(&o->link);
 	o->leg = leg;
 	o->verdict = mem_alloc(leg->nrcpt, sizeof(*o->verdict));
-	message_init(&o->notice);
 	return o;
 }
 
@@ -32,8 +30,7 @@ outcome_free(struct outcome *o)
 	for (i = 0; i < o->leg->nrcpt; i++)
 		free(o->verdict[i].text);
 	free(o->verdict);
-	spool_draft_free(o->draft);
-	message_release(&o->notice);
+	report_free(o->report);
 	free(o);
 }
 
@@ -43,7 +40,9 @@ outcome_set(struct outcome *o, size_t i, enum delivery_verdict v,
 {
 	struct verdict *out = &o->verdict[i];
 
-	out->verdict = v;
+	out->how = v;
+	out->verdict = v == VERDICT_RELAYED || v == VERDICT_PASSED ?
+	    VERDICT_DONE : v;
 	out->told = true;
 	(void)snprintf(out->status, sizeof(out->status), "%s",
 	    status != NULL ? status : "");
@@ -68,76 +67,81 @@ settle_fail(struct exchange *x, struct leg *leg, const char *status,
 	leg_take(leg, LEG_RUNNING);
 	o = outcome_new(x, leg);
 	o->expired = expired;
+	o->own_words = true;
 	for (i = 0; i < leg->nrcpt; i++)
 		outcome_set(o, i, VERDICT_FAILED, status, text);
 	outcome_queue(x, o);
 }
 
-/* Does this failure have to be told?  RFC 3461 4.1: without NOTIFY it does. */
+/* What there is to tell of this recipient, if anything. */
 static bool
-wants_failure(const struct recipient *rcpt)
+tells(const struct verdict *v, const struct message *m,
+    const struct recipient *rcpt, enum notice_action *action_out)
 {
-	int notify = smtp_notify_parse(rcpt->notify);
-
-	return notify <= 0 || (notify & SMTP_NOTIFY_FAILURE) != 0;
+	if (v->verdict == VERDICT_FAILED) {
+		*action_out = NOTICE_FAILED;
+		return m->kind != MESSAGE_MAIL ||
+		    report_wants(rcpt, SMTP_NOTIFY_FAILURE);
+	}
+	*action_out = v->how == VERDICT_RELAYED ? NOTICE_RELAYED :
+	    NOTICE_DELIVERED;
+	return v->verdict == VERDICT_DONE && v->how != VERDICT_PASSED &&
+	    report_has_sender(m) && report_wants(rcpt, SMTP_NOTIFY_SUCCESS);
 }
 
+/* A status of the class that the action needs. */
+static const char *
+told_status(const struct verdict *v)
+{
+	bool failed = v->verdict == VERDICT_FAILED;
+
+	if (v->status[0] == '\0' || (!failed && v->status[0] != '2'))
+		return failed ? "5.0.0" : "2.0.0";
+	return v->status;
+}
+
+/* st: for what expired, the last answers; else NULL. */
 static size_t
-failures(const struct outcome *o, const struct message *m,
-    struct notice_recipient *out)
+to_tell(struct exchange *x, const struct outcome *o, const struct message *m,
+    const struct message_state *st, struct notice_recipient *out)
 {
 	const struct recipient *rcpt;
-	size_t i, n = 0;
+	const struct verdict *v;
+	size_t i, k, n = 0;
 
 	for (i = 0; i < o->leg->nrcpt; i++) {
-		rcpt = &m->env.rcpt[leg_rcpt(o->leg)[i]];
-		if (o->verdict[i].verdict != VERDICT_FAILED ||
-		    (m->kind == MESSAGE_MAIL && !wants_failure(rcpt)))
+		k = leg_rcpt(o->leg)[i];
+		rcpt = &m->env.rcpt[k];
+		v = &o->verdict[i];
+		if (!tells(v, m, rcpt, &out[n].action))
 			continue;
 		out[n].address = rcpt->address;
 		out[n].orcpt = rcpt->orcpt;
-		out[n].action = "failed";
-		out[n].status = o->verdict[i].status;
-		out[n].text = o->verdict[i].text;
+		out[n].status = told_status(v);
+		if (o->own_words)
+			out[n].why = v->text;
+		else if (out[n].action != NOTICE_DELIVERED)
+			out[n].said = v->text;
+		if (st != NULL)
+			out[n].said = st->rcpt[k].text;
+		else
+			out[n].attempt_ms = clock_wall_ms(x->clock);
 		n++;
 	}
 	return n;
 }
 
-/* A failure is told to the sender; that of a notice, or of mail without a
- * sender, to the postmaster. */
-static int
-prepare_notice(struct exchange *x, struct outcome *o, const struct message *m,
-    const struct notice_recipient *rcpt, size_t n, struct err *e)
+static bool
+has_success(const struct outcome *o)
 {
-	bool to_sender = m->kind == MESSAGE_MAIL && m->env.sender[0] != '\0';
-	struct notice notice = {
-		.clock = x->clock,
-		.rng = x->rng,
-		.hostname = x->conf->hostname,
-		.site = x->conf->site,
-		.to = to_sender ? m->env.sender : x->conf->postmaster,
-		.about = m,
-		.rcpt = rcpt,
-		.nrcpt = n,
-		.header = { m->id == 0 ? "" : NULL, 0 },
-		.why_postmaster = to_sender ? NULL :
-		    "The message has no sender who could be told.",
-	};
+	size_t i;
 
-	o->draft = spool_draft_new(x->spool);
-	o->notice.kind = to_sender ? MESSAGE_NOTICE : MESSAGE_POSTMASTER;
-	o->notice.env.sender = mem_strdup("");
-	o->notice.env.body = SMTP_BODY_8BITMIME;
-	envelope_add_recipient(&o->notice.env, notice.to, NULL, NULL);
-	/* Damage is the postmaster's business too. */
-	if (to_sender && strcmp(rcpt->status, STATUS_DAMAGED) == 0)
-		envelope_add_recipient(&o->notice.env, x->conf->postmaster,
-		    NULL, NULL);
-	o->notice.source = mem_strdup("notice");
-	o->notice.accepted_wall_ms = clock_wall_ms(x->clock);
-	o->notice.accepted_secs = now_secs(x);
-	return notice_write(&notice, x->spool, o->draft, e);
+	for (i = 0; o->leg->entry->success && i < o->leg->nrcpt; i++) {
+		if (o->verdict[i].verdict == VERDICT_DONE &&
+		    o->verdict[i].how != VERDICT_PASSED)
+			return true;
+	}
+	return false;
 }
 
 static bool
@@ -150,6 +154,12 @@ has_failure(const struct outcome *o)
 			return true;
 	}
 	return false;
+}
+
+bool
+settle_has_notice(const struct outcome *o)
+{
+	return has_failure(o) || has_success(o);
 }
 
 /* A message to the postmaster is never given up: its failures are retries. */
@@ -179,17 +189,47 @@ stand_in(const struct outcome *o, struct message *m)
 		envelope_add_recipient(&m->env, "unknown", NULL, NULL);
 }
 
+/* A failure is told to the sender; that of a notice, or of mail without a
+ * sender, to the postmaster. */
+static int
+prepare_report(struct exchange *x, struct outcome *o, const struct message *m,
+    struct err *e)
+{
+	struct notice_recipient *rcpt;
+	struct report_about about = { .message = m,
+		.to_sender = report_has_sender(m),
+		.header = { m->id == 0 ? "" : NULL, 0 },
+		.target = o->leg->target };
+	struct message_state st;
+	bool expired = o->expired && m->id != 0;
+	int rc = 0;
+
+	if (expired)
+		rc = spool_get_state(x->spool, m->id, m->env.nrcpt, &st, e);
+	if (rc != 0)
+		return rc;
+	rcpt = mem_alloc(o->leg->nrcpt + 1u, sizeof(*rcpt));
+	about.rcpt = rcpt;
+	about.nrcpt = to_tell(x, o, m, expired ? &st : NULL, rcpt);
+	if (about.nrcpt > 0)
+		rc = report_new(x, &about, &o->report, e);
+	if (o->report != NULL)
+		o->report->about = o->leg->entry->id;
+	free(rcpt);
+	if (expired)
+		message_state_release(&st);
+	return rc;
+}
+
 static int
 prepare(struct exchange *x, struct outcome *o, struct err *e)
 {
-	struct notice_recipient *rcpt;
 	struct message m;
-	size_t n;
 	int rc;
 
 	if (o->leg->entry->kind == MESSAGE_POSTMASTER)
 		keep_postmaster(o);
-	if (!has_failure(o) || o->draft != NULL)
+	if (!settle_has_notice(o) || o->report != NULL)
 		return 0;
 	message_init(&m);
 	rc = spool_get_message(x->spool, o->leg->entry->id, &m, e);
@@ -197,32 +237,27 @@ prepare(struct exchange *x, struct outcome *o, struct err *e)
 		stand_in(o, &m);
 		rc = 0;
 	}
-	if (rc == 0) {
-		rcpt = mem_alloc(o->leg->nrcpt, sizeof(*rcpt));
-		n = failures(o, &m, rcpt);
-		if (n > 0)
-			rc = prepare_notice(x, o, &m, rcpt, n, e);
-		free(rcpt);
-	}
+	if (rc == 0)
+		rc = prepare_report(x, o, &m, e);
 	message_release(&m);
 	return rc;
 }
 
 /* An outcome whose notice cannot be written now is put back as a retry:
- * nothing is dropped before its notice is durable. */
+ * nothing is dropped before its notice is durable.  What was delivered stays
+ * delivered, though: twice would be worse than not told. */
 void
 settle_postpone(struct exchange *x, struct outcome *o, const char *why)
 {
 	size_t i;
 
-	if (!has_failure(o))
+	if (!settle_has_notice(o))
 		return;
-	log_event(x->log, LOG_LEVEL_WARNING, "notice-postponed", "id",
+	log_event(x->log, LOG_LEVEL_WARNING, has_failure(o) ?
+	    "notice-postponed" : "notice-lost", "id",
 	    message_name(o->leg->entry->id).s, "reason", why, NULL);
-	spool_draft_free(o->draft);
-	o->draft = NULL;
-	message_release(&o->notice);
-	message_init(&o->notice);
+	report_free(o->report);
+	o->report = NULL;
 	for (i = 0; i < o->leg->nrcpt; i++) {
 		if (o->verdict[i].verdict == VERDICT_FAILED)
 			o->verdict[i].verdict = VERDICT_RETRY;
@@ -251,7 +286,7 @@ settle_weight(const struct outcome *o)
 	size_t body = o->leg->entry->octets < SPOOL_INLINE_MAX ?
 	    (size_t)o->leg->entry->octets : 0;
 
-	return body + 512 + (o->draft != NULL ? 4096 : 0);
+	return body + 512 + (o->report != NULL ? 4096 : 0);
 }
 
 static uint32_t
@@ -321,8 +356,8 @@ settle_write(struct exchange *x, struct spool_unit *u, struct outcome *o,
 
 	/* Several outcomes of one message may share a transaction. */
 	entry->settling += settled_count(o);
-	if (o->draft != NULL)
-		rc = spool_add_message(u, o->draft, &o->notice, e);
+	if (o->report != NULL)
+		rc = report_put(u, o->report, e);
 	if (rc != 0)
 		return rc;
 	if (entry->settling == entry->open)
@@ -390,21 +425,12 @@ void
 settle_done(struct exchange *x, struct outcome *o)
 {
 	struct entry *entry = o->leg->entry;
-	struct message notice;
 	bool gone = settled_count(o) == entry->open;
 
 	log_verdicts(x, o);
-	if (o->draft != NULL) {
-		x->counters.notices++;
-		notice = o->notice;
-		message_init(&o->notice);
-		log_event(x->log, LOG_LEVEL_INFO, "notice-written",
-		    "id", message_name(notice.id).s,
-		    "about", message_name(entry->id).s,
-		    "to", notice.env.rcpt[0].address, NULL);
-		queue_add(x, &notice, NULL);
-		message_release(&notice);
-	}
+	if (o->report != NULL)
+		report_done(x, o->report);
+	o->report = NULL;
 	rest_of_leg(x, o);
 	outcome_free(o);
 	if (gone)

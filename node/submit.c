@@ -82,13 +82,13 @@ check_peer(const struct target *t, uint64_t size, struct smtp_refusal *r)
 	if (peer == NULL)
 		return 0;
 	if (peer->max_message != 0 && size > peer->max_message)
-		return smtp_refuse(r, 552, "5.3.4", "The road to %s carries "
-		    "messages of at most %llu octets", peer->name,
+		return smtp_refuse(r, 552, "5.3.4", "The road there carries "
+		    "messages of at most %llu octets",
 		    (unsigned long long)peer->max_message);
 	if ((peer->quota_count != 0 && count >= peer->quota_count) ||
 	    (peer->quota_octets != 0 && octets + size > peer->quota_octets))
-		return smtp_refuse(r, 452, "4.3.1", "The queue for %s is "
-		    "full, try later", peer->name);
+		return smtp_refuse(r, 452, "4.3.1", "The queue for that "
+		    "site is full, try later");
 	return 0;
 }
 

@@ -14,19 +14,21 @@
 #include <stdlib.h>
 
 #include "base/mem.h"
-#include "base/text.h"
 #include "smtp/dots.h"
 #include "smtp/extension.h"
+#include "smtp/offer.h"
 
 #define EVENTS_MAX 4
 
 enum step {
-	STEP_GREETING, STEP_EHLO, STEP_HELO, STEP_MAIL, STEP_RCPT, STEP_DATA,
-	STEP_CONTENT, STEP_END, STEP_RSET, STEP_NOOP, STEP_QUIT, STEP_IDLE,
+	STEP_GREETING, STEP_EHLO, STEP_HELO, STEP_STARTTLS, STEP_MAIL,
+	STEP_RCPT, STEP_DATA, STEP_CONTENT, STEP_END, STEP_RSET, STEP_NOOP,
+	STEP_QUIT, STEP_IDLE,
 	STEPS
 };
 
 enum phase {
+	PHASE_TLS,		/* the caller makes it */
 	PHASE_HELLO,		/* up to the reply to EHLO or HELO */
 	PHASE_READY,
 	PHASE_ENVELOPE,		/* MAIL, RCPT, DATA under way */
@@ -38,11 +40,11 @@ enum phase {
 
 struct smtp_client {
 	bool batch, lmtp;
+	bool tls_wanted, tls_required, tls;
+	struct smtp_client_timeouts timeouts;
 	char *helo;
 	enum phase phase;
-	unsigned extensions;
-	uint64_t size_max;	/* 0: none told */
-	unsigned hello_lines;
+	struct smtp_offer offer;
 
 	struct buf out, in;
 	struct smtp_reply_parser parser;
@@ -70,9 +72,11 @@ struct smtp_client {
 	struct dot_writer dots;
 };
 
+static void say_hello(struct smtp_client *c);
 static void on_greeting(struct smtp_client *c, const struct smtp_reply *r);
 static void on_ehlo(struct smtp_client *c, const struct smtp_reply *r);
 static void on_helo(struct smtp_client *c, const struct smtp_reply *r);
+static void on_starttls(struct smtp_client *c, const struct smtp_reply *r);
 static void on_mail(struct smtp_client *c, const struct smtp_reply *r);
 static void on_rcpt(struct smtp_client *c, const struct smtp_reply *r);
 static void on_data(struct smtp_client *c, const struct smtp_reply *r);
@@ -90,6 +94,7 @@ static const struct {
 	[STEP_GREETING] = { "greeting", 300, on_greeting },
 	[STEP_EHLO] = { "EHLO", 300, on_ehlo },
 	[STEP_HELO] = { "HELO", 300, on_helo },
+	[STEP_STARTTLS] = { "STARTTLS", 300, on_starttls },
 	[STEP_MAIL] = { "MAIL FROM", 300, on_mail },
 	[STEP_RCPT] = { "RCPT TO", 300, on_rcpt },
 	[STEP_DATA] = { "DATA", 120, on_data },
@@ -127,6 +132,8 @@ due(const struct smtp_client *c)
 {
 	if (c->sent_count > 0)
 		return c->sent[c->sent_head];
+	if (c->phase == PHASE_TLS)
+		return STEP_STARTTLS;
 	return c->phase == PHASE_CONTENT ? STEP_CONTENT : STEP_IDLE;
 }
 
@@ -177,7 +184,7 @@ static bool
 may_send(const struct smtp_client *c)
 {
 	return c->batch || c->sent_count == 0 ||
-	    (c->extensions & SMTP_EXT_PIPELINING) != 0;
+	    (c->offer.extensions & SMTP_EXT_PIPELINING) != 0;
 }
 
 static void
@@ -186,7 +193,7 @@ send_mail(struct smtp_client *c)
 	struct envelope env = *c->env;
 
 	env.body = c->body;
-	smtp_write_mail(&c->out, &env, c->octets, c->extensions);
+	smtp_write_mail(&c->out, &env, c->octets, c->offer.extensions);
 	await(c, STEP_MAIL);
 	c->mail_sent = true;
 }
@@ -199,7 +206,8 @@ send_envelope(struct smtp_client *c)
 		send_mail(c);
 	while (c->next_rcpt < c->nrcpt && may_send(c)) {
 		smtp_write_rcpt(&c->out,
-		    &c->env->rcpt[c->rcpt[c->next_rcpt++]], c->extensions);
+		    &c->env->rcpt[c->rcpt[c->next_rcpt++]],
+		    c->offer.extensions);
 		await(c, STEP_RCPT);
 	}
 	if (!c->by_bdat && !c->data_sent && c->next_rcpt == c->nrcpt &&
@@ -291,10 +299,7 @@ on_greeting(struct smtp_client *c, const struct smtp_reply *r)
 		closed(c, STEP_GREETING, r);
 		return;
 	}
-	buf_addf(&c->out, "%s %s\r\n", c->lmtp ? "LHLO" : "EHLO", c->helo);
-	await(c, STEP_EHLO);
-	c->hello_lines = 0;
-	c->extensions = 0;
+	say_hello(c);
 }
 
 static void
@@ -305,13 +310,59 @@ ready(struct smtp_client *c)
 }
 
 static void
+no_tls(struct smtp_client *c, const char *why)
+{
+	buf_adds(&c->out, "QUIT\r\n");
+	broken(c, STEP_STARTTLS, why);
+}
+
+/* RFC 3207 4: TLS first, where it is wanted. */
+static void
+hello_done(struct smtp_client *c)
+{
+	if (c->tls || !c->tls_wanted) {
+		ready(c);
+	} else if ((c->offer.extensions & SMTP_EXT_STARTTLS) != 0) {
+		buf_adds(&c->out, "STARTTLS\r\n");
+		await(c, STEP_STARTTLS);
+	} else if (c->tls_required) {
+		no_tls(c, "the server does not offer it");
+	} else {
+		ready(c);
+	}
+}
+
+/* What stands behind the reply did not come by TLS: a stranger's. */
+static void
+on_starttls(struct smtp_client *c, const struct smtp_reply *r)
+{
+	if (r->code == 220 && c->in.len > 0) {
+		broken(c, STEP_STARTTLS, "input behind the reply");
+	} else if (r->code == 220) {
+		c->phase = PHASE_TLS;
+		push(c, SMTP_CLIENT_STARTTLS, STEP_STARTTLS, r);
+	} else if (c->tls_required) {
+		no_tls(c, r->text);
+	} else {
+		ready(c);
+	}
+}
+
+static void
+say_hello(struct smtp_client *c)
+{
+	buf_addf(&c->out, "%s %s\r\n", c->lmtp ? "LHLO" : "EHLO", c->helo);
+	await(c, STEP_EHLO);
+	c->offer = (struct smtp_offer){ 0 };
+}
+
+static void
 on_ehlo(struct smtp_client *c, const struct smtp_reply *r)
 {
 	if (positive(r)) {
-		ready(c);
+		hello_done(c);
 	} else if (r->code >= 500 && !c->lmtp) {
-		c->extensions = 0;
-		c->size_max = 0;
+		c->offer = (struct smtp_offer){ 0 };
 		buf_addf(&c->out, "HELO %s\r\n", c->helo);
 		await(c, STEP_HELO);
 	} else {
@@ -324,7 +375,7 @@ static void
 on_helo(struct smtp_client *c, const struct smtp_reply *r)
 {
 	if (positive(r)) {
-		ready(c);
+		hello_done(c);
 		return;
 	}
 	buf_adds(&c->out, "QUIT\r\n");
@@ -471,21 +522,9 @@ static void
 on_line(void *ctx, struct slice text)
 {
 	struct smtp_client *c = ctx;
-	struct slice word = text, arg;
-	const char *blank = memchr(text.ptr, ' ', text.len);
-	unsigned bit;
 
-	if (due(c) != STEP_EHLO || c->hello_lines++ == 0)
-		return;
-	if (blank != NULL)
-		word.len = (size_t)(blank - text.ptr);
-	bit = smtp_extension_parse(word);
-	c->extensions |= bit;
-	if (bit != SMTP_EXT_SIZE || blank == NULL)
-		return;
-	arg = slice_trim((struct slice){ blank, text.len - word.len });
-	if (num_parse(arg, UINT64_MAX, &c->size_max) < 0)
-		c->size_max = 0;
+	if (due(c) == STEP_EHLO)
+		smtp_offer_line(&c->offer, text);
 }
 
 /* MAIL was refused: each recipient is told so, and when all is answered that
@@ -513,6 +552,11 @@ pump(struct smtp_client *c)
 	size_t used;
 	int rc;
 
+	if (c->phase == PHASE_TLS) {
+		broken(c, STEP_STARTTLS, c->in.len > 0 ?
+		    "input behind the reply" : c->why);
+		return;
+	}
 	rc = smtp_reply_parse(&c->parser, c->in.ptr, c->in.len, &used, on_line,
 	    c, &e);
 	if (rc >= 0)
@@ -555,6 +599,10 @@ smtp_client_new(const struct smtp_client_options *opts)
 
 	c->batch = opts->batch;
 	c->lmtp = opts->lmtp;
+	c->tls_wanted = opts->tls || opts->tls_required;
+	c->tls_required = opts->tls_required;
+	c->timeouts = opts->timeouts;
+	c->phase = PHASE_HELLO;
 	c->helo = opts->helo != NULL ? mem_strdup(opts->helo) : NULL;
 	smtp_reply_parser_init(&c->parser);
 	if (!c->batch) {
@@ -563,7 +611,7 @@ smtp_client_new(const struct smtp_client_options *opts)
 		await(c, STEP_GREETING);
 		return c;
 	}
-	c->extensions = opts->assumed;
+	c->offer.extensions = opts->assumed;
 	if (c->helo != NULL)
 		buf_addf(&c->out, "EHLO %s\r\n", c->helo);
 	ready(c);
@@ -593,6 +641,20 @@ smtp_client_feed(struct smtp_client *c, const char *in, size_t len)
 }
 
 void
+smtp_client_tls_on(struct smtp_client *c)
+{
+	if (c->phase != PHASE_TLS)
+		return;
+	if (c->in.len > 0) {
+		broken(c, STEP_STARTTLS, "input behind the reply");
+		return;
+	}
+	c->tls = true;
+	c->phase = PHASE_HELLO;
+	say_hello(c);
+}
+
+void
 smtp_client_eof(struct smtp_client *c, const char *why)
 {
 	if (c->eof)
@@ -600,41 +662,6 @@ smtp_client_eof(struct smtp_client *c, const char *why)
 	c->eof = true;
 	snprintf(c->why, sizeof(c->why), "%s",
 	    why != NULL ? why : "connection closed");
-}
-
-/* RFC 3030, 6152, 6531, 1870: what is needed must be offered. */
-static int
-check_needs(const struct smtp_client *c, const struct envelope *env,
-    const struct content_facts *facts, const size_t *rcpt, size_t n,
-    struct smtp_refusal *r)
-{
-	unsigned missing = envelope_needs_for(env, facts, rcpt, n) &
-	    ~c->extensions;
-
-	/* What is asked of relays: by LMTP it is delivered. */
-	if (c->lmtp)
-		missing &= ~(unsigned)SMTP_EXT_DELIVERBY;
-
-	if ((missing & SMTP_EXT_SMTPUTF8) != 0)
-		smtp_refuse(r, 553, "5.6.7",
-		    "the receiver does not offer SMTPUTF8");
-	else if ((missing & (SMTP_EXT_BINARYMIME | SMTP_EXT_CHUNKING)) != 0)
-		smtp_refuse(r, 554, "5.6.1", "the receiver does not offer %s",
-		    (missing & SMTP_EXT_BINARYMIME) != 0 ? "BINARYMIME" :
-		    "CHUNKING, which the line ends of the message need");
-	else if ((missing & SMTP_EXT_DELIVERBY) != 0)
-		smtp_refuse(r, 554, "5.3.3", "the receiver does not offer "
-		    "DELIVERBY, which BY with R needs");
-	else if ((missing & SMTP_EXT_8BITMIME) != 0)
-		smtp_refuse(r, 554, "5.6.3",
-		    "the receiver does not offer 8BITMIME");
-	else if (c->size_max != 0 && facts->octets > c->size_max)
-		smtp_refuse(r, 552, "5.3.4", "message of %llu octets, the "
-		    "receiver takes %llu", (unsigned long long)facts->octets,
-		    (unsigned long long)c->size_max);
-	else
-		return 0;
-	return ERR_UNSUPPORTED;
 }
 
 int
@@ -647,7 +674,8 @@ smtp_client_begin(struct smtp_client *c, const struct envelope *env,
 	r->code = 0;
 	if (c->phase != PHASE_READY || (n == 0 && !c->batch))
 		return ERR_STATE;
-	if ((rc = check_needs(c, env, facts, rcpt, n, r)) < 0)
+	if ((rc = smtp_offer_check(&c->offer, c->lmtp, env, facts, rcpt, n,
+	    r)) < 0)
 		return rc;
 	c->env = env;
 	c->nrcpt = n;
@@ -748,11 +776,22 @@ smtp_client_output(struct smtp_client *c)
 unsigned
 smtp_client_extensions(const struct smtp_client *c)
 {
-	return c->extensions;
+	return c->offer.extensions;
 }
 
 unsigned
 smtp_client_timeout_secs(const struct smtp_client *c)
 {
-	return steps[due(c)].timeout_secs;
+	const struct smtp_client_timeouts *t = &c->timeouts;
+	const uint64_t own[STEPS] = {
+		[STEP_GREETING] = t->greeting_secs,
+		[STEP_EHLO] = t->hello_secs, [STEP_HELO] = t->hello_secs,
+		[STEP_STARTTLS] = t->hello_secs, [STEP_MAIL] = t->mail_secs,
+		[STEP_RCPT] = t->rcpt_secs, [STEP_DATA] = t->data_secs,
+		[STEP_CONTENT] = t->content_secs, [STEP_END] = t->end_secs,
+	};
+	enum step step = due(c);
+
+	return own[step] != 0 ? (unsigned)own[step] :
+	    steps[step].timeout_secs;
 }

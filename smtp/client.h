@@ -23,15 +23,25 @@
 
 struct smtp_client;
 
+/* RFC 5321 4.5.3.2; 0: as it says there. */
+struct smtp_client_timeouts {
+	uint64_t greeting_secs, hello_secs, mail_secs, rcpt_secs, data_secs,
+	    content_secs, end_secs;
+};
+
 struct smtp_client_options {
 	const char *helo;
 	bool batch;
 	unsigned assumed;	/* batch: extensions that may be used */
 	bool lmtp;		/* RFC 2033 */
+	struct smtp_client_timeouts timeouts;
+	bool tls;		/* STARTTLS where it is offered, */
+	bool tls_required;	/* and no mail without */
 };
 
 enum smtp_client_event_kind {
 	SMTP_CLIENT_READY,
+	SMTP_CLIENT_STARTTLS,	/* make TLS, then smtp_client_tls_on */
 	SMTP_CLIENT_RECIPIENT,	/* reply for recipient `index` of begin */
 	SMTP_CLIENT_CONTENT,	/* the server wants the content now */
 	SMTP_CLIENT_FINAL,	/* LMTP: reply for recipient `index` behind the
@@ -60,6 +70,8 @@ void smtp_client_eof(struct smtp_client *c, const char *why);
 /* 1 with an event, 0 if there is none now. */
 int smtp_client_next(struct smtp_client *c, struct smtp_client_event *ev)
     MUST_CHECK;
+/* RFC 3207 4.2: TLS is on, all that the server said before is forgotten. */
+void smtp_client_tls_on(struct smtp_client *c);
 /* Starts a transaction for recipients rcpt[0..n-1] (indexes into env->rcpt).
  * ERR_UNSUPPORTED, with the refusal filled (554 5.6.1, 5.6.3, 5.6.7, 552
  * 5.3.4), where the server does not offer what the message needs; nothing

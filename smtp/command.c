@@ -502,6 +502,28 @@ smtp_write_mail(struct buf *out, const struct envelope *env, uint64_t octets,
 	buf_adds(out, "\r\n");
 }
 
+/* As it was; but to a receiver without SMTPUTF8 nothing is said in UTF-8
+ * (RFC 6533 3). */
+static void
+write_orcpt(struct buf *out, const char *orcpt, unsigned extensions)
+{
+	struct buf plain = BUF_INIT;
+	size_t i, type = strcspn(orcpt, ";");
+
+	buf_adds(out, " ORCPT=");
+	for (i = 0; orcpt[i] != '\0' && (unsigned char)orcpt[i] < 0x80; i++)
+		;
+	if (orcpt[i] == '\0' || orcpt[type] == '\0' ||
+	    (extensions & SMTP_EXT_SMTPUTF8) != 0) {
+		buf_adds(out, orcpt);
+		return;
+	}
+	utf8_xtext_decode(&plain, slice_of(orcpt + type + 1));
+	buf_add(out, orcpt, type + 1);
+	utf8_xtext_encode(out, buf_slice(&plain));
+	buf_release(&plain);
+}
+
 void
 smtp_write_rcpt(struct buf *out, const struct recipient *rcpt,
     unsigned extensions)
@@ -513,7 +535,7 @@ smtp_write_rcpt(struct buf *out, const struct recipient *rcpt,
 		if (rcpt->notify != NULL)
 			buf_addf(out, " NOTIFY=%s", rcpt->notify);
 		if (rcpt->orcpt != NULL)
-			buf_addf(out, " ORCPT=%s", rcpt->orcpt);
+			write_orcpt(out, rcpt->orcpt, extensions);
 	}
 	buf_adds(out, "\r\n");
 }

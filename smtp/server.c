@@ -175,6 +175,8 @@ smtp_server_next(struct smtp_server *s, const char *in, size_t len,
 			break;
 		if (s->state == STATE_CLOSED)
 			n = len - used;
+		else if (s->state == STATE_TLS)
+			n = server_feed_clear(s, len - used);
 		else if (s->state == STATE_DATA)
 			n = server_feed_data(s, in + used, len - used);
 		else if (s->state == STATE_CHUNK)
@@ -331,6 +333,19 @@ smtp_server_answer(struct smtp_server *s, int code, const char *status,
 		break;
 	}
 	server_reply(s, r.code, r.status, r.text);
+}
+
+void
+smtp_server_tls_on(struct smtp_server *s)
+{
+	if (s->state != STATE_TLS)
+		return;
+	envelope_release(&s->env);
+	buf_clear(&s->line);
+	buf_clear(&s->shown);
+	s->opts.extensions &= ~(unsigned)SMTP_EXT_STARTTLS;
+	s->state = STATE_START;
+	s->tls = true;
 }
 
 bool

@@ -32,6 +32,9 @@ struct smtp_server;
 
 enum smtp_line_ends {
 	SMTP_LINES_CRLF,	/* CR LF alone ends a line */
+	SMTP_LINES_NORMALIZE,	/* live: content lines that end in LF are
+				 * given with CR LF, other CR as blanks; but
+				 * CR LF . CR LF alone ends data */
 	SMTP_LINES_DETECT,	/* batch: the first line decides; where it ends
 				 * in LF, all must, and LF . LF ends data; the
 				 * content is given with CR LF */
@@ -51,6 +54,7 @@ struct smtp_server_options {
 					 * present and the longest */
 	bool lmtp;			/* RFC 2033: LHLO, and a reply for each
 					 * recipient behind the content */
+	bool tls_required;		/* 530 5.7.0 to mail in clear */
 	bool batch;
 	bool lenient;			/* paths without brackets */
 	enum smtp_line_ends line_ends;
@@ -71,6 +75,10 @@ enum smtp_event_kind {
 	SMTP_EVENT_END,		/* answer; all of it came; facts */
 	SMTP_EVENT_RESET,	/* the transaction begun is void: forget it */
 	SMTP_EVENT_NOOP,	/* bytes: its argument */
+	SMTP_EVENT_VRFY,	/* bytes: whom it asked for */
+	SMTP_EVENT_STARTTLS,	/* 220 is in the output: send it, make TLS,
+				 * then smtp_server_tls_on; input that comes
+				 * before that ends the session */
 	SMTP_EVENT_QUIT,	/* 221 is in the output; close after it */
 	SMTP_EVENT_ERROR,	/* refusal, line, offset, bytes: the command */
 	SMTP_EVENT_CLOSE,	/* 421 is in the output; close after it */
@@ -108,6 +116,9 @@ int smtp_server_eof(struct smtp_server *s, struct smtp_event *ev) MUST_CHECK;
  * be NULL.  By LMTP the answer to END is written for each recipient. */
 void smtp_server_answer(struct smtp_server *s, int code, const char *status,
     const char *text);
+/* RFC 3207 4.2: TLS is on and the session as new; nothing that came in clear
+ * is left. */
+void smtp_server_tls_on(struct smtp_server *s);
 /* True while an answer is owed: the caller stops reading. */
 bool smtp_server_waiting(const struct smtp_server *s);
 /* From now on content is refused at its end with this (a full disk, say). */

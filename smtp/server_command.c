@@ -303,6 +303,41 @@ run_vrfy(struct smtp_server *s, struct slice args)
 	else
 		server_reply(s, 252, "2.0.0",
 		    "Send some mail, I will try my best");
+	if (args.len > 0)
+		server_push(s, SMTP_EVENT_VRFY)->bytes = args;
+}
+
+/* RFC 3207 4, 6: what is pipelined behind it may be a stranger's and never
+ * becomes part of the session that is protected. */
+static void
+run_starttls(struct smtp_server *s, struct slice args)
+{
+	if (s->tls) {
+		refuse(s, 503, "5.5.1", "Error: TLS is on already");
+	} else if ((s->opts.extensions & SMTP_EXT_STARTTLS) == 0) {
+		refuse(s, 502, "5.5.1", "Error: command not implemented");
+	} else if (args.len > 0) {
+		refuse(s, 501, "5.5.4", "Syntax: STARTTLS");
+	} else if (s->more) {
+		(void)server_feed_clear(s, 0);
+	} else {
+		server_reset(s);
+		server_reply(s, 220, "2.0.0", "Ready to start TLS");
+		server_push(s, SMTP_EVENT_STARTTLS);
+		s->state = STATE_TLS;
+	}
+}
+
+size_t
+server_feed_clear(struct smtp_server *s, size_t len)
+{
+	struct smtp_refusal r = { 0, "", "" };
+
+	smtp_refuse(&r, 554, "5.5.1", "Error: input behind STARTTLS");
+	server_error(s, &r, false);
+	if (s->state != STATE_CLOSED)
+		server_close(s);
+	return len;
 }
 
 static void
@@ -352,7 +387,8 @@ static const struct command commands[] = {
 	[SMTP_VERB_VRFY] = { STATES_ALL, run_vrfy, NULL, 0, NULL, NULL },
 	[SMTP_VERB_EXPN] = { STATES_ALL, run_expn, NULL, 0, NULL, NULL },
 	[SMTP_VERB_HELP] = { STATES_ALL, run_help, NULL, 0, NULL, NULL },
-	[SMTP_VERB_STARTTLS] = NOT_IMPLEMENTED,
+	[SMTP_VERB_STARTTLS] = { STATES_IDLE, run_starttls,
+	    "Error: a transaction is under way", 0, NULL, NULL },
 	[SMTP_VERB_ETRN] = { STATES_ALL, run_expn, NULL, 0, NULL, NULL },
 	[SMTP_VERB_AUTH] = { STATES_ALL, NULL, NULL, 503, "5.5.1",
 	    "Error: authentication not enabled" },
@@ -383,6 +419,17 @@ out_of_order(struct smtp_server *s, enum smtp_verb verb)
 	refuse(s, 503, "5.5.1", words);
 }
 
+/* RFC 3207 4: these go without; BDAT has its chunk behind it and cannot do
+ * anything without MAIL. */
+static bool
+needs_tls(const struct smtp_server *s, enum smtp_verb verb)
+{
+	return s->opts.tls_required && !s->tls && verb != SMTP_VERB_NOOP &&
+	    verb != SMTP_VERB_EHLO && verb != SMTP_VERB_LHLO &&
+	    verb != SMTP_VERB_STARTTLS && verb != SMTP_VERB_QUIT &&
+	    verb != SMTP_VERB_BDAT;
+}
+
 static void
 run_command(struct smtp_server *s, struct slice line)
 {
@@ -396,7 +443,9 @@ run_command(struct smtp_server *s, struct slice line)
 	}
 	verb = smtp_command_split(line, &args);
 	cmd = &commands[verb];
-	if ((cmd->states & s->state) == 0)
+	if (needs_tls(s, verb))
+		refuse(s, 530, "5.7.0", "Must issue a STARTTLS command first");
+	else if ((cmd->states & s->state) == 0)
 		out_of_order(s, verb);
 	else if (cmd->run != NULL)
 		cmd->run(s, args);
@@ -451,6 +500,7 @@ server_feed_command(struct smtp_server *s, const char *in, size_t len)
 	if (nl == NULL)
 		return n;
 	s->lines++;
+	s->more = n + 1 < len;
 	/* Of a line that is too long its beginning shows best. */
 	command_line(s, s->too_long && s->line.len > 0 ?
 	    buf_slice(&s->line) : line);

@@ -21,7 +21,7 @@ server_start_content(struct smtp_server *s, bool data)
 		dot_reader_init(&s->dots, false, SIZE_MAX);
 	s->too_large = s->opts.message_max != 0 &&
 	    s->env.size_given && s->env.size > s->opts.message_max;
-	s->swallow = false;
+	s->swallow = s->held_cr = false;
 	s->verdict.code = 0;
 }
 
@@ -34,8 +34,8 @@ content_fault(struct smtp_server *s, struct smtp_refusal *r)
 
 	if (s->verdict.code != 0)
 		*r = s->verdict;
-	else if (data && (s->dots.bare ||
-	    (s->scan.facts.flags & CONTENT_BARE) != 0))
+	else if (data && s->opts.line_ends != SMTP_LINES_NORMALIZE &&
+	    (s->dots.bare || (s->scan.facts.flags & CONTENT_BARE) != 0))
 		smtp_refuse(r, 554, "5.6.0",
 		    "Error: bare CR or LF in message content");
 	else if (data && s->dots.too_long)
@@ -108,6 +108,27 @@ convert(struct smtp_server *s, struct slice run)
 	return buf_slice(&s->converted);
 }
 
+/* As Postfix's smtpd_forbid_bare_newline = normalize and its
+ * cleanup_replace_stray_cr_lf do: a bare LF ends a line, a bare CR becomes a
+ * blank.  The end of data has been looked for before. */
+static struct slice
+normalize(struct smtp_server *s, struct slice run)
+{
+	buf_clear(&s->converted);
+	for (size_t i = 0; i < run.len; i++) {
+		char ch = run.ptr[i];
+
+		if (s->held_cr && ch != '\n')
+			buf_addc(&s->converted, ' ');
+		s->held_cr = ch == '\r';
+		if (ch == '\n')
+			buf_adds(&s->converted, "\r\n");
+		else if (ch != '\r')
+			buf_addc(&s->converted, ch);
+	}
+	return buf_slice(&s->converted);
+}
+
 size_t
 server_feed_data(struct smtp_server *s, const char *in, size_t len)
 {
@@ -116,12 +137,15 @@ server_feed_data(struct smtp_server *s, const char *in, size_t len)
 	size_t used;
 	int end;
 
-	if (s->lf && len > CONVERT_MAX)
+	if ((s->lf || s->opts.line_ends == SMTP_LINES_NORMALIZE) &&
+	    len > CONVERT_MAX)
 		len = CONVERT_MAX;
 	end = dot_reader_next(&s->dots, in, len, &used, &run);
 	s->lines += s->dots.lines - before;
 	if (s->lf && run.len > 0)
 		run = convert(s, run);
+	if (s->opts.line_ends == SMTP_LINES_NORMALIZE)
+		run = normalize(s, run);
 	give(s, run);
 	if (end == 1)
 		data_end(s);

@@ -21,6 +21,7 @@ enum state {
 	STATE_CHUNK = 1 << 6,	/* content by BDAT */
 	STATE_TURNED_AWAY = 1 << 7,	/* the greeting was a refusal */
 	STATE_CLOSED = 1 << 8,
+	STATE_TLS = 1 << 9,	/* between STARTTLS and TLS */
 };
 
 #define STATES_TRANSACTION (STATE_MAIL | STATE_RCPT | STATE_CHUNKS | \
@@ -48,11 +49,14 @@ struct smtp_server {
 	uint64_t offset, lines;	/* of the input used */
 	uint64_t line_offset, line_number;
 	bool partial, too_long;
+	bool more;		/* input stands behind this line */
+	bool tls;
 	bool lines_known, lf;	/* DETECT: the first line has been seen */
 
 	/* content */
 	struct content_scanner scan;
 	struct dot_reader dots;
+	bool held_cr;		/* normalize: what follows is not known */
 	bool swallow, too_large;
 	struct smtp_refusal verdict;	/* the caller's, code 0: none */
 
@@ -83,6 +87,8 @@ void server_close(struct smtp_server *s);
 
 /* Octets of in that were used. */
 size_t server_feed_command(struct smtp_server *s, const char *in, size_t len);
+/* Octets in clear where TLS was to begin. */
+size_t server_feed_clear(struct smtp_server *s, size_t len);
 size_t server_feed_data(struct smtp_server *s, const char *in, size_t len);
 size_t server_feed_chunk(struct smtp_server *s, const char *in, size_t len);
 /* Before BEGIN. */

@@ -67,7 +67,8 @@ hear(const DB_ENV *env, const char *prefix, const char *text)
 	if (strstr(text, strerror(ENOSPC)) != NULL ||
 	    strstr(text, strerror(EIO)) != NULL)
 		s->disk = true;
-	if (strstr(text, "checksum error") != NULL)
+	if (strstr(text, "checksum error") != NULL ||
+	    strstr(text, "illegal page type") != NULL)
 		s->base.damaged = true;
 }
 
@@ -247,6 +248,10 @@ bdb_next(struct store *base, enum store_table t, bool from,
 		bdb_cursor_close(s);
 	if (ret == DB_NOTFOUND)
 		return err_set(e, ERR_NOT_FOUND, "%s", "");
+	/* No walk gets past a page that cannot be read: whoever goes on from
+	 * the same key would do so for ever. */
+	if (ret == DB_PAGE_NOTFOUND || ret == DB_VERIFY_BAD)
+		s->base.failed = s->base.damaged = true;
 	return ret == 0 ? 0 : bdb_error(s, ret, tables[t].file, e);
 }
 

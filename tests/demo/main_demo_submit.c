@@ -130,6 +130,8 @@ event(struct submission *s, const struct smtp_client_event *ev, char *piece,
 			break;
 		printf("%d %s %s\n", reply->code, reply->status, reply->text);
 		return 1;
+	case SMTP_CLIENT_STARTTLS:	/* these two are not asked for */
+	case SMTP_CLIENT_FINAL:
 	case SMTP_CLIENT_CLOSED:
 		break;
 	}

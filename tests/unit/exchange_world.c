@@ -222,6 +222,7 @@ xw_submit(struct xw *w, const char *from, const char *to, const char *content,
 
 	message_init(&m);
 	m.env.sender = mem_strdup(from);
+	m.env.timing = w->timing;
 	m.source = mem_strdup("test");
 	while ((address = strsep(&next, " ")) != NULL)
 		envelope_add_recipient(&m.env, address, NULL, NULL);

@@ -32,6 +32,7 @@ struct xw {
 	uint64_t room;
 	struct exchange_action action[300];
 	size_t nactions;
+	struct smtp_timing timing; /* of what is submitted from now on */
 	struct buf text; /* whatever was asked for last */
 };
 

@@ -87,6 +87,10 @@ take(struct run *r, const struct smtp_client_event *ev)
 		    strlen(r->script->content));
 		smtp_client_content_end(r->c);
 		break;
+	case SMTP_CLIENT_STARTTLS:
+		buf_adds(&r->events, "starttls ");
+		smtp_client_tls_on(r->c);
+		break;
 	case SMTP_CLIENT_FINAL:
 		buf_addf(&r->events, "final(%zu %d) ", ev->index,
 		    ev->reply.code);
@@ -121,7 +125,9 @@ drain(struct run *r)
 static void
 run_script(struct run *r, const struct script *s, size_t piece, size_t limit)
 {
-	struct smtp_client_options opts = { .helo = "me", .lmtp = is_lmtp(s) };
+	struct smtp_client_options opts = { .helo = "me", .lmtp = is_lmtp(s),
+	    .tls = strncmp(s->name, "RFC 3207", 8) == 0,
+	    .tls_required = strstr(s->name, "required") != NULL };
 	size_t n, len;
 
 	*r = (struct run){ .script = s, .c = smtp_client_new(&opts) };
@@ -253,6 +259,27 @@ static const struct script scripts[] = {
 	{ "RFC 1870 6.1", { "220 s\r\n", "250-s\r\n250 size 3\r\n",
 	    "221 bye\r\n" }, 0, "ab\r\n", "ready refused(552 5.3.4) " BYE,
 	    HI QUIT },
+	/* RFC 3207 */
+	{ "RFC 3207 4.2 hello again", { "220 s\r\n",
+	    "250-s\r\n250-SIZE 1\r\n250 STARTTLS\r\n", "220 go\r\n",
+	    "250 s\r\n", "250 1\r\n", "250 2\r\n", "250 3\r\n",
+	    "354 4\r\n", "250 done\r\n", "221 bye\r\n" }, 0, "ab\r\n",
+	    "starttls ready rcpt(0 250) rcpt(1 250) content "
+	    "result(250 end of DATA) ready " BYE,
+	    HI "STARTTLS\r\n" HI PLAIN "DATA\r\nab\r\n.\r\n" QUIT },
+	{ "RFC 3207 4 refused: in clear", { "220 s\r\n",
+	    "250-s\r\n250 STARTTLS\r\n", "454 no\r\n", "450 1\r\n",
+	    "250 reset\r\n", "221 bye\r\n" }, 0, "",
+	    "ready rcpt(0 450) rcpt(1 450) result(450 MAIL FROM) ready " BYE,
+	    HI "STARTTLS\r\nMAIL FROM:<a@b>\r\nRSET\r\n" QUIT },
+	{ "RFC 3207 4 refused where required", { "220 s\r\n",
+	    "250-s\r\n250 STARTTLS\r\n", "454 no\r\n" }, 0, "",
+	    "closed(0 STARTTLS) ", HI "STARTTLS\r\n" QUIT },
+	{ "RFC 3207 4 not offered where required", { "220 s\r\n", FULL },
+	    0, "", "closed(0 STARTTLS) ", HI QUIT },
+	{ "RFC 3207 4 no ESMTP where required", { "220 s\r\n",
+	    "500 what\r\n", BARE }, 0, "", "closed(0 STARTTLS) ",
+	    HI "HELO me\r\n" QUIT },
 	/* RFC 2033 */
 	{ "RFC 2033 4.2 a reply for each", { "220 s\r\n", FULL,
 	    "250 1\r\n250 2\r\n250 3\r\n354 4\r\n", "250 five\r\n",
@@ -449,6 +476,38 @@ test_batch(void **state)
 	envelope_release(&env);
 }
 
+/* RFC 3207 6: what stands behind 220 in clear is never taken for the
+ * protected server's. */
+static void
+test_injection(void **state)
+{
+	static const char hello[] = "220 s\r\n250-s\r\n250 STARTTLS\r\n";
+	static const char forged[] = "220 go\r\n250 PIPELINING\r\n";
+
+	(void)state;
+	for (size_t cut = 8; cut < sizeof(forged); cut++) {
+		struct smtp_client_options opts = { .helo = "me",
+		    .tls = true };
+		struct smtp_client *c = smtp_client_new(&opts);
+		struct smtp_client_event ev = { .kind = SMTP_CLIENT_READY };
+
+		smtp_client_feed(c, hello, sizeof(hello) - 1);
+		assert_int_equal(smtp_client_next(c, &ev), 0);
+		smtp_client_feed(c, forged, cut);
+		assert_int_equal(smtp_client_next(c, &ev), 1);
+		if (cut == 8) {
+			assert_int_equal(ev.kind, SMTP_CLIENT_STARTTLS);
+			smtp_client_feed(c, forged + cut, 1);
+			smtp_client_tls_on(c);
+			assert_int_equal(smtp_client_next(c, &ev), 1);
+		}
+		assert_int_equal(ev.kind, SMTP_CLIENT_CLOSED);
+		assert_int_equal(smtp_client_extensions(c) &
+		    SMTP_EXT_PIPELINING, 0);
+		smtp_client_free(c);
+	}
+}
+
 /* RFC 5321 4.5.3.2 */
 static void
 test_timeouts(void **state)
@@ -459,6 +518,10 @@ test_timeouts(void **state)
 
 	(void)state;
 	assert_int_equal(smtp_client_timeout_secs(c), 300);
+	smtp_client_free(c);
+	opts.timeouts.greeting_secs = 7;
+	c = smtp_client_new(&opts);
+	assert_int_equal(smtp_client_timeout_secs(c), 7);
 	smtp_client_feed(c, "220 s\r\n" FULL, sizeof("220 s\r\n" FULL) - 1);
 	assert_int_equal(smtp_client_next(c, &ev), 1);
 	assert_int_equal(ev.kind, SMTP_CLIENT_READY);
@@ -475,6 +538,7 @@ main(void)
 		cmocka_unit_test(test_scripts),
 		cmocka_unit_test(test_cut),
 		cmocka_unit_test(test_cut_lmtp),
+		cmocka_unit_test(test_injection),
 		cmocka_unit_test(test_early),
 		cmocka_unit_test(test_batch),
 		cmocka_unit_test(test_timeouts),

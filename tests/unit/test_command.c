@@ -230,6 +230,43 @@ test_left_out(void **state)
 	envelope_release(&env);
 }
 
+/* RFC 6533 3: an ORCPT in UTF-8 becomes ASCII where it has to. */
+static void
+test_orcpt_utf8(void **state)
+{
+	static const struct {
+		const char *orcpt;
+		unsigned extensions;
+		const char *want;
+	} cases[] = {
+		{ "utf-8;b\xc3\xa5rd@d", SMTP_EXT_DSN | SMTP_EXT_SMTPUTF8,
+		    "utf-8;b\xc3\xa5rd@d" },
+		{ "utf-8;b\xc3\xa5rd@d", SMTP_EXT_DSN,
+		    "utf-8;b\\x{E5}rd@d" },
+		{ "utf-8;\xe2\x82\xac\\x{2B}\\x{e5}@d", SMTP_EXT_DSN,
+		    "utf-8;\\x{20AC}\\x{2B}\\x{E5}@d" },
+		{ "utf-8;b\\x{e5}rd@d", SMTP_EXT_DSN,
+		    "utf-8;b\\x{e5}rd@d" },
+		{ "rfc822;b+2Bx@d", SMTP_EXT_DSN, "rfc822;b+2Bx@d" },
+	};
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct envelope env;
+		struct buf out = BUF_INIT, want = BUF_INIT;
+
+		envelope_init(&env);
+		envelope_add_recipient(&env, "a@d", NULL, cases[i].orcpt);
+		smtp_write_rcpt(&out, &env.rcpt[0], cases[i].extensions);
+		buf_addf(&want, "RCPT TO:<a@d> ORCPT=%s\r\n", cases[i].want);
+		assert_string_equal(buf_cstr(&out), buf_cstr(&want));
+		buf_release(&out);
+		buf_release(&want);
+		envelope_release(&env);
+	}
+}
+
 static void
 test_bdat(void **state)
 {
@@ -371,6 +408,7 @@ main(void)
 		cmocka_unit_test(test_mail),
 		cmocka_unit_test(test_rcpt),
 		cmocka_unit_test(test_left_out),
+		cmocka_unit_test(test_orcpt_utf8),
 		cmocka_unit_test(test_bdat),
 		cmocka_unit_test(test_replies),
 		cmocka_unit_test(test_endless_reply),

@@ -194,6 +194,46 @@ test_full(void **state)
 	conf_free(c);
 }
 
+#define HEX32 "00112233445566778899aabbccddeeff"
+
+static void
+test_tls(void **state)
+{
+	struct conf *c = load_good("site a { postmaster = a@b.example\n"
+	    "tls-certificate = /c }\n"
+	    "listen 10.0.0.1:26 { protocol = lmtp; hide = { size, DSN }\n"
+	    "bare-newlines = normalize; tls = require; allow = { \"cert:"
+	    "00:11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:FF" HEX32 "\" } }\n"
+	    "listen 10.0.0.1:27 { }\nlisten 10.0.0.1:28 { tls = no }\n"
+	    "delivery d { domains = d.test; to = lmtp:10.0.0.2:24\n"
+	    "tls = fingerprint; tls-fingerprint = { " HEX32 HEX32 ", "
+	    HEX32 HEX32 " }\nend-timeout = 20m }\n"
+	    "delivery e { domains = e.test; to = \"command:/c -f %s -- %r\"\n"
+	    "null-sender = \"<>\"; deadline = 1m }\n");
+	unsigned char digest[CONF_FINGERPRINT_LEN] = { 0, 0x11 };
+
+	(void)state;
+	assert_true(c->listener[0].lmtp && c->listener[0].normalize);
+	assert_int_equal(c->listener[0].hidden, SMTP_EXT_SIZE | SMTP_EXT_DSN);
+	assert_int_equal(c->listener[0].tls, CONF_TLS_ENCRYPT);
+	assert_true(c->listener[0].asks_certificate);
+	assert_false(conf_net_match_cert(c->listener[0].allow, 1, digest));
+	memcpy(digest, c->delivery[0].tls.fingerprint[1], sizeof(digest));
+	assert_true(conf_net_match_cert(c->listener[0].allow, 1, digest));
+	assert_int_equal(digest[31], 0xff);
+	assert_int_equal(c->listener[1].tls, CONF_TLS_MAY);
+	assert_int_equal(c->listener[2].tls, CONF_TLS_NO);
+	assert_int_equal(c->delivery[0].kind, CONF_DELIVERY_LMTP);
+	assert_int_equal(c->delivery[0].tls.nfingerprints, 2);
+	assert_int_equal(c->delivery[0].timeouts.end_secs, 1200);
+	assert_int_equal(c->delivery[0].timeouts.mail_secs, 300);
+	assert_int_equal(c->delivery[1].kind, CONF_DELIVERY_COMMAND);
+	assert_string_equal(c->delivery[1].target, "/c -f %s -- %r");
+	assert_string_equal(c->delivery[1].null_sender, "<>");
+	assert_int_equal(c->delivery[1].deadline_secs, 60);
+	conf_free(c);
+}
+
 /* One fault each: the line and a part of its words. */
 static void
 test_faults(void **state)
@@ -326,6 +366,34 @@ test_faults(void **state)
 		    "2: allow = 10.0.0.1/8" },
 		{ SITE "listen 10.0.0.1:25 { allow = 10.0.0.0/33 }\n",
 		    "2: allow = 10.0.0.0/33" },
+		{ SITE "listen 10.0.0.1:26 { protocol = lmtp; tls = offer }\n",
+		    "2: TLS needs a certificate" },
+		{ SITE "listen 10.0.0.1:25 { protocol = lmtp }\n", "2: LMTP is "
+		    "not spoken on port 25" },
+		{ SITE "listen 10.0.0.1:26 { allow = cert:00 }\n",
+		    "2: allow = cert:00: a fingerprint is" },
+		{ SITE "listen 10.0.0.1:26 { hide = XGZIP }\n",
+		    "2: hide = XGZIP" },
+		{ SITE "listen 10.0.0.1:26 { bare-newlines = accept }\n",
+		    "2: bare-newlines = accept: write reject or normalize" },
+		{ "site a { postmaster = a@b.example\ntls-key = /k }\n",
+		    "2: tls-key without" },
+		{ "site a { postmaster = a@b.example; tls-certificate = /c }\n"
+		    "listen 10.0.0.1:26 { tls = no\nallow = \"cert:" HEX32
+		    HEX32 "\" }\n", "2: allow names a certificate" },
+		{ SITE "delivery a { domains = x.test; to = smtp:10.0.0.1:25\n"
+		    "tls = fingerprint }\n", "3: tls = fingerprint and" },
+		{ SITE "delivery a { domains = x.test; to = smtp:10.0.0.1:25\n"
+		    "tls-fingerprint = { " HEX32 HEX32 " } }\n",
+		    "2: tls = fingerprint and" },
+		{ SITE "delivery a { domains = x.test; to = lmtp:unix:/l\n"
+		    "tls = name }\n", "3: a UNIX socket has no name" },
+		{ SITE "delivery a { domains = x.test; to = command:cat }\n",
+		    "2: to = command:cat: a path must begin with /" },
+		{ SITE "delivery a { domains = x.test; to = \"command:/c %x\" }"
+		    "\n", "2: to = command:/c %x: a % stands before" },
+		{ SITE "delivery a { domains = x.test; to = \"command:/c%r x\" "
+		    "}\n", "2: to = command:/c%r x: no % in the path" },
 		{ SITE "listen 10.0.0.1:25 { allow = unix:no-such-one }\n",
 		    "2: allow = unix:no-such-one" },
 		{ SITE "listen 10.0.0.1:25 { mode = 8 }\n", "2: mode = 8" },
@@ -669,6 +737,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_defaults),
 		cmocka_unit_test(test_full),
+		cmocka_unit_test(test_tls),
 		cmocka_unit_test(test_faults),
 		cmocka_unit_test(test_all_faults),
 		cmocka_unit_test(test_syntax),

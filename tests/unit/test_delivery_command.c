@@ -40,6 +40,7 @@ agent(struct world *w, const char *text, const char *args)
 	char *path = script(w, "run", text);
 
 	w->conf.deadline_secs = 20;
+	w->conf.final = true;
 	world_agent(w, CONF_DELIVERY_COMMAND, mem_printf("%s %s", path, args));
 	free(path);
 }
@@ -194,6 +195,23 @@ test_exits(void **state)
 	}
 }
 
+/* RFC 3461 5.2.3: who reports success depends on whether mail ends here. */
+static void
+test_not_final(void **state)
+{
+	struct world w;
+	struct seen s;
+
+	(void)state;
+	world_open(&w);
+	agent(&w, "exit 0", "%r");
+	w.conf.final = false;
+	world_agent(&w, CONF_DELIVERY_COMMAND, mem_printf("%s/run", w.dir));
+	world_deliver(&w, &s, world_add_text(&w, "b@x", plain));
+	seen_check(&s, 0, DELIVERY_RELAYED, "2.0.0");
+	world_close(&w);
+}
+
 static void
 test_not_there(void **state)
 {
@@ -304,6 +322,7 @@ main(void)
 		cmocka_unit_test(test_dash),
 		cmocka_unit_test(test_content),
 		cmocka_unit_test(test_exits),
+		cmocka_unit_test(test_not_final),
 		cmocka_unit_test(test_not_there),
 		cmocka_unit_test(test_deadline),
 		cmocka_unit_test(test_big),

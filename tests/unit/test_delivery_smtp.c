@@ -61,8 +61,8 @@ smtp_plain(void **state)
 	world_start(
 	    &w, &s, world_add_mail(&w, rcpt, 2, plain, sizeof(plain) - 1), 2);
 	world_run(&w);
-	seen_check(&s, 0, DELIVERY_DONE, "2.6.0");
-	seen_check(&s, 1, DELIVERY_DONE, "2.6.0");
+	seen_check(&s, 0, DELIVERY_RELAYED, "2.6.0");
+	seen_check(&s, 1, DELIVERY_RELAYED, "2.6.0");
 	snprintf(text, sizeof(text),
 	    "%s said after end of DATA: 250 2.6.0 taken", f.target);
 	assert_string_equal(s.text[0], text);
@@ -96,7 +96,7 @@ smtp_octets(void **state)
 	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		world_deliver(&w, &s,
 		    world_add_mail(&w, &rcpt, 1, cases[i].text, cases[i].len));
-		seen_check(&s, 0, DELIVERY_DONE, "2.6.0");
+		seen_check(&s, 0, DELIVERY_RELAYED, "2.6.0");
 		assert_int_equal(f.content.len, cases[i].len);
 		assert_memory_equal(
 		    buf_cstr(&f.content), cases[i].text, cases[i].len);
@@ -119,12 +119,12 @@ smtp_big(void **state)
 		buf_addf(&big, ".%zu some line of text\r\n", big.len);
 	smtp_open(&w, &f);
 	world_deliver(&w, &s, world_add_mail(&w, &rcpt, 1, big.ptr, big.len));
-	seen_check(&s, 0, DELIVERY_DONE, "2.6.0");
+	seen_check(&s, 0, DELIVERY_RELAYED, "2.6.0");
 	assert_int_equal(f.content.len, big.len);
 	assert_memory_equal(f.content.ptr, big.ptr, big.len);
 	buf_addc(&big, '!'); /* an open end: by BDAT */
 	world_deliver(&w, &s, world_add_mail(&w, &rcpt, 1, big.ptr, big.len));
-	seen_check(&s, 0, DELIVERY_DONE, "2.6.0");
+	seen_check(&s, 0, DELIVERY_RELAYED, "2.6.0");
 	assert_int_equal(f.content.len, big.len);
 	assert_memory_equal(f.content.ptr, big.ptr, big.len);
 	buf_release(&big);
@@ -148,7 +148,7 @@ smtp_recipients(void **state)
 	world_start(&w, &s, id, 4);
 	world_run(&w);
 	seen_check(&s, 0, DELIVERY_FAILED, "5.1.1");
-	seen_check(&s, 1, DELIVERY_DONE, "2.6.0");
+	seen_check(&s, 1, DELIVERY_RELAYED, "2.6.0");
 	seen_check(&s, 2, DELIVERY_RETRY, "4.2.0");
 	seen_check(&s, 3, DELIVERY_FAILED, "5.0.0");
 	snprintf(text, sizeof(text),
@@ -165,7 +165,7 @@ smtp_recipients(void **state)
 	world_start(&w, &s, id, 1);
 	s.rcpt[0] = 1;
 	world_run(&w);
-	seen_check(&s, 1, DELIVERY_DONE, "2.6.0");
+	seen_check(&s, 1, DELIVERY_RELAYED, "2.6.0");
 	assert_int_equal(f.messages, 2);
 	assert_int_equal(f.lines, 1);
 	smtp_close(&w, &f);
@@ -217,10 +217,13 @@ smtp_replies(void **state)
 		    .outcome = DELIVERY_RETRY,
 		    .status = "4.4.2" },
 		{ .ehlo = "502 what\r\n",
-		    .outcome = DELIVERY_DONE,
+		    .outcome = DELIVERY_RELAYED,
+		    .status = "2.6.0" },
+		{ .ehlo = "250-fake\r\n250 DSN\r\n",
+		    .outcome = DELIVERY_PASSED,
 		    .status = "2.6.0" },
 		{ .ehlo = "250 fake\r\n",
-		    .outcome = DELIVERY_DONE,
+		    .outcome = DELIVERY_RELAYED,
 		    .status = "2.6.0" },
 		{ .ehlo = "421 busy\r\n",
 		    .outcome = DELIVERY_RETRY,
@@ -278,7 +281,7 @@ smtp_lacking(void **state)
 		assert_memory_equal(s.text[0], f.target, strlen(f.target));
 	}
 	world_deliver(&w, &s, world_add_text(&w, "bob@x.example", "short\r\n"));
-	seen_check(&s, 0, DELIVERY_DONE, "2.6.0");
+	seen_check(&s, 0, DELIVERY_RELAYED, "2.6.0");
 	assert_int_equal(f.lines, 1);
 	assert_int_equal(f.messages, 1);
 	smtp_close(&w, &f);
@@ -307,7 +310,7 @@ smtp_drop_in(void **state)
 		world_run(&w);
 		assert_int_equal(s.told[0], 1);
 		assert_int_equal(s.told[1], 1);
-		if (s.outcome[0] == DELIVERY_DONE)
+		if (s.outcome[0] == DELIVERY_RELAYED)
 			break;
 		seen_check(&s, 0, DELIVERY_RETRY, "4.4.2");
 		assert_true(s.outcome[1] == DELIVERY_RETRY ||
@@ -343,7 +346,7 @@ smtp_drop_out(void **state)
 		world_run(&w);
 		assert_int_equal(s.told[0], 1);
 		assert_int_equal(s.told[1], 1);
-		if (s.outcome[0] == DELIVERY_DONE)
+		if (s.outcome[0] == DELIVERY_RELAYED)
 			break;
 		seen_check(&s, 0, DELIVERY_RETRY, "4.4.2");
 		assert_true(n < 400);
@@ -379,9 +382,9 @@ lmtp_drop_out(void **state)
 		world_run(&w);
 		assert_int_equal(s.told[0], 1);
 		assert_int_equal(s.told[1], 1);
-		if (s.outcome[1] == DELIVERY_DONE)
+		if (s.outcome[1] == DELIVERY_RELAYED)
 			break;
-		if (s.outcome[0] == DELIVERY_DONE)
+		if (s.outcome[0] == DELIVERY_RELAYED)
 			halves++;
 		else
 			seen_check(&s, 0, DELIVERY_RETRY, "4.4.2");
@@ -390,7 +393,7 @@ lmtp_drop_out(void **state)
 	}
 	/* as long as the second reply was under way */
 	assert_int_equal(halves, strlen(f.end));
-	seen_check(&s, 0, DELIVERY_DONE, "2.6.0");
+	seen_check(&s, 0, DELIVERY_RELAYED, "2.6.0");
 	assert_int_equal(f.messages, 1);
 	smtp_close(&w, &f);
 }
@@ -418,7 +421,7 @@ lmtp_drop_in(void **state)
 		world_run(&w);
 		assert_int_equal(s.told[0], 1);
 		assert_int_equal(s.told[1], 1);
-		if (s.outcome[0] == DELIVERY_DONE)
+		if (s.outcome[0] == DELIVERY_RELAYED)
 			break;
 		seen_check(&s, 0, DELIVERY_RETRY, "4.4.2");
 		assert_true(n < 400);
@@ -442,7 +445,7 @@ smtp_slow(void **state)
 	world_start(
 	    &w, &s, world_add_mail(&w, rcpt, 2, plain, sizeof(plain) - 1), 2);
 	world_run(&w);
-	seen_check(&s, 0, DELIVERY_DONE, "2.6.0");
+	seen_check(&s, 0, DELIVERY_RELAYED, "2.6.0");
 	seen_check(&s, 1, DELIVERY_FAILED, "5.1.1");
 	smtp_close(&w, &f);
 }
@@ -461,7 +464,7 @@ smtp_reuse(void **state)
 	for (i = 0; i < 101; i++) {
 		world_deliver(
 		    &w, &s, world_add_text(&w, "bob@x.example", "a\r\n"));
-		seen_check(&s, 0, DELIVERY_DONE, "2.6.0");
+		seen_check(&s, 0, DELIVERY_RELAYED, "2.6.0");
 	}
 	assert_int_equal(f.lines, 2);
 	assert_int_equal(f.messages, 101);
@@ -469,7 +472,7 @@ smtp_reuse(void **state)
 	for (i = 0; i < 10; i++) {
 		world_deliver(
 		    &w, &s, world_add_text(&w, "bob@x.example", "a\r\n"));
-		seen_check(&s, 0, DELIVERY_DONE, "2.6.0");
+		seen_check(&s, 0, DELIVERY_RELAYED, "2.6.0");
 	}
 	assert_int_equal(f.messages, 111);
 	smtp_close(&w, &f);
@@ -493,7 +496,7 @@ smtp_parallel(void **state)
 		    &w, &s[i], world_add_text(&w, "bob@x.example", "a\r\n"), 1);
 	world_run(&w);
 	for (i = 0; i < N; i++)
-		seen_check(&s[i], 0, DELIVERY_DONE, "2.6.0");
+		seen_check(&s[i], 0, DELIVERY_RELAYED, "2.6.0");
 	assert_int_equal(f.open_max, 3);
 	assert_int_equal(f.lines, 3);
 	assert_int_equal(f.messages, N);
@@ -518,7 +521,8 @@ smtp_many_recipients(void **state)
 	    world_add_mail(&w, rcpt, 250, plain, sizeof(plain) - 1), 250);
 	world_run(&w);
 	for (i = 0; i < 250; i++)
-		seen_check(&s, i, i % 50 == 7 ? DELIVERY_FAILED : DELIVERY_DONE,
+		seen_check(&s, i, i % 50 == 7 ? DELIVERY_FAILED :
+		    DELIVERY_RELAYED,
 		    i % 50 == 7 ? "5.1.1" : "2.6.0");
 	assert_int_equal(f.messages, 3);
 	assert_int_equal(f.rcpts, 245);
@@ -586,7 +590,7 @@ smtp_unix_and_loop(void **state)
 	world_agent(
 	    &w, CONF_DELIVERY_SMTP, mem_printf("unix:%s/socket", w.dir));
 	world_deliver(&w, &s, world_add_text(&w, "bob@x.example", "a\r\n"));
-	seen_check(&s, 0, DELIVERY_DONE, "2.6.0");
+	seen_check(&s, 0, DELIVERY_RELAYED, "2.6.0");
 	assert_string_equal(buf_cstr(&f.content), "a\r\n");
 	smtp_close(&w, &f);
 }
@@ -611,7 +615,7 @@ smtp_trace(void **state)
 		len = strlen(bodies[i]);
 		world_deliver(
 		    &w, &s, world_add_text(&w, "bob@x.example", bodies[i]));
-		seen_check(&s, 0, DELIVERY_DONE, "2.6.0");
+		seen_check(&s, 0, DELIVERY_RELAYED, "2.6.0");
 		assert_memory_equal(
 		    buf_cstr(&f.content), from, sizeof(from) - 1);
 		assert_string_equal(
@@ -640,7 +644,7 @@ smtp_damaged(void **state)
 	world_linger(&w, 20);
 	assert_int_equal(f.messages, 0);
 	world_deliver(&w, &s, world_add_text(&w, rcpt, "a\r\n"));
-	seen_check(&s, 0, DELIVERY_DONE, "2.6.0");
+	seen_check(&s, 0, DELIVERY_RELAYED, "2.6.0");
 	buf_release(&big);
 	smtp_close(&w, &f);
 }
@@ -665,7 +669,7 @@ smtp_free_midway(void **state)
 		w.agent = NULL;
 		assert_int_equal(s.told[0], 1);
 		assert_int_equal(s.overs, 1);
-		if (s.outcome[0] == DELIVERY_DONE)
+		if (s.outcome[0] == DELIVERY_RELAYED)
 			break;
 		seen_check(&s, 0, DELIVERY_RETRY, "4.3.2");
 	}

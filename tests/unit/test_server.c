@@ -1,11 +1,6 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Dialogues with the server, as tables: what is sent, the events and the
- * replies that must come of it.  Each is played in one piece, octet by octet
- * and in pieces of seven, and must come out the same.
- *
- * Events are written as words; content shows only where END came, since how
- * much of a refused message is seen depends on the pieces.
+ * Dialogues with the server by the clauses of the RFCs, live and in batches.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -14,189 +9,8 @@
 #include <stdlib.h>
 #include <cmocka.h>
 
-#include "base/mem.h"
-#include "smtp/address.h"
 #include "smtp/extension.h"
-#include "smtp/server.h"
-
-#define BODY "Subject: x\r\n\r\nhi\r\n"
-#define HI "EHLO c.example\r\n"
-#define MR "MAIL FROM:<a@b.example>\r\nRCPT TO:<c@d.example>\r\n"
-#define HI_REPLY "250-s.example\r\n250-PIPELINING\r\n250-SIZE 2000\r\n" \
-	"250-8BITMIME\r\n250-DSN\r\n250-ENHANCEDSTATUSCODES\r\n" \
-	"250-CHUNKING\r\n250-BINARYMIME\r\n250 SMTPUTF8\r\n"
-#define MR_REPLY "250 2.0.0 Ok\r\n250 2.0.0 Ok\r\n"
-#define GO "354 End data with <CR><LF>.<CR><LF>\r\n"
-#define OK "250 2.0.0 Ok\r\n"
-#define HMR "hello(c.example) mail(a@b.example) rcpt(c@d.example) "
-
-struct dialogue {
-	const char *name, *send;
-	size_t send_len;	/* 0: up to the NUL */
-	const char *events, *replies;
-};
-
-struct player {
-	struct smtp_server *s;
-	struct buf events, content;
-	bool ended;
-};
-
-static void
-show_error(struct player *p, const struct smtp_event *ev)
-{
-	buf_addf(&p->events, "error(%d %s @%llu%s) ", ev->refusal.code,
-	    ev->refusal.status, (unsigned long long)ev->line,
-	    ev->fatal ? " fatal" : "");
-}
-
-static void
-answer(struct player *p, const char *address)
-{
-	struct slice local = address_local(address);
-
-	if (local.len > 0 && local.ptr[0] == 'n')
-		smtp_server_answer(p->s, 550, "5.1.1", "no");
-	else if (local.len > 0 && local.ptr[0] == 'q')
-		smtp_server_answer(p->s, 421, "4.3.2", "later");
-	else
-		smtp_server_answer(p->s, 250, NULL, NULL);
-}
-
-static void
-show(struct player *p, const struct smtp_event *ev)
-{
-	const struct envelope *env = ev->envelope;
-	const char *last = env->nrcpt > 0 ?
-	    env->rcpt[env->nrcpt - 1].address : "";
-
-	switch (ev->kind) {
-	case SMTP_EVENT_HELLO:
-		buf_addf(&p->events, "hello(%s) ", env->helo);
-		break;
-	case SMTP_EVENT_MAIL:
-		buf_addf(&p->events, "mail(%s) ", env->sender);
-		answer(p, env->sender);
-		break;
-	case SMTP_EVENT_RCPT:
-		buf_addf(&p->events, "rcpt(%s) ", last);
-		answer(p, last);
-		break;
-	case SMTP_EVENT_BEGIN:
-		buf_addf(&p->events, "begin(%zu) ", env->nrcpt);
-		buf_clear(&p->content);
-		if (strcmp(env->sender, "full@b.example") == 0)
-			smtp_server_answer(p->s, 452, "4.3.1", "full");
-		else
-			smtp_server_answer(p->s, 250, NULL, NULL);
-		break;
-	case SMTP_EVENT_CONTENT:
-		assert_true(ev->bytes.len > 0);
-		buf_addslice(&p->content, ev->bytes);
-		if (strcmp(env->sender, "disk@b.example") == 0)
-			smtp_server_refuse_content(p->s, 452, "4.3.1", "full");
-		break;
-	case SMTP_EVENT_END:
-		assert_int_equal(ev->facts->octets, p->content.len);
-		buf_adds(&p->events, "content[");
-		buf_addslice(&p->events, buf_slice(&p->content));
-		buf_adds(&p->events, "] ");
-		smtp_server_answer(p->s, 250, NULL, NULL);
-		break;
-	case SMTP_EVENT_RESET:
-		buf_adds(&p->events, "reset ");
-		break;
-	case SMTP_EVENT_NOOP:
-		buf_addf(&p->events, "noop(%.*s) ", (int)ev->bytes.len,
-		    ev->bytes.ptr);
-		break;
-	case SMTP_EVENT_QUIT:
-		buf_adds(&p->events, "quit ");
-		p->ended = true;
-		break;
-	case SMTP_EVENT_ERROR:
-		show_error(p, ev);
-		break;
-	case SMTP_EVENT_CLOSE:
-		buf_adds(&p->events, "close ");
-		p->ended = true;
-		break;
-	}
-}
-
-/* Copies each piece to memory of its own, so that a slice kept too long is
- * seen by the sanitizer. */
-static void
-play(struct player *p, const char *in, size_t len, size_t piece)
-{
-	struct buf held = BUF_INIT;
-	struct smtp_event ev;
-	size_t used, pos = 0, n;
-	char *copy;
-	int rc;
-
-	while (pos < len) {
-		n = len - pos < piece ? len - pos : piece;
-		buf_add(&held, in + pos, n);
-		pos += n;
-		do {
-			copy = mem_strndup(held.ptr, held.len);
-			rc = smtp_server_next(p->s, copy, held.len, &used,
-			    &ev);
-			assert_true(used <= held.len);
-			if (rc == 1)
-				show(p, &ev);
-			free(copy);
-			buf_consume(&held, used);
-			assert_true(rc == 1 || held.len == 0 ||
-			    smtp_server_waiting(p->s));
-		} while (rc == 1);
-	}
-	buf_release(&held);
-	while (!p->ended && smtp_server_eof(p->s, &ev) == 1)
-		show(p, &ev);
-	assert_int_equal(smtp_server_eof(p->s, &ev), 0);
-}
-
-static void
-check(const struct dialogue *d, const struct smtp_server_options *opts)
-{
-	static const size_t pieces[] = { SIZE_MAX, 1, 7 };
-	size_t len = d->send_len != 0 ? d->send_len : strlen(d->send);
-
-	for (size_t i = 0; i < sizeof(pieces) / sizeof(pieces[0]); i++) {
-		struct player p = { smtp_server_new(opts), BUF_INIT, BUF_INIT,
-		    false };
-		struct buf *out = smtp_server_output(p.s);
-
-		play(&p, d->send, len, pieces[i]);
-		if (strcmp(buf_cstr(&p.events), d->events) != 0 ||
-		    strcmp(buf_cstr(out), d->replies) != 0)
-			fail_msg("%s, in pieces of %zu:\nevents\n%s\n%s\n"
-			    "replies\n%s\n%s", d->name, pieces[i],
-			    buf_cstr(&p.events), d->events, buf_cstr(out),
-			    d->replies);
-		smtp_server_free(p.s);
-		buf_release(&p.events);
-		buf_release(&p.content);
-	}
-}
-
-static struct smtp_server_options
-options(void)
-{
-	struct smtp_server_options opts;
-
-	smtp_server_options_default(&opts);
-	opts.hostname = "s.example";
-	opts.extensions |= SMTP_EXT_BINARYMIME;
-	opts.message_max = 2000;
-	opts.command_max = 200;
-	opts.line_max = 1200;
-	opts.recipients_max = 3;
-	opts.errors_max = 4;
-	return opts;
-}
+#include "tests/unit/dialogue.h"
 
 static const struct dialogue live[] = {
 	{ "RFC 5321 3.3 one message", HI MR "DATA\r\n" BODY ".\r\nQUIT\r\n", 0,
@@ -266,7 +80,7 @@ static const struct dialogue live[] = {
 	    "500 5.5.2 Error: command not recognized\r\n"
 	    "421 4.7.0 Error: too many errors\r\n" },
 	{ "RFC 5321 3.5.3, 7.3", "VRFY x\r\nHELP\r\nEXPN x\r\n", 0,
-	    "error(502 5.5.1 @3) ",
+	    "vrfy(x) error(502 5.5.1 @3) ",
 	    "252 2.0.0 Send some mail, I will try my best\r\n"
 	    "214 2.0.0 See RFC 5321\r\n"
 	    "502 5.5.1 Error: command not implemented\r\n" },
@@ -335,11 +149,11 @@ static const struct dialogue live[] = {
 static void
 test_live(void **state)
 {
-	struct smtp_server_options opts = options();
+	struct smtp_server_options opts = dialogue_options();
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(live) / sizeof(live[0]); i++)
-		check(&live[i], &opts);
+		dialogue_check(&live[i], &opts);
 }
 
 /* BDAT takes any octets (RFC 3030 2). */
@@ -348,12 +162,12 @@ test_chunks(void **state)
 {
 	static const char in[] = HI MR "BDAT 3\r\na\n\0BDAT 6 LAST\r\n"
 	    "\r.\r\n.\nQUIT\r\n";
-	struct smtp_server_options opts = options();
+	struct smtp_server_options opts = dialogue_options();
 	struct player p = { smtp_server_new(&opts), BUF_INIT, BUF_INIT,
 	    false };
 
 	(void)state;
-	play(&p, in, sizeof(in) - 1, 5);
+	player_play(&p, in, sizeof(in) - 1, 5);
 	assert_true(p.ended);
 	assert_int_equal(p.content.len, 9);
 	assert_memory_equal(p.content.ptr, "a\n\0\r.\r\n.\n", 9);
@@ -371,7 +185,7 @@ test_smuggling(void **state)
 		"\r\n.\r\r\n", "\n\n.\r\n", "\r\r\n.x\r\n", "\n", "\r",
 		"x\ry", "x\ny", "\r\n.\rx", "\r\n.\n.\n",
 	};
-	struct smtp_server_options opts = options();
+	struct smtp_server_options opts = dialogue_options();
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(odd) / sizeof(odd[0]); i++) {
@@ -387,7 +201,7 @@ test_smuggling(void **state)
 			buf_adds(&in, odd[i]);
 			buf_adds(&in, "RSET\r\n.\r\nNOOP\r\n");
 			d.send = buf_cstr(&in);
-			check(&d, &opts);
+			dialogue_check(&d, &opts);
 			buf_release(&in);
 		}
 	}
@@ -415,7 +229,7 @@ test_limits(void **state)
 		{ 98, 21, "552 5.3.4 Error: message size exceeds fixed limit"
 		    "\r\n" },
 	};
-	struct smtp_server_options opts = options();
+	struct smtp_server_options opts = dialogue_options();
 
 	(void)state;
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
@@ -440,7 +254,7 @@ test_limits(void **state)
 		d.send = buf_cstr(&in);
 		d.events = buf_cstr(&events);
 		d.replies = buf_cstr(&out);
-		check(&d, &opts);
+		dialogue_check(&d, &opts);
 		buf_release(&in);
 		buf_release(&events);
 		buf_release(&out);
@@ -451,7 +265,7 @@ test_limits(void **state)
 static void
 test_long_command(void **state)
 {
-	struct smtp_server_options opts = options();
+	struct smtp_server_options opts = dialogue_options();
 	struct buf in = BUF_INIT;
 	struct dialogue d = { "RFC 5321 4.5.3.1.4", NULL, 0,
 	    "error(500 5.5.2 @1) noop() ",
@@ -461,7 +275,7 @@ test_long_command(void **state)
 	fill(&in, "x", 5000);
 	buf_adds(&in, "\r\nNOOP\r\n");
 	d.send = buf_cstr(&in);
-	check(&d, &opts);
+	dialogue_check(&d, &opts);
 	buf_release(&in);
 }
 
@@ -525,14 +339,14 @@ static const struct dialogue batch[] = {
 static void
 test_batch(void **state)
 {
-	struct smtp_server_options opts = options();
+	struct smtp_server_options opts = dialogue_options();
 
 	(void)state;
 	opts.batch = true;
 	opts.lenient = true;
 	opts.line_ends = SMTP_LINES_DETECT;
 	for (size_t i = 0; i < sizeof(batch) / sizeof(batch[0]); i++)
-		check(&batch[i], &opts);
+		dialogue_check(&batch[i], &opts);
 }
 
 /* RFC 2442 2: inside an object lines end in CR LF. */
@@ -545,12 +359,12 @@ test_batch_strict(void **state)
 		{ "no brackets", "MAIL FROM:a@b.example\r\n", 0,
 		    "error(501 5.1.7 @1 fatal) ", "" },
 	};
-	struct smtp_server_options opts = options();
+	struct smtp_server_options opts = dialogue_options();
 
 	(void)state;
 	opts.batch = true;
 	for (size_t i = 0; i < sizeof(strict) / sizeof(strict[0]); i++)
-		check(&strict[i], &opts);
+		dialogue_check(&strict[i], &opts);
 }
 
 /* An event that wants an answer stops everything until it has one. */
@@ -558,7 +372,7 @@ static void
 test_waiting(void **state)
 {
 	static const char in[] = HI "MAIL FROM:<>\r\nNOOP\r\n";
-	struct smtp_server_options opts = options();
+	struct smtp_server_options opts = dialogue_options();
 	struct smtp_server *s = smtp_server_new(&opts);
 	struct smtp_event ev;
 	size_t used, pos = 0;
@@ -584,75 +398,17 @@ test_waiting(void **state)
 	smtp_server_free(s);
 }
 
-#define LHI "LHLO c.example\r\n"
-#define R2 "RCPT TO:<e@d.example>\r\n"
-
-/* RFC 2033 */
-static const struct dialogue lmtp[] = {
-	{ "RFC 2033 4.1 LHLO alone", "EHLO x\r\nHELO x\r\nLHLO\r\n"
-	    "MAIL FROM:<>\r\n", 0, "error(500 5.5.1 @1) "
-	    "error(500 5.5.1 @2) error(501 5.5.4 @3) "
-	    "error(503 5.5.1 @4) close ",
-	    "500 5.5.1 Error: this is LMTP, send LHLO\r\n"
-	    "500 5.5.1 Error: this is LMTP, send LHLO\r\n"
-	    "501 5.5.4 Syntax: LHLO hostname\r\n"
-	    "503 5.5.1 Error: send LHLO first\r\n"
-	    "421 4.7.0 Error: too many errors\r\n" },
-	{ "RFC 2033 4.2 a reply for each", LHI MR R2 "DATA\r\nx\r\n.\r\n"
-	    "NOOP\r\n", 0, HMR "rcpt(e@d.example) begin(2) content[x\r\n] "
-	    "noop() ", HI_REPLY MR_REPLY OK GO OK OK OK },
-	{ "RFC 2033 4.2 those accepted", LHI MR "RCPT TO:<n@d.example>\r\n"
-	    R2 "DATA\r\nx\r\n.\r\n", 0,
-	    HMR "rcpt(n@d.example) rcpt(e@d.example) begin(2) "
-	    "content[x\r\n] ", HI_REPLY MR_REPLY "550 5.1.1 no\r\n" OK GO
-	    OK OK },
-	{ "RFC 2033 4.2 nobody", LHI "MAIL FROM:<>\r\n"
-	    "RCPT TO:<n@d.example>\r\nDATA\r\nRSET\r\n", 0,
-	    "hello(c.example) mail() rcpt(n@d.example) error(554 5.5.1 @4) "
-	    "reset ", HI_REPLY OK "550 5.1.1 no\r\n"
-	    "554 5.5.1 Error: no valid recipients\r\n" OK },
-	{ "RFC 2033 4.2 content refused", LHI MR R2 "DATA\r\na\nb\r\n"
-	    ".\r\nNOOP\r\n", 0, HMR "rcpt(e@d.example) begin(2) reset "
-	    "error(554 5.6.0 @5) noop() ", HI_REPLY MR_REPLY OK GO
-	    "554 5.6.0 Error: bare CR or LF in message content\r\n"
-	    "554 5.6.0 Error: bare CR or LF in message content\r\n" OK },
-	{ "RFC 2033 4.2, RFC 3030 2 the last chunk", LHI MR R2
-	    "BDAT 2\r\nabBDAT 1 LAST\r\ncNOOP\r\n", 0,
-	    HMR "rcpt(e@d.example) begin(2) content[abc] noop() ",
-	    HI_REPLY MR_REPLY OK "250 2.0.0 Ok: 2 octets received\r\n" OK OK
-	    OK },
-	{ "RFC 2033 4.2, RFC 3030 2 chunk refused", LHI
-	    "MAIL FROM:<disk@b.example>\r\nRCPT TO:<c@d.example>\r\n" R2
-	    "BDAT 2\r\nabBDAT 2 LAST\r\ncdNOOP\r\n", 0,
-	    "hello(c.example) mail(disk@b.example) rcpt(c@d.example) "
-	    "rcpt(e@d.example) begin(2) reset error(452 4.3.1 @5) "
-	    "error(503 5.5.1 @6) noop() ", HI_REPLY MR_REPLY OK
-	    "452 4.3.1 full\r\n"
-	    "503 5.5.1 Error: chunks were refused\r\n" OK },
-};
-
-static void
-test_lmtp(void **state)
-{
-	struct smtp_server_options opts = options();
-
-	(void)state;
-	opts.lmtp = true;
-	for (size_t i = 0; i < sizeof(lmtp) / sizeof(lmtp[0]); i++)
-		check(&lmtp[i], &opts);
-}
-
 static void
 test_greeting(void **state)
 {
-	struct smtp_server_options opts = options();
+	struct smtp_server_options opts = dialogue_options();
 	struct dialogue d = { "RFC 5321 3.1", "EHLO x\r\nQUIT\r\n", 0, "", "" };
 	struct player p = { smtp_server_new(&opts), BUF_INIT, BUF_INIT,
 	    false };
 
 	(void)state;
 	smtp_server_greet(p.s, 554, "go away");
-	play(&p, d.send, strlen(d.send), 3);
+	player_play(&p, d.send, strlen(d.send), 3);
 	assert_string_equal(buf_cstr(smtp_server_output(p.s)),
 	    "554 s.example go away\r\n503 5.5.1 Error: no service here\r\n"
 	    "221 2.0.0 Bye\r\n");
@@ -674,7 +430,6 @@ main(void)
 		cmocka_unit_test(test_batch),
 		cmocka_unit_test(test_batch_strict),
 		cmocka_unit_test(test_waiting),
-		cmocka_unit_test(test_lmtp),
 		cmocka_unit_test(test_greeting),
 	};
 

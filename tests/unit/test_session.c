@@ -139,6 +139,8 @@ setup(void **state)
 	assert_int_equal(store_open_mem(f->disk, &store, &e), 0);
 	assert_int_equal(spool_open(store, &opts, &f->d.spool, &e), 0);
 	f->conf.hostname = host;
+	f->conf.command_max = 2048;
+	f->conf.errors_max = 20;
 	f->conf.message_max = 1 << 20;
 	f->conf.recipients_max = 100;
 	f->conf.line_max = 1 << 20;
