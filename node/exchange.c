@@ -151,7 +151,8 @@ exchange_reload(struct exchange *x, const struct conf *conf)
 bool
 exchange_commit_pending(const struct exchange *x)
 {
-	return !list_empty(&x->accepted) || !list_empty(&x->outcomes);
+	return !list_empty(&x->accepted) || !list_empty(&x->outcomes) ||
+	    x->unflushed;
 }
 
 static void
@@ -391,6 +392,7 @@ exchange_commit(struct exchange *x, struct err *e)
 		rc = commit_outcomes(x, e);
 	if (rc != 0 && (rc != ERR_FULL || store_failed(spool_store(x->spool))))
 		return rc;
+	x->unflushed = false;
 	if (list_empty(&x->accepted))
 		return store_flush(spool_store(x->spool), e);
 	rc = commit_accepted(x, true, &done, e);

@@ -258,15 +258,17 @@ bool exchange_where(struct exchange *x, uint64_t message, size_t rcpt,
 /* Cuts what waits for a peer and opens its road now. */
 int exchange_flush(struct exchange *x, const char *peer, struct err *e)
     MUST_CHECK;
+/* These three are durable with the next exchange_commit, so that an order for
+ * many costs one flush. */
 int exchange_hold(struct exchange *x, uint64_t message, struct err *e)
     MUST_CHECK;
 int exchange_release(struct exchange *x, uint64_t message, struct err *e)
     MUST_CHECK;
-/* Forget back-off: try now.  message 0: all. */
-int exchange_retry(struct exchange *x, uint64_t message, struct err *e)
-    MUST_CHECK;
 /* Deletes without a notice.  ERR_STATE while it is on its way. */
 int exchange_delete(struct exchange *x, uint64_t message, struct err *e)
+    MUST_CHECK;
+/* Forget back-off: try now.  message 0: all. */
+int exchange_retry(struct exchange *x, uint64_t message, struct err *e)
     MUST_CHECK;
 
 #endif

@@ -177,6 +177,7 @@ struct exchange {
 	int64_t last_tick_ms;
 	uint64_t by_secs;		/* when the first DELIVERBY ends */
 	bool maintain;			/* the spool has more upkeep to do */
+	bool unflushed;			/* orders wait for the next flush */
 	bool dirty;			/* something may be ready: pump */
 };
 
@@ -224,6 +225,9 @@ int submit_route(struct exchange *x, const char *address,
     const struct conf_peer *from, struct smtp_refusal *r) MUST_CHECK;
 /* The address that mail for it is stored under ("postmaster" is ours). */
 const char *submit_address(const struct exchange *x, const char *address);
+
+/* Leaves each address in the envelope once, the first. */
+void submit_unique(struct envelope *env);
 
 /* settle.c */
 struct outcome *outcome_new(struct exchange *x, struct leg *leg);

@@ -389,6 +389,7 @@ fill_message(struct inbound *in, const struct bundle_event *ev,
 {
 	message_init(m);
 	envelope_copy(&m->env, ev->envelope);
+	submit_unique(&m->env);
 	m->facts = *ev->facts;
 	m->source = mem_printf("peer %s", in->peer);
 	m->peer = mem_strdup(in->peer);

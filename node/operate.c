@@ -215,10 +215,11 @@ record_held(struct exchange *x, struct entry *entry, bool held, struct err *e)
 	if (rc == 0) {
 		rc = spool_put_state(u, m.id, &st, e);
 		if (rc == 0)
-			rc = spool_commit(u, true, e);
+			rc = spool_commit(u, false, e);
 		else
 			spool_abort(u);
 	}
+	x->unflushed = true;
 	message_state_release(&st);
 	message_release(&m);
 	return rc;
@@ -326,9 +327,10 @@ exchange_delete(struct exchange *x, uint64_t message, struct err *e)
 		spool_abort(u);
 		return rc;
 	}
-	rc = spool_commit(u, true, e);
+	rc = spool_commit(u, false, e);
 	if (rc != 0)
 		return rc;
+	x->unflushed = true;
 	log_event(x->log, LOG_LEVEL_INFO, "message-deleted", "id",
 	    message_name(message).s, NULL);
 	queue_forget(x, entry);

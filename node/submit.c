@@ -136,6 +136,30 @@ check_sizes(struct exchange *x, const struct message *m, uint64_t octets,
 	return refused > 0 && refused == m->env.nrcpt ? -1 : 0;
 }
 
+/* A recipient named twice gets one copy, as everywhere in the field. */
+void
+submit_unique(struct envelope *env)
+{
+	struct recipient swap;
+	struct map *seen;
+	size_t i, kept = 0;
+
+	if (env->nrcpt < 2)
+		return;
+	seen = map_new();
+	for (i = 0; i < env->nrcpt; i++) {
+		if (map_put(seen, slice_of(env->rcpt[i].address), seen) !=
+		    NULL)
+			continue;
+		swap = env->rcpt[kept];
+		env->rcpt[kept++] = env->rcpt[i];
+		env->rcpt[i] = swap;
+	}
+	while (env->nrcpt > kept)
+		envelope_drop_recipient(env);
+	map_free(seen);
+}
+
 int
 exchange_accept(struct exchange *x, struct spool_draft *d, struct message *m,
     void *cookie, struct smtp_refusal *r)
@@ -153,6 +177,7 @@ exchange_accept(struct exchange *x, struct spool_draft *d, struct message *m,
 	a->draft = d;
 	a->m = *m;
 	message_init(m);
+	submit_unique(&a->m.env);
 	a->m.accepted_wall_ms = clock_wall_ms(x->clock);
 	a->m.accepted_secs = now_secs(x);
 	a->cookie = cookie;

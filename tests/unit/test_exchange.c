@@ -425,6 +425,8 @@ test_hold(void **state)
 	assert_int_equal(ERR_STATE, exchange_delete(w->x, id, &e));
 	xw_answer(w, VERDICT_RETRY, "4.2.0");
 	assert_int_equal(0, exchange_hold(w->x, id, &e));
+	assert_true(exchange_commit_pending(w->x));
+	assert_int_equal(0, exchange_commit(w->x, &e));
 	xw_crash(w);
 	xw_pass(w, 5 * 86400); /* what is held never expires */
 	xw_must_not(w, EXCHANGE_DELIVER);
@@ -436,6 +438,7 @@ test_hold(void **state)
 	assert_int_equal(0, exchange_delete(w->x, id, &e));
 	assert_int_equal(0, xw_count(w));
 	assert_int_equal(ERR_NOT_FOUND, exchange_hold(w->x, id, &e));
+	assert_int_equal(0, exchange_commit(w->x, &e));
 	xw_crash(w);
 	assert_int_equal(0, xw_count(w));
 }

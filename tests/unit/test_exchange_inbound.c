@@ -251,6 +251,25 @@ test_too_large(void **state)
 	assert_int_equal(0, xw_count(w));
 }
 
+/* A recipient named twice gets one copy. */
+static void
+test_twice(void **state)
+{
+	struct xw *w = *state;
+	struct message m;
+	struct err e = ERR_INIT;
+	uint64_t id;
+
+	id = xw_accept(w, "ann@paris.example",
+	    "bob@paris.example x@london.example bob@paris.example");
+	message_init(&m);
+	assert_int_equal(0, spool_get_message(w->spool, id, &m, &e));
+	assert_int_equal(2, m.env.nrcpt);
+	assert_string_equal("bob@paris.example", m.env.rcpt[0].address);
+	assert_string_equal("x@london.example", m.env.rcpt[1].address);
+	message_release(&m);
+}
+
 static void
 test_quota(void **state)
 {
@@ -315,6 +334,7 @@ main(void)
 		CASE(test_full),
 		CASE(test_refusals),
 		CASE(test_too_large),
+		CASE(test_twice),
 		CASE(test_quota),
 		CASE(test_many_fail_at_once),
 	};
