@@ -23,16 +23,20 @@ match from any for any action "far"
 class OpenSMTPD:
     """OpenSMTPD on 127.0.0.1:port.
 
-    relayhost   "HOST:PORT" for what is not local; protocol is smtp or lmtp
+    relayhost   "HOST:PORT" for what is not local; protocol is smtp,
+                smtp+tls or lmtp
+    authority   a file with the authority that it believes
     """
 
     def __init__(self, directory, hostname="opensmtpd.example", domains=None,
                  users=("alice", "bob", "carol", "postmaster"),
-                 relayhost=None, protocol="smtp", port=None):
+                 relayhost=None, protocol="smtp", authority=None,
+                 port=None):
         self.hostname = hostname
         self.domains = list(domains) if domains is not None else [hostname]
         self.relayhost = relayhost
         self.protocol = protocol
+        self.authority = authority
         self.port = port or free_port()
         self.jail = Jail(directory, "opensmtpd",
                          ["opensmtpd", "opensmtpq", *users], ["/bin/sh"])
@@ -48,6 +52,10 @@ class OpenSMTPD:
                                    target=self.relayhost,
                                    hostname=self.hostname)
         self.jail.write("etc/smtpd.conf", config)
+        if self.authority:
+            with open(self.authority, encoding="ascii") as file:
+                self.jail.write("etc/ssl/certs/ca-certificates.crt",
+                                file.read())
         self.jail.write("etc/mailname", self.domains[0] + "\n")
         self.jail.write("etc/mail/mailname", self.domains[0] + "\n")
         self.jail.make("var/lib/opensmtpd/empty", 0o755)

@@ -42,7 +42,7 @@ define(`SMTP_MAILER_ARGS', `TCP $h {relay_port}')
 define(`ESMTP_MAILER_ARGS', `TCP $h {relay_port}')
 define(`RELAY_MAILER_ARGS', `TCP $h {relay_port}')
 define(`SMART_HOST', `{smart_host}')
-FEATURE(`no_default_msa')
+{tls}FEATURE(`no_default_msa')
 FEATURE(`nocanonify')
 FEATURE(`accept_unresolvable_domains')
 FEATURE(`promiscuous_relay')
@@ -51,6 +51,15 @@ LOCAL_DOMAIN(`{domains}')
 MODIFY_MAILER_FLAGS(`LOCAL', `-A')
 MAILER(`local')
 MAILER(`smtp')
+"""
+
+TLS = """\
+define(`confCACERT', `/etc/mail/ca.crt')
+define(`confCACERT_PATH', `/etc/mail')
+define(`confSERVER_CERT', `/etc/mail/cert.pem')
+define(`confSERVER_KEY', `/etc/mail/cert.pem')
+define(`confCLIENT_CERT', `/etc/mail/cert.pem')
+define(`confCLIENT_KEY', `/etc/mail/cert.pem')
 """
 
 STORE = """\
@@ -66,14 +75,19 @@ class Sendmail:
     """sendmail on 127.0.0.1:port.
 
     relayhost   "HOST:PORT" for what is not local
+    certificate a file with key and certificate, and authority that of its
+                authority: STARTTLS is then offered, and used
     """
 
     def __init__(self, directory, hostname="sendmail.example", domains=None,
                  users=("alice", "bob", "carol", "postmaster"),
-                 relayhost=None, port=None):
+                 relayhost=None, certificate=None, authority=None,
+                 port=None):
         self.hostname = hostname
         self.domains = list(domains) if domains is not None else [hostname]
         self.relayhost = relayhost
+        self.certificate = certificate
+        self.authority = authority
         self.port = port or free_port()
         self.jail = Jail(directory, "sendmail",
                          ["smmta", "smmsp", "store", *users],
@@ -82,9 +96,15 @@ class Sendmail:
 
     def _prepare(self):
         self.jail.build()
+        if self.certificate:
+            for name, path in (("cert.pem", self.certificate),
+                               ("ca.crt", self.authority)):
+                with open(path, encoding="ascii") as file:
+                    self.jail.write("etc/mail/" + name, file.read(), 0o600)
         host, _, port = (self.relayhost or ":25").partition(":")
         self.jail.write("etc/mail/sendmail.mc", MC.format(
-            hostname=self.hostname, port=self.port, relay_port=port,
+            hostname=self.hostname, port=self.port,
+            tls=TLS if self.certificate else "", relay_port=port,
             smart_host=f"esmtp:[{host}]" if host else "",
             domains=" ".join(self.domains)))
         self.jail.write("etc/mail/sendmail.cf", m4(
