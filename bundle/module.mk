@@ -1,1 +1,2 @@
-PKGS += zlib
+PKGS += zlib liblzma libzstd
+LIBS += -lbz2

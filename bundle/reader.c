@@ -16,6 +16,7 @@
 #include "base/text.h"
 #include "bundle/unwrap.h"
 #include "smtp/extension.h"
+#include "smtp/strict.h"
 
 #define WORD_MAX 10		/* octets that tell a greeting */
 
@@ -30,6 +31,7 @@ struct bundle_reader {
 	bool hello, begun, quit, id_seen;
 	uint64_t line_base;		/* lines before the server's first */
 	uint64_t quit_line;
+	uint64_t last_line;		/* of the last event of the server */
 	uint64_t mail_line, index;
 	unsigned hops_said, hops;
 	struct buf id;
@@ -94,7 +96,7 @@ push(struct bundle_reader *r, enum bundle_event_kind kind)
 	*ev = (struct bundle_event){
 		.kind = kind,
 		.format = unwrap_format(r->unwrap),
-		.gzip = unwrap_is_gzip(r->unwrap),
+		.compression = unwrap_compression(r->unwrap),
 		.index = r->index,
 		.hops = r->hops,
 		.line = r->mail_line,
@@ -159,6 +161,9 @@ start_server(struct bundle_reader *r)
 	o.line_max = r->opts.line_max;
 	o.command_max = r->opts.command_max;
 	o.lenient = bare && !r->opts.strict;
+	o.strict = bare && r->opts.strict;
+	if (o.strict && o.line_max > SMTP_STRICT_LINE_MAX)
+		o.line_max = SMTP_STRICT_LINE_MAX;
 	o.line_ends = !r->opts.strict && (bare || unix_mail) ?
 	    SMTP_LINES_DETECT : SMTP_LINES_CRLF;
 	r->server = smtp_server_new(&o);
@@ -235,26 +240,36 @@ on_error(struct bundle_reader *r, const struct smtp_event *sev)
 
 /* RFC 5321 4.1.4 to the letter, where that was asked for. */
 static void
-on_mail(struct bundle_reader *r, const struct smtp_event *sev)
+on_disorder(struct bundle_reader *r, const struct smtp_event *sev,
+    const char *verb, const char *text)
 {
 	struct smtp_event fault = *sev;
 
+	smtp_refuse(&fault.refusal, 503, "5.5.1", "%s", text);
+	fault.fatal = true;
+	fault.bytes = slice_of(verb);
+	on_error(r, &fault);
+}
+
+static void
+on_mail(struct bundle_reader *r, const struct smtp_event *sev)
+{
 	r->mail_line = r->line_base + sev->line;
 	r->hops = r->hops_said;
 	r->hops_said = 0;
-	if (r->opts.strict && !r->hello) {
-		smtp_refuse(&fault.refusal, 503, "5.5.1",
-		    "EHLO or HELO comes first");
-		fault.fatal = true;
-		fault.bytes = SLICE_LIT("MAIL");
-		on_error(r, &fault);
-	} else
+	if (r->opts.strict && !r->hello)
+		on_disorder(r, sev, "MAIL", "EHLO or HELO comes first");
+	else
 		r->owed = true;
 }
 
 static void
 on_begin(struct bundle_reader *r, const struct smtp_event *sev)
 {
+	if (sev->envelope->nrcpt == 0 && r->opts.strict && is_bare(r)) {
+		on_disorder(r, sev, "DATA", "RCPT comes first");
+		return;
+	}
 	r->owed = true;
 	if (sev->envelope->nrcpt == 0)
 		return;		/* no effect; its content passes by */
@@ -280,6 +295,7 @@ on_end(struct bundle_reader *r, const struct smtp_event *sev)
 static void
 on_server(struct bundle_reader *r, const struct smtp_event *sev)
 {
+	r->last_line = r->line_base + sev->line;
 	switch (sev->kind) {
 	case SMTP_EVENT_HELLO:
 		r->hello = true;
@@ -324,6 +340,18 @@ on_server(struct bundle_reader *r, const struct smtp_event *sev)
 	}
 }
 
+/* RFC 5321 4.1.1.10 to the letter: QUIT is said, and it is the last word. */
+static void
+push_quit_fault(struct bundle_reader *r, uint64_t line, const char *text)
+{
+	struct bundle_event *ev = push_last(r, BUNDLE_EVENT_BROKEN);
+
+	smtp_refuse(&ev->refusal, 503, "5.5.1", "%s", text);
+	ev->line = line;
+	explain(r, ev);
+	ev->reason = buf_cstr(&r->reason);
+}
+
 /*
  * Behind QUIT: bare batches are found joined in one file, so a new greeting
  * begins another one; anything else is no business of ours, as for Exim.
@@ -333,6 +361,11 @@ after_quit(struct bundle_reader *r)
 {
 	struct buf *b = unwrap_batch(r->unwrap);
 
+	if (is_bare(r) && r->opts.strict && b->len > 0) {
+		push_quit_fault(r, r->quit_line + 1, "text behind QUIT");
+		buf_clear(b);
+		return;
+	}
 	while (b->len > 0 && (*b->ptr == '\n' || *b->ptr == '\r')) {
 		r->quit_line += *b->ptr == '\n';
 		buf_consume(b, 1);
@@ -456,6 +489,11 @@ end_dialogue(struct bundle_reader *r)
 	struct smtp_event sev;
 
 	if (r->quit || smtp_server_eof(r->server, &sev) != 1) {
+		if (is_bare(r) && r->opts.strict && !r->quit) {
+			push_quit_fault(r, r->last_line, "QUIT is missing "
+			    "behind what began here");
+			return;
+		}
 		push_last(r, BUNDLE_EVENT_DONE)->quit = r->quit;
 		return;
 	}
@@ -468,7 +506,7 @@ bundle_reader_eof(struct bundle_reader *r, struct bundle_event *ev)
 {
 	size_t used;
 
-	/* a gzip stage may still hold output */
+	/* an expander may still hold output */
 	if (!r->input_ended && bundle_reader_next(r, "", 0, &used, ev) == 1)
 		return 1;
 	r->input_ended = true;

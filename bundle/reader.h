@@ -3,7 +3,7 @@
 #define BUNDLE_READER_H
 /*
  * The processor (RFC 2442 3.2): the octets of any object in, messages out.
- * It finds out what the object is (a bare batch, gzip, a MIME object), undoes
+ * It finds out what the object is (bare, compressed, a MIME object), undoes
  * encoding and compression, and runs the batch through the server half of
  * smtp/, with nobody to answer.
  *
@@ -26,6 +26,7 @@
 #include <stdint.h>
 
 #include "base/err.h"
+#include "bundle/expand.h"
 #include "bundle/mime.h"
 #include "bundle/writer.h"
 #include "smtp/server.h"
@@ -46,7 +47,7 @@ enum bundle_format { BUNDLE_FORMAT_NONE, BUNDLE_FORMAT_BSMTP,
 
 enum bundle_event_kind {
 	BUNDLE_EVENT_FORMAT,	/* first of all, but where it is NOT_BATCH:
-				 * format, gzip, required, id */
+				 * format, compression, required, id */
 	BUNDLE_EVENT_ID,	/* id: from a NOOP of a bare batch */
 	BUNDLE_EVENT_BEGIN,	/* index, envelope, hops; line of its MAIL */
 	BUNDLE_EVENT_CONTENT,	/* bytes */
@@ -65,7 +66,7 @@ enum bundle_event_kind {
 struct bundle_event {
 	enum bundle_event_kind kind;
 	enum bundle_format format;
-	bool gzip;
+	enum compression compression;	/* of it, or of the batch in it */
 	bool quit;		/* DONE: it ended with QUIT, as it should */
 	const char *required;	/* FORMAT: required-extensions, or NULL */
 	const char *id;		/* Message-ID with brackets, or NOOP id */

@@ -5,7 +5,7 @@
  * Octets pass through up to three stages, each of which moves a bounded piece
  * to the next and only when nothing waits behind it:
  *
- *	input -gunzip-> plain -header, decode-> coded -gunzip-> batch
+ *	input -expand-> plain -header, decode-> coded -gunzip-> batch
  *
  * A fault waits until everything made before it has been used, so what was
  * good in front of it is given first.
@@ -16,7 +16,7 @@
 
 #include "base/mem.h"
 #include "base/text.h"
-#include "bundle/filter.h"
+#include "bundle/expand.h"
 #include "smtp/extension.h"
 
 #define STEP 65536
@@ -25,7 +25,7 @@
 enum stage {
 	STAGE_SNIFF,		/* nothing known yet */
 	STAGE_HEADER,		/* of a MIME object */
-	STAGE_BODY_SNIFF,	/* of a MIME object that should not be gzip */
+	STAGE_BODY_SNIFF,	/* of a MIME object that should be plain */
 	STAGE_BODY,
 	STAGE_OVER,
 };
@@ -36,8 +36,9 @@ struct unwrap {
 	enum unwrap_verdict verdict;
 	enum bundle_format format;
 	struct buf reason;
+	bool sniffed;			/* whether it is compressed */
 	bool input_ended, decoders_ended, inner_ended;
-	struct gzip_reader *outer, *inner;
+	struct expander *outer, *inner;
 	struct mime_reader mime;
 	struct base64_decoder base64;
 	struct qp_decoder qp;
@@ -68,8 +69,8 @@ unwrap_free(struct unwrap *u)
 {
 	if (u == NULL)
 		return;
-	gzip_reader_free(u->outer);
-	gzip_reader_free(u->inner);
+	expander_free(u->outer);
+	expander_free(u->inner);
 	mime_reader_release(&u->mime);
 	qp_decoder_release(&u->qp);
 	buf_release(&u->reason);
@@ -97,10 +98,12 @@ unwrap_format(const struct unwrap *u)
 	return u->format;
 }
 
-bool
-unwrap_is_gzip(const struct unwrap *u)
+enum compression
+unwrap_compression(const struct unwrap *u)
 {
-	return u->outer != NULL || u->inner != NULL;
+	if (u->outer != NULL)
+		return expander_kind(u->outer);
+	return u->inner != NULL ? expander_kind(u->inner) : COMPRESSION_NONE;
 }
 
 const struct mime_header *
@@ -187,7 +190,7 @@ find_unknown(struct unwrap *u, const char *required, struct buf *out)
 			buf_adds(out, out->len > 0 ? ", " : "");
 			text_escape(out, name, 60, true);
 		} else if (bit == SMTP_EXT_XGZIP && u->inner == NULL)
-			u->inner = gzip_reader_new(0);
+			u->inner = expander_new(COMPRESSION_GZIP);
 		n += comma != NULL;
 		rest.ptr += n;
 		rest.len -= n;
@@ -313,15 +316,21 @@ decode_body(struct unwrap *u)
 		batch_grown(u, before);
 }
 
-/* A body that is gzip without saying so is no batch. */
+/* A body that is compressed without saying so is no batch. */
 static void
 sniff_body(struct unwrap *u)
 {
-	if (u->coded.len < 2 && !u->decoders_ended)
+	enum compression kind;
+	struct buf why = BUF_INIT;
+
+	if (compression_sniff(u->coded.ptr, u->coded.len, &kind) == 0 &&
+	    !u->decoders_ended)
 		return;
-	if (u->coded.len >= 2 && memcmp(u->coded.ptr, "\x1f\x8b", 2) == 0) {
-		settle(u, UNWRAP_BROKEN, "its body is gzip, which "
-		    "required-extensions does not name");
+	if (kind != COMPRESSION_NONE) {
+		buf_addf(&why, "its body is %s, which required-extensions "
+		    "does not name", compression_name(kind));
+		settle(u, UNWRAP_BROKEN, buf_cstr(&why));
+		buf_release(&why);
 		return;
 	}
 	buf_add(&u->batch, u->coded.ptr, u->coded.len);
@@ -330,13 +339,13 @@ sniff_body(struct unwrap *u)
 	u->stage = STAGE_BODY;
 }
 
-/* One step of a gzip stage; false when it needs more input. */
+/* One step of an expander; false when it needs more input. */
 static bool
-gunzip(struct unwrap *u, struct gzip_reader *gzip, const char *in,
+expand(struct unwrap *u, struct expander *x, const char *in,
     size_t len, size_t *used_out, struct buf *out)
 {
 	struct err e = ERR_INIT;
-	int rc = gzip_reader_next(gzip, in, len, used_out, out, &e);
+	int rc = expander_next(x, in, len, used_out, out, &e);
 
 	if (rc < 0)
 		set_fault(u, &e);
@@ -345,10 +354,10 @@ gunzip(struct unwrap *u, struct gzip_reader *gzip, const char *in,
 
 /* From coded to batch; false when nothing moved. */
 static bool
-gunzip_coded(struct unwrap *u)
+expand_coded(struct unwrap *u)
 {
 	size_t used, before = u->batch.len;
-	bool moved = gunzip(u, u->inner, u->coded.ptr, u->coded.len, &used,
+	bool moved = expand(u, u->inner, u->coded.ptr, u->coded.len, &used,
 	    &u->batch);
 
 	buf_consume(&u->coded, used);
@@ -362,7 +371,7 @@ unwrap_advance(struct unwrap *u)
 	size_t before = u->plain.len;
 
 	if (u->stage == STAGE_BODY && u->inner != NULL &&
-	    u->fault.code == 0 && gunzip_coded(u))
+	    u->fault.code == 0 && expand_coded(u))
 		return true;
 	switch (u->stage) {
 	case STAGE_SNIFF:
@@ -398,24 +407,32 @@ take_input(struct unwrap *u, const char *in, size_t len,
 }
 
 /*
- * The first two octets tell whether all of it is compressed; they wait in
- * `plain`, where a batch or a header would need them anyway.
+ * The first octets tell whether all of it is compressed; they wait in
+ * `plain`, where a batch or a header would need them anyway.  There are but
+ * few of them: the expander takes them all.
  */
 static bool
-look_for_gzip(struct unwrap *u, const char *in, size_t len,
+look_for_compression(struct unwrap *u, const char *in, size_t len,
     size_t *used_out)
 {
+	enum compression kind = COMPRESSION_NONE;
+	char magic[COMPRESSION_MAGIC_MAX];
+	size_t n, used;
+	int rc = 0;
+
 	*used_out = 0;
-	while (u->plain.len < 2 && *used_out < len)
+	while (rc == 0 && *used_out < len) {
 		buf_addc(&u->plain, in[(*used_out)++]);
-	if (u->plain.len < 2 || memcmp(u->plain.ptr, "\x1f\x8b", 2) != 0)
+		rc = compression_sniff(u->plain.ptr, u->plain.len, &kind);
+	}
+	u->sniffed = rc == 1;
+	if (kind == COMPRESSION_NONE)
 		return *used_out > 0;
-	u->outer = gzip_reader_new(0);
+	n = u->plain.len;
+	memcpy(magic, u->plain.ptr, n);
 	buf_clear(&u->plain);
-
-	size_t used;
-
-	return gunzip(u, u->outer, "\x1f\x8b", 2, &used, &u->plain);
+	u->outer = expander_new(kind);
+	return expand(u, u->outer, magic, n, &used, &u->plain);
 }
 
 bool
@@ -427,9 +444,9 @@ unwrap_take(struct unwrap *u, const char *in, size_t len, size_t *used_out)
 		return false;
 	}
 	if (u->outer != NULL)
-		return gunzip(u, u->outer, in, len, used_out, &u->plain);
-	if (u->stage == STAGE_SNIFF && u->plain.len < 2)
-		return look_for_gzip(u, in, len, used_out);
+		return expand(u, u->outer, in, len, used_out, &u->plain);
+	if (u->stage == STAGE_SNIFF && !u->sniffed)
+		return look_for_compression(u, in, len, used_out);
 	take_input(u, in, len, used_out);
 	return *used_out > 0;
 }
@@ -489,7 +506,7 @@ end_body(struct unwrap *u)
 		return true;
 	}
 	if (!u->inner_ended && u->inner != NULL &&
-	    gzip_reader_end(u->inner, &e) < 0)
+	    expander_end(u->inner, &e) < 0)
 		set_fault(u, &e);
 	u->inner_ended = true;
 	unwrap_raise(u);
@@ -502,7 +519,7 @@ unwrap_end(struct unwrap *u)
 	struct err e = ERR_INIT;
 
 	if (!u->input_ended && u->outer != NULL &&
-	    gzip_reader_end(u->outer, &e) < 0)
+	    expander_end(u->outer, &e) < 0)
 		set_fault(u, &e);
 	if (!u->input_ended) {
 		u->input_ended = true;

@@ -38,7 +38,7 @@ enum unwrap_verdict unwrap_verdict(const struct unwrap *u);
 /* Why it is NOT_BATCH or BROKEN; valid until unwrap_free. */
 const char *unwrap_reason(struct unwrap *u);
 enum bundle_format unwrap_format(const struct unwrap *u);
-bool unwrap_is_gzip(const struct unwrap *u);
+enum compression unwrap_compression(const struct unwrap *u);
 /* Of a MIME object; otherwise all is NULL in it. */
 const struct mime_header *unwrap_header(const struct unwrap *u);
 /* The extensions that required-extensions names, as far as they are known. */

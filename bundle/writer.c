@@ -62,6 +62,7 @@ bundle_writer_new(const struct bundle_params *params, sink_fn *sink,
 	struct smtp_client_options opts = {
 		.batch = true,
 		.assumed = params->extensions,
+		.plain = params->plain,
 	};
 	int level = params->gzip_level != 0 ? params->gzip_level : 6;
 

@@ -37,6 +37,7 @@ struct bundle_params {
 					 * (MIME_7BIT is written where no octet
 					 * above 127 is: not decided here) */
 	bool ids;
+	bool plain;			/* bsmtp: no ESMTP parameters */
 	const char *id;			/* of it; letters, digits, ".-" */
 	const char *helo;
 	unsigned extensions;		/* that may be used */

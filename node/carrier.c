@@ -571,6 +571,15 @@ carrier_act(struct carrier *c, const struct exchange_action *a)
 }
 
 void
+carrier_arrived(struct carrier *c, const char *peer)
+{
+	struct road *r = road_find(c, peer);
+
+	if (r != NULL)
+		take_next(r);
+}
+
+void
 carrier_stop(struct carrier *c)
 {
 	struct list *item;

@@ -20,6 +20,8 @@ void carrier_free(struct carrier *c);
 int carrier_reload(struct carrier *c, struct err *e) MUST_CHECK;
 /* EXCHANGE_WRITE, _UNLINK, _RUN, _STOP; a is only read. */
 void carrier_act(struct carrier *c, const struct exchange_action *a);
+/* A file has come to this peer's in/ by another way than its transport. */
+void carrier_arrived(struct carrier *c, const char *peer);
 /* Asks all programs to end. */
 void carrier_stop(struct carrier *c);
 /* Does anything still run or wait to be processed? */

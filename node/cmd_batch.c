@@ -260,7 +260,8 @@ fill_in(struct job *job)
 		    mem_printf("postmaster@%.*s", (int)domain.len, domain.ptr);
 	}
 	p->date_ms = clock_wall_ms(clock_real());
-	p->extensions = job->plain ? 0 : EXTENSIONS;
+	p->plain = job->plain;
+	p->extensions = job->plain ? SMTP_EXT_8BITMIME : EXTENSIONS;
 }
 
 static int

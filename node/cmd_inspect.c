@@ -27,7 +27,7 @@ struct inspection {
 	FILE *lines;		/* what comes behind the first line */
 	struct bundle_reader *reader;
 	enum bundle_format format;
-	bool gzip;
+	enum compression compression;
 	json_t *required;	/* names as written */
 	json_t *refused;	/* recipients of the transaction at hand */
 	uint64_t refused_line[REFUSED_MAX];
@@ -237,7 +237,7 @@ on_format(struct inspection *in, const struct bundle_event *ev)
 	struct slice rest;
 
 	in->format = ev->format;
-	in->gzip = ev->gzip;
+	in->compression = ev->compression;
 	if (ev->required == NULL)
 		return;
 	rest = slice_of(ev->required);
@@ -262,7 +262,7 @@ on_last(struct inspection *in, const struct bundle_event *ev,
 {
 	in->outcome = outcome;
 	in->format = ev->format;
-	in->gzip = ev->gzip;
+	in->compression = ev->compression;
 	if (ev->reason != NULL)
 		in->reason = mem_strdup(ev->reason);
 }
@@ -349,14 +349,14 @@ print_object(struct inspection *in)
 		write_json(stdout, json_pack("{s:s,s:s,s:s,s:s,s:o,s:O}",
 		    "kind", "object",
 		    "format", format_name(in->format),
-		    "compression", in->gzip ? "gzip" : "none",
+		    "compression", compression_name(in->compression),
 		    "outcome", in->outcome,
 		    "reason", json_text(in->reason),
 		    "required_extensions", in->required));
 		return;
 	}
 	printf("format       %s\ncompression  %s\noutcome      %s\n",
-	    format_name(in->format), in->gzip ? "gzip" : "none",
+	    format_name(in->format), compression_name(in->compression),
 	    in->outcome);
 	print_text(stdout, "reason       ", in->reason);
 	for (size_t i = 0; i < json_array_size(in->required); i++)

@@ -3,11 +3,15 @@
  * postrider receive: hands one object on standard input to the daemon.  Exit
  * statuses are those that mail systems expect of a pipe: 75 has them try
  * again, and what the node has taken, broken or not, is 0.
+ *
+ * rsmtp and its kin are the same for uuxqt, which throws a batch away at any
+ * status but 0 and 75: so they know no others.
  */
 #include <errno.h>
 #include <getopt.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
 #include <unistd.h>
@@ -87,6 +91,23 @@ receive(struct cli *cli, json_t *request)
 		status = c.status != 0 ? c.status : EX_TEMPFAIL;
 	cli_hang_up(&c);
 	return status;
+}
+
+int
+cmd_rsmtp(struct cli *cli, int argc, char **argv)
+{
+	const char *machine = getenv("UU_MACHINE");
+	json_t *request = json_pack("{s:s, s:b}", "cmd", "receive",
+	    "uucp", 1);
+	int status;
+
+	(void)argc;	/* of no use, and no reason to lose a batch */
+	(void)argv;
+	signal(SIGPIPE, SIG_IGN);
+	if (machine != NULL && *machine != '\0')
+		json_object_set_new(request, "peer", json_string(machine));
+	status = receive(cli, request);
+	return status == EX_OK ? EX_OK : EX_TEMPFAIL;
 }
 
 int

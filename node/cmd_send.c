@@ -23,6 +23,7 @@
 #include "base/text.h"
 #include "node/cli.h"
 #include "node/sendmail.h"
+#include "node/talk.h"
 #include "smtp/client.h"
 
 #define STEP 65536
@@ -38,6 +39,8 @@ struct sending {
 	FILE *content;
 	struct cli_call call;
 	struct smtp_client *client;
+	bool talk;		/* -bs */
+	bool verbose;
 	bool refused;		/* some recipient */
 	bool over;
 	int status;
@@ -95,7 +98,7 @@ set_sender(struct sending *s, const char *text)
 static int
 usage(const struct cli *cli)
 {
-	return cli_fail(cli, EX_USAGE, "usage: postrider send [-ti] "
+	return cli_fail(cli, EX_USAGE, "usage: postrider send [-tiv] [-bm|-bs] "
 	    "[-f SENDER] [-F NAME] [-N NOTIFY] [-R full|hdrs] [-V ENVID] "
 	    "[RECIPIENT...]");
 }
@@ -130,8 +133,12 @@ take_option(struct sending *s, int c)
 	case 'V':
 		s->envid = optarg;
 		break;
-	case 'b':	/* -bm is what we do; other modes are not ours */
-		return strcmp(optarg, "m") == 0 ? EX_OK : EX_USAGE;
+	case 'b':	/* other modes are not ours */
+		s->talk = strcmp(optarg, "s") == 0;
+		return s->talk || strcmp(optarg, "m") == 0 ? EX_OK : EX_USAGE;
+	case 'v':
+		s->verbose = true;
+		break;
 	case '?':
 		return EX_USAGE;
 	default:	/* of no consequence here */
@@ -352,8 +359,19 @@ on_recipient(struct sending *s, const struct smtp_client_event *ev)
 }
 
 static void
+tell_reply(const struct sending *s, const struct smtp_client_event *ev)
+{
+	if (ev->reply.code != 0)
+		printf("%s: %d %s %s\n", ev->kind == SMTP_CLIENT_RECIPIENT ?
+		    s->env->rcpt[ev->index].address : ev->step,
+		    ev->reply.code, ev->reply.status, ev->reply.text);
+}
+
+static void
 on_event(struct sending *s, const struct smtp_client_event *ev)
 {
+	if (s->verbose)
+		tell_reply(s, ev);
 	switch (ev->kind) {
 	case SMTP_CLIENT_READY:
 		begin(s);
@@ -422,8 +440,9 @@ converse(struct sending *s)
 	smtp_client_free(s->client);
 }
 
+/* Gets a session; 0 or an exit status. */
 static int
-submit(struct sending *s)
+open_session(struct sending *s)
 {
 	json_t *line = NULL;
 	int r, status = cli_ask(s->cli, &s->call,
@@ -433,10 +452,34 @@ submit(struct sending *s)
 		return status;
 	while ((r = cli_next(&s->call, &line)) == 1)
 		json_decref(line);
-	if (r < 0)
-		return s->call.status;
+	return r < 0 ? s->call.status : EX_OK;
+}
+
+static int
+submit(struct sending *s)
+{
+	int status = open_session(s);
+
+	if (status != EX_OK)
+		return status;
 	converse(s);
 	return s->status;
+}
+
+/* Who speaks SMTP gets the refusal in its words too. */
+static int
+talk_smtp(struct sending *s)
+{
+	struct err e = ERR_INIT;
+	int status = open_session(s);
+
+	if (status != EX_OK) {
+		printf("421 4.3.2 The node does not answer, try later\r\n");
+		return fflush(stdout) == 0 ? status : EX_IOERR;
+	}
+	if (talk(s->call.fd, &s->call.in, &e) < 0)
+		return cli_fail(s->cli, EX_TEMPFAIL, "%s", e.text);
+	return EX_OK;
 }
 
 int
@@ -449,10 +492,13 @@ cmd_send(struct cli *cli, int argc, char **argv)
 	signal(SIGPIPE, SIG_IGN);
 	who_am_i(&s);
 	status = get_options(&s, argc, argv);
-	if (status == EX_OK)
+	if (status == EX_OK && s.talk)
+		status = talk_smtp(&s);
+	else if (status == EX_OK) {
 		status = make_message(&s, argc, argv);
-	if (status == EX_OK)
-		status = submit(&s);
+		if (status == EX_OK)
+			status = submit(&s);
+	}
 	cli_hang_up(&s.call);
 	sendmail_free(s.mail);
 	if (s.content != NULL)

@@ -265,6 +265,7 @@ free_parts(struct conf *conf)
 	}
 	for (i = 0; i < conf->npeers; i++) {
 		free(conf->peer[i].name);
+		free(conf->peer[i].receive_hosts);
 		schedule_free(conf->peer[i].call);
 		conf_table_release(conf_table_find("peer"), &conf->peer[i]);
 	}

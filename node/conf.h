@@ -95,6 +95,7 @@ struct conf_peer {
 	enum mime_encoding encoding;
 	unsigned extensions;	/* beyond the three of RFC 2442 */
 	bool ids;		/* NOOP ids in bare batches */
+	bool plain;		/* parameters = no: none in bare batches */
 	bool dsn;		/* NOTIFY, ORCPT, RET, ENVID go along */
 	char *address;		/* the peer's bundle address (rfc2442) */
 	unsigned cost;
@@ -110,6 +111,10 @@ struct conf_peer {
 	bool may_relay;		/* may reach whatever is routed */
 	struct conf_strings receive_users;	/* uids or names that may hand
 						 * in objects as this peer */
+	struct conf_net *receive_hosts;	/* clients that may bring objects of
+					 * this peer by mail; none: with
+					 * transport = mail, who may submit */
+	size_t nreceive_hosts;
 	uint64_t quota_octets, quota_count;	/* queued for it; 0 none */
 	char *transport;	/* "file", or a path to a program */
 	struct conf_strings set;	/* "KEY=VALUE" for --set */
@@ -144,6 +149,7 @@ struct conf {
 	char *log_file;
 	enum log_level log_level;
 	uint64_t message_max, min_free;
+	uint64_t object_max;	/* octets of an object that comes by mail */
 	uint64_t line_max;
 	size_t recipients_max;
 	size_t command_max;	/* octets of a command line */
@@ -172,6 +178,8 @@ struct conf {
 	uint64_t backup_every_secs;
 	struct conf_strings admins;	/* uids or names: full authority on the
 					 * control socket beside root and own */
+	struct conf_strings uucp_users;	/* uids or names that uuxqt runs as:
+					 * they speak for any peer */
 	struct conf_strings maps;
 	struct conf_listener *listener;
 	size_t nlisteners;

@@ -309,6 +309,12 @@ check_dialect(struct conf_draft *draft, size_t n)
 	if ((peer->extensions & both) == SMTP_EXT_BINARYMIME)
 		conf_fault(draft->faults, line_of(node, "extensions"),
 		    "BINARYMIME needs CHUNKING beside it (RFC 3030)");
+	if (peer->plain && peer->dialect != BUNDLE_BSMTP)
+		conf_fault(draft->faults, line_of(node, "parameters"),
+		    "parameters = no is for dialect = bsmtp");
+	if (peer->plain && peer->extensions != 0)
+		conf_fault(draft->faults, line_of(node, "parameters"),
+		    "parameters = no leaves no extensions");
 	if (peer->dialect != BUNDLE_BSMTP)
 		return;
 	if (conf_node_find(node, "encoding") != NULL)
@@ -354,6 +360,32 @@ check_settings(struct conf_draft *draft, size_t n)
 		    "drop= nor pickup= in set", peer->name);
 }
 
+/* The server of the transport mail, as far as it is an address in numbers. */
+static void
+check_mail(struct conf_draft *draft, size_t n)
+{
+	const struct conf_peer *peer = &draft->conf->peer[n];
+	const struct conf_node *node = draft->peer[n];
+	size_t i;
+
+	if (peer->transport == NULL || strcmp(peer->transport, "mail") != 0)
+		return;
+	if (peer->dialect != BUNDLE_RFC2442)
+		conf_fault(draft->faults, line_of(node, "dialect"),
+		    "the transport mail carries dialect = rfc2442");
+	for (i = 0; i < peer->set.n; i++)
+		if (strncmp(peer->set.item[i], "server=", 7) == 0)
+			check_not_ours(draft, peer->set.item[i] + 7,
+			    item_line(node, "set", i));
+	for (i = 0; i < n; i++)
+		if (address_equal(draft->conf->peer[i].address,
+		    peer->address))
+			conf_fault(draft->faults, line_of(node, "address"),
+			    "peers %s and %s have the same address: their "
+			    "objects cannot be told apart",
+			    draft->conf->peer[i].name, peer->name);
+}
+
 static void
 check_peer(struct conf_draft *draft, size_t n)
 {
@@ -362,6 +394,7 @@ check_peer(struct conf_draft *draft, size_t n)
 
 	check_dialect(draft, n);
 	check_settings(draft, n);
+	check_mail(draft, n);
 	if (peer->retry_min_secs > peer->retry_max_secs)
 		conf_fault(draft->faults, line_of(node, "retry-max"),
 		    "retry-max is less than retry-min");

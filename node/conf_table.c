@@ -27,6 +27,7 @@ static const char *const delivery_tls[] = { [CONF_TLS_NO] = "no",
 	[CONF_TLS_CA] = "ca", [CONF_TLS_NAME] = "name",
 	[CONF_TLS_FINGERPRINT] = "fingerprint", NULL };
 static const char *const reject_normalize[] = { "reject", "normalize", NULL };
+static const char *const yes_no[] = { "yes", "no", NULL };
 static const char *const lf_crlf[] = { "lf", "crlf", NULL };
 static const char *const none_gzip[] = { "none", "gzip", NULL };
 static const char *const asked_all[] = { "asked", "all", NULL };
@@ -64,6 +65,8 @@ static const struct conf_row site_rows[] = {
 	    0, 0, levels },
 	{ "message-max", conf_value_size, AT(conf, message_max), "10M", 0,
 	    1024, 0, NULL },
+	{ "object-max", conf_value_size, AT(conf, object_max), "32M", 0,
+	    65536, 0, NULL },
 	{ "min-free", conf_value_size, AT(conf, min_free), "64M", CONF_NONE,
 	    0, 0, NULL },
 	{ "line-max", conf_value_size, AT(conf, line_max), "1M", 0,
@@ -120,6 +123,8 @@ static const struct conf_row site_rows[] = {
 	    "1d", 0, SOONEST, 0, NULL },
 	{ "admins", conf_value_account, AT(conf, admins), NULL, CONF_STRINGS,
 	    0, 0, NULL },
+	{ "uucp-users", conf_value_account, AT(conf, uucp_users), NULL,
+	    CONF_STRINGS, 0, 0, NULL },
 	{ "maps", conf_value_path, AT(conf, maps), NULL, CONF_STRINGS,
 	    0, 0, NULL },
 };
@@ -186,6 +191,8 @@ static const struct conf_row peer_rows[] = {
 	{ "extensions", conf_value_extension, AT(conf_peer, extensions), NULL,
 	    CONF_EACH, 0, 0, NULL },
 	{ "ids", conf_value_flag, AT(conf_peer, ids), "yes", 0, 0, 0, no_yes },
+	{ "parameters", conf_value_flag, AT(conf_peer, plain), "yes", 0,
+	    0, 0, yes_no },
 	{ "dsn", conf_value_flag, AT(conf_peer, dsn), "yes", 0, 0, 0, no_yes },
 	{ "address", conf_value_address, AT(conf_peer, address), NULL,
 	    CONF_TEXT, 0, 0, NULL },
@@ -219,6 +226,7 @@ static const struct conf_row peer_rows[] = {
 	    0, 0, no_yes },
 	{ "receive-users", conf_value_account, AT(conf_peer, receive_users),
 	    NULL, CONF_STRINGS, 0, 0, NULL },
+	{ "receive-hosts", conf_value_hosts, 0, NULL, CONF_EACH, 0, 0, NULL },
 	{ "quota-size", conf_value_size, AT(conf_peer, quota_octets), "none",
 	    CONF_NONE, 1, 0, NULL },
 	{ "quota-messages", conf_value_count, AT(conf_peer, quota_count),

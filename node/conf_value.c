@@ -518,6 +518,23 @@ conf_value_allow(const struct conf_row *row, const char *value, void *field,
 	return 0;
 }
 
+int
+conf_value_hosts(const struct conf_row *row, const char *value, void *field,
+    struct err *e)
+{
+	struct conf_peer *p = field;
+	struct conf_net net;
+	int rc = conf_net_parse(value, &net, e);
+
+	(void)row;
+	if (rc < 0)
+		return rc;
+	p->receive_hosts = mem_realloc(p->receive_hosts,
+	    p->nreceive_hosts + 1, sizeof(net));
+	p->receive_hosts[p->nreceive_hosts++] = net;
+	return 0;
+}
+
 static int
 check_maildir(const struct conf_row *row, const char *dir, struct err *e)
 {

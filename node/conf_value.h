@@ -40,6 +40,7 @@ CONF_VALUE(call_interval);	/* the same */
 CONF_VALUE(keyword);	/* unsigned, bits are added */
 CONF_VALUE(fingerprint);	/* struct conf_tls */
 CONF_VALUE(allow);	/* struct conf_listener */
+CONF_VALUE(hosts);	/* struct conf_peer */
 CONF_VALUE(to);		/* struct conf_delivery */
 CONF_VALUE(log);	/* struct conf */
 

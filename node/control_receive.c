@@ -128,9 +128,19 @@ on_octets(struct control_conn *c)
 	}
 }
 
+/* uucp: uuxqt gave the name, whose word counts where it runs as a user that
+ * is known for it. */
+static bool
+may_speak_for(const struct control_conn *c, const struct conf_peer *peer,
+    bool uucp)
+{
+	return c->admin || control_listed(&peer->receive_users, c->uid) ||
+	    (uucp && control_listed(&c->d->conf->uucp_users, c->uid));
+}
+
 /* The peer that this request speaks for; NULL: refused. */
 static const struct conf_peer *
-find_peer(struct control_conn *c, const char *name)
+find_peer(struct control_conn *c, const char *name, bool uucp)
 {
 	const struct conf *conf = c->d->conf;
 	const struct conf_peer *peer = NULL;
@@ -145,17 +155,18 @@ find_peer(struct control_conn *c, const char *name)
 		peer = &conf->peer[i];
 		n++;
 	}
-	if (n == 1 && (c->admin ||
-	    control_listed(&peer->receive_users, c->uid)))
+	if (n == 1 && may_speak_for(c, peer, uucp))
 		return peer;
-	if (name != NULL && n == 0 && c->admin)
+	if (name != NULL && n == 0 && (c->admin ||
+	    (uucp && control_listed(&conf->uucp_users, c->uid))))
 		control_error(c, ERR_NOT_FOUND, "there is no peer %s", name);
 	else if (name == NULL && (n > 1 || c->admin))
 		control_error(c, 0, "say with --peer whom this is from");
 	else
 		control_error(c, ERR_DENIED, "user id %lu may not hand in "
-		    "objects as %s (receive-users)", (unsigned long)c->uid,
-		    name != NULL ? name : "any peer");
+		    "objects as %s (%s)", (unsigned long)c->uid,
+		    name != NULL ? name : "any peer", uucp && name != NULL ?
+		    "uucp-users" : "receive-users");
 	return NULL;
 }
 
@@ -182,7 +193,8 @@ void
 control_receive(struct control_conn *c, const json_t *request)
 {
 	const struct conf_peer *peer =
-	    find_peer(c, control_member(request, "peer"));
+	    find_peer(c, control_member(request, "peer"),
+	    json_is_true(json_object_get(request, "uucp")));
 	const char *name = control_member(request, "name");
 	struct smtp_refusal refusal;
 	struct reception *r;

@@ -148,18 +148,12 @@ should_cut(struct exchange *x, struct target *t)
 	return oldest_secs(x, t) >= t->peer->batch_age_secs;
 }
 
-static unsigned
-allowed_extensions(const struct conf_peer *peer)
-{
-	return SMTP_EXT_RFC2442 | peer->extensions;
-}
-
 /* Fails a leg that this peer's road cannot carry; true if it did. */
 static bool
 refuse_leg(struct exchange *x, struct leg *leg)
 {
 	const struct conf_peer *peer = leg->target->peer;
-	unsigned beyond = leg->entry->needs & ~allowed_extensions(peer);
+	unsigned beyond = leg->entry->needs & ~outbound_extensions(peer);
 	const char *status = NULL, *text = NULL;
 
 	if (peer->max_message != 0 && leg->entry->octets > peer->max_message) {
@@ -220,7 +214,7 @@ gather(struct exchange *x, struct target *t, struct object *o,
 		object_add(o, leg);
 		*octets_out += leg->entry->octets;
 		needs |= leg->entry->needs |
-		    (leg->entry->uses & allowed_extensions(p));
+		    (leg->entry->uses & outbound_extensions(p));
 		leg_take(leg, LEG_CUT);
 		leg->object = 0;
 		if ((p->batch_count != 0 && o->nparts >= p->batch_count) ||

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sysexits.h>
 
+#include "base/file.h"
 #include "node/cli.h"
 #include "node/cmd_batch.h"
 #if __has_include("node/cmd_init.h")
@@ -124,7 +125,29 @@ run(struct cli *cli, int argc, char **argv)
 	return run_command(cli, argc - optind, argv + optind);
 }
 
-/* argv[0] will choose the command for names such as rsmtp and sendmail. */
+/* Names that the program goes by, and the command that each is. */
+static const struct {
+	const char *name;
+	int (*run)(struct cli *cli, int argc, char **argv);
+} guises[] = {
+	{ "rsmtp", cmd_rsmtp }, { "rcsmtp", cmd_rsmtp },
+	{ "rgsmtp", cmd_rsmtp }, { "rbsmtp", cmd_rsmtp },
+	{ "cbsmtp", cmd_rsmtp }, { "gbsmtp", cmd_rsmtp },
+	{ "sendmail", cmd_send },
+};
+
+static int
+run_as(struct cli *cli, const char *name, int argc, char **argv)
+{
+	for (size_t i = 0; i < sizeof(guises) / sizeof(guises[0]); i++) {
+		if (strcmp(guises[i].name, name) != 0)
+			continue;
+		cli->command = guises[i].name;
+		return guises[i].run(cli, argc, argv);
+	}
+	return run(cli, argc, argv);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -133,5 +156,5 @@ main(int argc, char **argv)
 	setlocale(LC_CTYPE, "");
 	if (cli.config == NULL || *cli.config == '\0')
 		cli.config = CONFIG_DEFAULT;
-	return run(&cli, argc, argv);
+	return run_as(&cli, argc > 0 ? path_base(argv[0]) : "", argc, argv);
 }

@@ -17,21 +17,28 @@
 #define RECIPIENTS_MAX 100	/* of a transaction, RFC 5321 4.5.3.1.8 */
 #define PIECE 65536
 
+/* Exim -bS takes 8-bit content and no word about it. */
+unsigned
+outbound_extensions(const struct conf_peer *peer)
+{
+	if (peer->plain && peer->dialect == BUNDLE_BSMTP)
+		return SMTP_EXT_8BITMIME;
+	return (SMTP_EXT_RFC2442 | peer->extensions) &
+	    ~(peer->dsn ? 0 : (unsigned)SMTP_EXT_DSN);
+}
+
 char *
 outbound_params(const struct conf *conf, const struct conf_peer *peer,
     unsigned needs)
 {
 	unsigned required = needs & ~(unsigned)SMTP_EXT_RFC2442;
-	unsigned extensions = SMTP_EXT_RFC2442 | peer->extensions;
 
-	if (!peer->dsn)
-		extensions &= ~(unsigned)SMTP_EXT_DSN;
 	if (peer->gzip && peer->dialect == BUNDLE_RFC2442)
 		required |= SMTP_EXT_XGZIP;
 	return mem_printf("dialect=%d\ngzip=%d\nencoding=%d\nids=%d\n"
-	    "extensions=%u\nrequired=%u\nhelo=%s\nfrom=%s\nto=%s\n",
+	    "plain=%d\nextensions=%u\nrequired=%u\nhelo=%s\nfrom=%s\nto=%s\n",
 	    (int)peer->dialect, peer->gzip, (int)peer->encoding, peer->ids,
-	    extensions, required, conf->hostname,
+	    peer->plain, outbound_extensions(peer), required, conf->hostname,
 	    conf->address != NULL ? conf->address : "",
 	    peer->address != NULL ? peer->address : "");
 }
@@ -108,6 +115,7 @@ start_writer(struct outbound *ob)
 		.encoding = (enum mime_encoding)param_number(params,
 		    "encoding"),
 		.ids = param_number(params, "ids") != 0,
+		.plain = param_number(params, "plain") != 0,
 		.extensions = param_number(params, "extensions"),
 		.required = param_number(params, "required"),
 		.date_ms = ob->object.cut_wall_ms,

@@ -7,6 +7,8 @@
  */
 #include "node/conf.h"
 
+/* What objects for this peer may use, enum smtp_extension. */
+unsigned outbound_extensions(const struct conf_peer *peer);
 /* needs: union of envelope_needs over the messages.  The caller frees. */
 char *outbound_params(const struct conf *conf, const struct conf_peer *peer,
     unsigned needs);

@@ -21,6 +21,7 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "node/conf_net.h"
+#include "node/mailed.h"
 #include "smtp/extension.h"
 #include "smtp/server.h"
 
@@ -44,6 +45,9 @@ struct session {
 	struct smtp_server *smtp;
 	struct buf in;		/* read, not yet used */
 	struct spool_draft *draft;
+	uint64_t octets;	/* of the content at hand */
+	char *object_peer;	/* the message at hand is its object */
+	struct mailed *mailed;
 	bool committing;	/* the exchange has a message of ours */
 	bool welcome;
 	bool stopping;
@@ -69,12 +73,22 @@ drop_draft(struct session *s)
 {
 	spool_draft_free(s->draft);
 	s->draft = NULL;
+	mailed_free(s->mailed);
+	s->mailed = NULL;
+}
+
+static void
+drop_transaction(struct session *s)
+{
+	drop_draft(s);
+	free(s->object_peer);
+	s->object_peer = NULL;
 }
 
 static void
 end(struct session *s)
 {
-	drop_draft(s);
+	drop_transaction(s);
 	s->ended = true;
 	s->active_ms = now_ms(s);
 	buf_release(&s->in);
@@ -129,6 +143,7 @@ on_mail(struct session *s, const struct smtp_event *ev)
 	struct exchange *x = s->host->daemon->exchange;
 	struct smtp_refusal r;
 
+	drop_transaction(s);
 	if (!s->trusted) {
 		smtp_refuse(&r, s->tls != NULL ? 554 : 530, s->tls != NULL ?
 		    "5.7.1" : "5.7.0", s->tls != NULL ?
@@ -141,26 +156,64 @@ on_mail(struct session *s, const struct smtp_event *ev)
 		refuse(s, "MAIL", ev, &r);
 }
 
-static void
-on_rcpt(struct session *s, const struct smtp_event *ev)
+/* Objects come alone, so that there is one answer to what becomes of them. */
+static int
+check_alone(const struct session *s, const struct envelope *env, bool object,
+    struct smtp_refusal *r)
 {
-	const struct envelope *env = ev->envelope;
-	struct exchange *x = s->host->daemon->exchange;
-	struct smtp_refusal r;
+	if (env->nrcpt == 1 || (s->object_peer == NULL && !object))
+		return 0;
+	return smtp_refuse(r, 452, "4.5.3", "an object for the bundle "
+	    "address goes by itself");
+}
 
-	if (exchange_check_recipient(x, env->rcpt[env->nrcpt - 1].address,
-	    env->size, &r) == 0)
-		smtp_server_answer(s->smtp, 250, "2.1.5", "Ok");
-	else
-		refuse(s, "RCPT", ev, &r);
+/* The recipient is the bundle address. */
+static int
+check_object(struct session *s, const struct envelope *env,
+    struct smtp_refusal *r)
+{
+	const struct daemon *d = s->host->daemon;
+	const struct conf_peer *peer;
+
+	if (mailed_peer(d->conf, env->sender, s->fd, &peer, r) < 0)
+		return -1;
+	if (peer == NULL)
+		return exchange_check_recipient(d->exchange,
+		    d->conf->postmaster, env->size, r);
+	if (check_alone(s, env, true, r) < 0)
+		return -1;
+	s->object_peer = mem_strdup(peer->name);
+	return 0;
+}
+
+static int
+check_recipient(struct session *s, const struct envelope *env,
+    struct smtp_refusal *r)
+{
+	const struct daemon *d = s->host->daemon;
+	const char *address = env->rcpt[env->nrcpt - 1].address;
+
+	if (mailed_is_address(d->conf, address))
+		return check_object(s, env, r);
+	if (check_alone(s, env, false, r) < 0 ||
+	    mailed_check_loop(d->conf, env->sender, address, r) < 0)
+		return -1;
+	if (d->conf->message_max != 0 && env->size > d->conf->message_max)
+		return smtp_refuse(r, 552, "5.3.4", "Message too large, "
+		    "the limit is %llu octets",
+		    (unsigned long long)d->conf->message_max);
+	return exchange_check_recipient(d->exchange, address, env->size, r);
 }
 
 static void
-on_begin(struct session *s)
+on_rcpt(struct session *s, const struct smtp_event *ev)
 {
-	drop_draft(s);
-	s->draft = spool_draft_new(s->host->daemon->spool);
-	smtp_server_answer(s->smtp, 250, "2.0.0", "Ok");
+	struct smtp_refusal r;
+
+	if (check_recipient(s, ev->envelope, &r) == 0)
+		smtp_server_answer(s->smtp, 250, "2.1.5", "Ok");
+	else
+		refuse(s, "RCPT", ev, &r);
 }
 
 static void
@@ -172,9 +225,61 @@ storage_refusal(struct session *s, const struct err *e,
 		    "No room in the spool now, try later");
 		return;
 	}
+	if (e->code == ERR_LIMIT) {
+		smtp_refuse(r, 552, "5.3.4", "Message too large: %s",
+		    e->text);
+		return;
+	}
 	smtp_refuse(r, 451, "4.3.0", "Cannot store the message now");
 	log_event(s->host->daemon->log, LOG_LEVEL_WARNING, "draft-failed",
 	    "source", s->source, "error", e->text, NULL);
+}
+
+/* 0, or -1 with the refusal. */
+static int
+begin_object(struct session *s, struct smtp_refusal *r)
+{
+	struct daemon *d = s->host->daemon;
+	const struct conf_peer *peer = conf_find_peer(d->conf,
+	    s->object_peer);
+	struct err e = ERR_INIT;
+
+	if (peer == NULL)
+		return smtp_refuse(r, 451, "4.3.0", "The peer is gone");
+	if (mailed_new(d, peer, s->source, &s->mailed, &e) == 0)
+		return 0;
+	storage_refusal(s, &e, r);
+	return -1;
+}
+
+static void
+on_begin(struct session *s, const struct smtp_event *ev)
+{
+	struct smtp_refusal r;
+
+	drop_draft(s);
+	s->octets = 0;
+	if (s->object_peer == NULL)
+		s->draft = spool_draft_new(s->host->daemon->spool);
+	else if (begin_object(s, &r) < 0) {
+		refuse(s, "DATA", ev, &r);
+		return;
+	}
+	smtp_server_answer(s->smtp, 250, "2.0.0", "Ok");
+}
+
+static int
+keep_content(struct session *s, struct slice bytes, struct err *e)
+{
+	const struct conf *conf = s->host->daemon->conf;
+
+	if (s->mailed != NULL)
+		return mailed_add(s->mailed, bytes, e);
+	s->octets += bytes.len;
+	if (conf->message_max != 0 && s->octets > conf->message_max)
+		return err_set(e, ERR_LIMIT, "the limit is %llu octets",
+		    (unsigned long long)conf->message_max);
+	return spool_draft_add(s->draft, bytes.ptr, bytes.len, e);
 }
 
 static void
@@ -183,12 +288,26 @@ on_content(struct session *s, const struct smtp_event *ev)
 	struct smtp_refusal r;
 	struct err e = ERR_INIT;
 
-	if (s->draft == NULL || spool_draft_add(s->draft, ev->bytes.ptr,
-	    ev->bytes.len, &e) == 0)
+	if ((s->draft == NULL && s->mailed == NULL) ||
+	    keep_content(s, ev->bytes, &e) == 0)
 		return;
 	drop_draft(s);
 	storage_refusal(s, &e, &r);
 	smtp_server_refuse_content(s->smtp, r.code, r.status, r.text);
+}
+
+/* A notice about an object of ours is for a person. */
+static void
+name_postmaster(const struct conf *conf, struct envelope *env)
+{
+	for (size_t i = 0; i < env->nrcpt; i++) {
+		struct recipient *rcpt = &env->rcpt[i];
+
+		if (!mailed_is_address(conf, rcpt->address))
+			continue;
+		free(rcpt->address);
+		rcpt->address = mem_strdup(conf->postmaster);
+	}
 }
 
 static int
@@ -206,6 +325,7 @@ accept_message(struct session *s, const struct envelope *env,
 	message_init(&m);
 	m.kind = MESSAGE_MAIL;
 	envelope_copy(&m.env, env);
+	name_postmaster(s->host->daemon->conf, &m.env);
 	m.source = mem_strdup(s->source);
 	rc = exchange_accept(s->host->daemon->exchange, s->draft, &m, s, r);
 	if (rc == 0)
@@ -215,10 +335,31 @@ accept_message(struct session *s, const struct envelope *env,
 }
 
 static void
+end_object(struct session *s, const struct smtp_event *ev)
+{
+	struct smtp_refusal r;
+	struct err e = ERR_INIT;
+
+	if (s->mailed != NULL && mailed_end(s->mailed, &e) == 0) {
+		s->messages++;
+		smtp_server_answer(s->smtp, 250, "2.0.0",
+		    "Ok: the object is taken");
+	} else {
+		storage_refusal(s, &e, &r);
+		refuse(s, "DATA", ev, &r);
+	}
+	drop_transaction(s);
+}
+
+static void
 on_end(struct session *s, const struct smtp_event *ev)
 {
 	struct smtp_refusal r;
 
+	if (s->object_peer != NULL) {
+		end_object(s, ev);
+		return;
+	}
 	if (accept_message(s, ev->envelope, &r) == 0) {
 		s->committing = true;
 		daemon_wake(s->host->daemon);
@@ -251,7 +392,7 @@ handle(struct session *s, const struct smtp_event *ev)
 		on_rcpt(s, ev);
 		break;
 	case SMTP_EVENT_BEGIN:
-		on_begin(s);
+		on_begin(s, ev);
 		break;
 	case SMTP_EVENT_CONTENT:
 		on_content(s, ev);
@@ -260,7 +401,7 @@ handle(struct session *s, const struct smtp_event *ev)
 		on_end(s, ev);
 		break;
 	case SMTP_EVENT_RESET:
-		drop_draft(s);
+		drop_transaction(s);
 		break;
 	case SMTP_EVENT_ERROR:
 		on_error(s, ev);
@@ -566,7 +707,7 @@ make_server(const struct daemon *d, const struct session_service *service)
 	opts.tls_required = service->tls_required;
 	if (service->tls != NULL)
 		opts.extensions |= SMTP_EXT_STARTTLS;
-	opts.message_max = conf->message_max;
+	opts.message_max = mailed_message_max(conf);
 	opts.recipients_max = conf->recipients_max;
 	opts.line_max = (size_t)conf->line_max;
 	opts.extensions |= SMTP_EXT_BINARYMIME | SMTP_EXT_MT_PRIORITY |
@@ -626,7 +767,7 @@ session_free(struct session *s)
 	    "source", s->source, "messages", num_str(s->messages).s, NULL);
 	if (s->committing)
 		exchange_forget(s->host->daemon->exchange, s);
-	drop_draft(s);
+	drop_transaction(s);
 	event_free(s->readable);
 	event_free(s->writable);
 	tls_free(s->tls);

@@ -39,7 +39,7 @@ enum phase {
 };
 
 struct smtp_client {
-	bool batch, lmtp;
+	bool batch, plain, lmtp;
 	bool tls_wanted, tls_required, tls;
 	struct smtp_client_timeouts timeouts;
 	char *helo;
@@ -193,7 +193,8 @@ send_mail(struct smtp_client *c)
 	struct envelope env = *c->env;
 
 	env.body = c->body;
-	smtp_write_mail(&c->out, &env, c->octets, c->offer.extensions);
+	smtp_write_mail(&c->out, &env, c->octets,
+	    c->plain ? 0 : c->offer.extensions);
 	await(c, STEP_MAIL);
 	c->mail_sent = true;
 }
@@ -207,7 +208,7 @@ send_envelope(struct smtp_client *c)
 	while (c->next_rcpt < c->nrcpt && may_send(c)) {
 		smtp_write_rcpt(&c->out,
 		    &c->env->rcpt[c->rcpt[c->next_rcpt++]],
-		    c->offer.extensions);
+		    c->plain ? 0 : c->offer.extensions);
 		await(c, STEP_RCPT);
 	}
 	if (!c->by_bdat && !c->data_sent && c->next_rcpt == c->nrcpt &&
@@ -603,6 +604,7 @@ smtp_client_new(const struct smtp_client_options *opts)
 	c->tls_required = opts->tls_required;
 	c->timeouts = opts->timeouts;
 	c->phase = PHASE_HELLO;
+	c->plain = opts->plain;
 	c->helo = opts->helo != NULL ? mem_strdup(opts->helo) : NULL;
 	smtp_reply_parser_init(&c->parser);
 	if (!c->batch) {

@@ -37,6 +37,7 @@ struct smtp_client_options {
 	struct smtp_client_timeouts timeouts;
 	bool tls;		/* STARTTLS where it is offered, */
 	bool tls_required;	/* and no mail without */
+	bool plain;		/* batch: without parameters of MAIL and RCPT */
 };
 
 enum smtp_client_event_kind {

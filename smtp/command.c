@@ -98,6 +98,8 @@ smtp_command_split(struct slice line, struct slice *args_out)
 	struct slice word = next_word(&line);
 
 	*args_out = slice_trim(line);
+	if (slice_ieqs(word, "VERBOSE"))	/* 1982 had both */
+		return SMTP_VERB_VERB;
 	for (int i = 0; i < SMTP_VERB_UNKNOWN; i++) {
 		if (slice_ieqs(word, verb_names[i]))
 			return (enum smtp_verb)i;

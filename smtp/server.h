@@ -35,9 +35,9 @@ enum smtp_line_ends {
 	SMTP_LINES_NORMALIZE,	/* live: content lines that end in LF are
 				 * given with CR LF, other CR as blanks; but
 				 * CR LF . CR LF alone ends data */
-	SMTP_LINES_DETECT,	/* batch: the first line decides; where it ends
-				 * in LF, all must, and LF . LF ends data; the
-				 * content is given with CR LF */
+	SMTP_LINES_DETECT,	/* batch: DATA decides; if it ends in LF alone,
+				 * all lines of the content must, and LF . LF
+				 * ends it; the content is given with CR LF */
 };
 
 struct smtp_server_options {
@@ -57,6 +57,7 @@ struct smtp_server_options {
 	bool tls_required;		/* 530 5.7.0 to mail in clear */
 	bool batch;
 	bool lenient;			/* paths without brackets */
+	bool strict;			/* see smtp/strict.h */
 	enum smtp_line_ends line_ends;
 };
 
@@ -130,7 +131,7 @@ void smtp_server_greet(struct smtp_server *s, int code, const char *text);
 struct buf *smtp_server_output(struct smtp_server *s);
 /* Is a transaction under way (for timeouts and orderly shutdown)? */
 bool smtp_server_in_transaction(const struct smtp_server *s);
-/* Batch with SMTP_LINES_DETECT: did the first line end in LF alone? */
+/* Batch with SMTP_LINES_DETECT: did the last command end in LF alone? */
 bool smtp_server_lf_lines(const struct smtp_server *s);
 
 #endif

@@ -7,6 +7,7 @@
 
 #include "smtp/extension.h"
 #include "smtp/server_state.h"
+#include "smtp/strict.h"
 
 #define SHOWN_MAX 512		/* octets of a command kept for ERROR */
 
@@ -457,22 +458,24 @@ static void
 command_line(struct smtp_server *s, struct slice line)
 {
 	bool crlf = line.len > 0 && line.ptr[line.len - 1] == '\r';
+	struct smtp_refusal r = { 0, "", "" };
 
 	if (crlf)
 		line.len--;
 	buf_clear(&s->shown);
 	buf_add(&s->shown, line.ptr, line.len < SHOWN_MAX ? line.len :
 	    SHOWN_MAX);
-	if (!s->lines_known) {
-		s->lines_known = true;
-		s->lf = s->opts.line_ends == SMTP_LINES_DETECT && !crlf;
-	}
+	/* Batches are found joined that do not end their lines alike. */
+	if (s->opts.line_ends == SMTP_LINES_DETECT)
+		s->lf = !crlf;
 	if (s->too_long) {
 		s->too_long = false;
 		refuse(s, 500, "5.5.2", "Error: command line too long");
 	} else if (!crlf && s->opts.batch &&
 	    s->opts.line_ends == SMTP_LINES_CRLF) {
 		refuse(s, 500, "5.5.2", "Error: line does not end in CR LF");
+	} else if (s->opts.strict && smtp_strict_check(line, &r) < 0) {
+		refuse_as(s, &r);
 	} else {
 		run_command(s, line);
 	}

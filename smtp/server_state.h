@@ -51,7 +51,7 @@ struct smtp_server {
 	bool partial, too_long;
 	bool more;		/* input stands behind this line */
 	bool tls;
-	bool lines_known, lf;	/* DETECT: the first line has been seen */
+	bool lf;		/* DETECT: lines end in LF alone */
 
 	/* content */
 	struct content_scanner scan;

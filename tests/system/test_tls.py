@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: ISC
 """STARTTLS (RFC 3207), both ways, with certificates made here."""
 
+import contextlib
 import hashlib
 import os
 import smtplib
@@ -299,7 +300,7 @@ class Injector:
                 line, _ = self.sock.accept()
             except OSError:
                 return
-            with line:
+            with line, contextlib.suppress(OSError):
                 self._talk(line)
 
     def _talk(self, line):

@@ -443,7 +443,7 @@ static void
 test_batch(void **state)
 {
 	struct smtp_client_options opts = { .helo = "me", .batch = true,
-	    .assumed = SMTP_EXT_RFC2442 };
+		.assumed = SMTP_EXT_RFC2442 };
 	struct smtp_client *c = smtp_client_new(&opts);
 	struct content_facts facts = { 12, CONTENT_8BIT, 0 };
 	struct smtp_refusal refusal;

@@ -3,6 +3,7 @@
  * Listeners on real sockets: who is greeted how.  Where mail gets as far as
  * the exchange, the one here refuses it with the name of its source.
  */
+#include "node/carrier.h"
 #include "node/listener.h"
 
 #include <fcntl.h>
@@ -59,6 +60,13 @@ exchange_accept(struct exchange *x, struct spool_draft *d, struct message *m,
 	(void)d;
 	(void)cookie;
 	return smtp_refuse(r, 554, "5.0.0", "from %s", m->source);
+}
+
+void
+carrier_arrived(struct carrier *c, const char *peer)
+{
+	(void)c;
+	(void)peer;
 }
 
 void

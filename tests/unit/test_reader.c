@@ -51,8 +51,9 @@ write_event(struct transcript *tr, const struct bundle_event *ev)
 	}
 	switch (ev->kind) {
 	case BUNDLE_EVENT_FORMAT:
-		buf_addf(t, "%s%s", formats[ev->format],
-		    ev->gzip ? " gzip" : "");
+		buf_addf(t, "%s", formats[ev->format]);
+		if (ev->compression != COMPRESSION_NONE)
+			buf_addf(t, " %s", compression_name(ev->compression));
 		if (ev->required != NULL)
 			buf_addf(t, " requires %s", ev->required);
 		if (ev->id != NULL)
@@ -173,6 +174,12 @@ static const struct {
 	    "bsmtp" BEGIN(3, 1) HI(1) " done" },
 	{ "HELO", "bsmtp broken 500@1" },
 	{ "QUIT\r\n", "bsmtp done" },
+	/* half-baked batches that end their lines differently, in one file */
+	{ "MAIL FROM:<a@b.c>\nRCPT TO:<d@e.f>\nDATA\nhi\n.\n" ONE,
+	    "bsmtp" BEGIN(1, 1) HI(1) BEGIN(6, 2) HI(2) " done" },
+	{ ONE "MAIL FROM:<a@b.c>\nRCPT TO:<d@e.f>\nDATA\nhi\n.\n",
+	    "bsmtp" BEGIN(1, 1) HI(1) BEGIN(6, 2) HI(2) " done" },
+	{ "VERBOSE\r\nTICK 1\r\n" ONE, "bsmtp" BEGIN(3, 1) HI(1) " done" },
 	{ "VERB ON\r\nTICK 1\r\n" ONE, "bsmtp" BEGIN(3, 1) HI(1) " done" },
 	{ "VRFY\r\nEXPN x\r\nHELP\r\nETRN x\r\n" ONE,
 	    "bsmtp" BEGIN(5, 1) HI(1) " done" },
@@ -309,6 +316,10 @@ test_strict(void **state)
 	static const char unnamed[] = TYPE "\r\nMIME-Version: 1.0\r\n\r\n" H
 	    "MAIL FROM:<a@b.c> SMTPUTF8\r\n";
 	static const char no_version[] = TYPE "\r\n\r\n" H ONE;
+	static const char tick[] = "TICK 1\r\n" H ONE "QUIT\r\n";
+	static const char no_quit[] = H ONE;
+	static const char behind[] = H ONE "QUIT\r\nx\r\n";
+	static const char no_rcpt[] = H "MAIL FROM:<a@b.c>\r\nDATA\r\n";
 
 	(void)state;
 	bundle_reader_options_default(&opts);
@@ -318,6 +329,12 @@ test_strict(void **state)
 	check(&opts, bare, sizeof(bare) - 1, "bsmtp broken 501@2");
 	check(&opts, unnamed, sizeof(unnamed) - 1, "rfc2442 broken 555@2");
 	check(&opts, no_version, sizeof(no_version) - 1, "not-batch");
+	check(&opts, tick, sizeof(tick) - 1, "bsmtp broken 500@1");
+	check(&opts, no_quit, sizeof(no_quit) - 1, "bsmtp" BEGIN(2, 1) HI(1)
+	    " broken 503@4");
+	check(&opts, behind, sizeof(behind) - 1, "bsmtp" BEGIN(2, 1) HI(1)
+	    " broken 503@8");
+	check(&opts, no_rcpt, sizeof(no_rcpt) - 1, "bsmtp broken 503@3");
 }
 
 static void
