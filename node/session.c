@@ -21,46 +21,12 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "node/conf_net.h"
-#include "node/mailed.h"
+#include "node/session_state.h"
 #include "smtp/extension.h"
-#include "smtp/server.h"
 
 #define OUTPUT_MAX 16384	/* octets of replies left unread */
 #define LINGER_MS 5000		/* for the client to close too */
 #define STRANGER_MS 30000	/* for QUIT after 554 */
-#define LOGGED_MAX 50		/* errors of one session that are logged */
-
-struct session {
-	const struct session_host *host;
-	void *cookie;
-	char *source;
-	int fd;
-	const struct session_service *service;
-	struct tls *tls;	/* NULL: in clear */
-	bool tls_due;		/* as soon as 220 is sent */
-	bool handshake;		/* under way */
-	bool trusted;		/* may submit */
-	struct event *readable, *writable;
-	bool reading, writing;	/* the events are armed */
-	struct smtp_server *smtp;
-	struct buf in;		/* read, not yet used */
-	struct spool_draft *draft;
-	uint64_t octets;	/* of the content at hand */
-	char *object_peer;	/* the message at hand is its object */
-	struct mailed *mailed;
-	bool committing;	/* the exchange has a message of ours */
-	bool welcome;
-	bool stopping;
-	bool eof;		/* the client has said all */
-	bool eof_told;
-	bool ended;		/* no more commands; replies may be unsent */
-	bool quit;
-	bool shut;		/* all is sent, and it knows: no more comes */
-	bool dead;		/* the socket is of no more use */
-	unsigned logged;
-	int64_t active_ms;
-	uint64_t messages;
-};
 
 static int64_t
 now_ms(const struct session *s)
@@ -68,27 +34,10 @@ now_ms(const struct session *s)
 	return clock_mono_ms(s->host->daemon->clock);
 }
 
-static void
-drop_draft(struct session *s)
+void
+session_end(struct session *s)
 {
-	spool_draft_free(s->draft);
-	s->draft = NULL;
-	mailed_free(s->mailed);
-	s->mailed = NULL;
-}
-
-static void
-drop_transaction(struct session *s)
-{
-	drop_draft(s);
-	free(s->object_peer);
-	s->object_peer = NULL;
-}
-
-static void
-end(struct session *s)
-{
-	drop_transaction(s);
+	session_drop(s);
 	s->ended = true;
 	s->active_ms = now_ms(s);
 	buf_release(&s->in);
@@ -99,327 +48,7 @@ static void
 say_goodbye(struct session *s, const char *status, const char *text)
 {
 	smtp_write_reply(smtp_server_output(s->smtp), 421, status, text);
-	end(s);
-}
-
-static void
-log_refusal(struct session *s, const char *command,
-    const struct smtp_event *ev, const struct smtp_refusal *r)
-{
-	if (s->logged++ >= LOGGED_MAX)
-		return;
-	log_event(s->host->daemon->log, LOG_LEVEL_INFO, "session-error",
-	    "source", s->source, "command", command,
-	    "line", num_str(ev->line).s, "code", num_str((unsigned)r->code).s,
-	    "status", r->status, "text", r->text, NULL);
-}
-
-/* It is told nothing, but who looks for addresses is worth knowing. */
-static void
-log_probe(struct session *s, const struct smtp_event *ev)
-{
-	struct buf text = BUF_INIT;
-
-	if (s->logged++ >= LOGGED_MAX)
-		return;
-	text_escape(&text, ev->bytes, 320, true);
-	log_event(s->host->daemon->log, LOG_LEVEL_INFO, "session-probe",
-	    "source", s->source, "command", "VRFY", "text", buf_cstr(&text),
-	    NULL);
-	buf_release(&text);
-}
-
-static void
-refuse(struct session *s, const char *command, const struct smtp_event *ev,
-    const struct smtp_refusal *r)
-{
-	log_refusal(s, command, ev, r);
-	smtp_server_answer(s->smtp, r->code, r->status, r->text);
-}
-
-static void
-on_mail(struct session *s, const struct smtp_event *ev)
-{
-	struct exchange *x = s->host->daemon->exchange;
-	struct smtp_refusal r;
-
-	drop_transaction(s);
-	if (!s->trusted) {
-		smtp_refuse(&r, s->tls != NULL ? 554 : 530, s->tls != NULL ?
-		    "5.7.1" : "5.7.0", s->tls != NULL ?
-		    "Your certificate is not known here" :
-		    "Must issue a STARTTLS command first");
-		refuse(s, "MAIL", ev, &r);
-	} else if (exchange_check_room(x, ev->envelope->size, &r) == 0)
-		smtp_server_answer(s->smtp, 250, "2.1.0", "Ok");
-	else
-		refuse(s, "MAIL", ev, &r);
-}
-
-/* Objects come alone, so that there is one answer to what becomes of them. */
-static int
-check_alone(const struct session *s, const struct envelope *env, bool object,
-    struct smtp_refusal *r)
-{
-	if (env->nrcpt == 1 || (s->object_peer == NULL && !object))
-		return 0;
-	return smtp_refuse(r, 452, "4.5.3", "an object for the bundle "
-	    "address goes by itself");
-}
-
-/* The recipient is the bundle address. */
-static int
-check_object(struct session *s, const struct envelope *env,
-    struct smtp_refusal *r)
-{
-	const struct daemon *d = s->host->daemon;
-	const struct conf_peer *peer;
-
-	if (mailed_peer(d->conf, env->sender, s->fd, &peer, r) < 0)
-		return -1;
-	if (peer == NULL)
-		return exchange_check_recipient(d->exchange,
-		    d->conf->postmaster, env->size, r);
-	if (check_alone(s, env, true, r) < 0)
-		return -1;
-	s->object_peer = mem_strdup(peer->name);
-	return 0;
-}
-
-static int
-check_recipient(struct session *s, const struct envelope *env,
-    struct smtp_refusal *r)
-{
-	const struct daemon *d = s->host->daemon;
-	const char *address = env->rcpt[env->nrcpt - 1].address;
-
-	if (mailed_is_address(d->conf, address))
-		return check_object(s, env, r);
-	if (check_alone(s, env, false, r) < 0 ||
-	    mailed_check_loop(d->conf, env->sender, address, r) < 0)
-		return -1;
-	if (d->conf->message_max != 0 && env->size > d->conf->message_max)
-		return smtp_refuse(r, 552, "5.3.4", "Message too large, "
-		    "the limit is %llu octets",
-		    (unsigned long long)d->conf->message_max);
-	return exchange_check_recipient(d->exchange, address, env->size, r);
-}
-
-static void
-on_rcpt(struct session *s, const struct smtp_event *ev)
-{
-	struct smtp_refusal r;
-
-	if (check_recipient(s, ev->envelope, &r) == 0)
-		smtp_server_answer(s->smtp, 250, "2.1.5", "Ok");
-	else
-		refuse(s, "RCPT", ev, &r);
-}
-
-static void
-storage_refusal(struct session *s, const struct err *e,
-    struct smtp_refusal *r)
-{
-	if (e->code == ERR_FULL) {
-		smtp_refuse(r, 452, "4.3.1",
-		    "No room in the spool now, try later");
-		return;
-	}
-	if (e->code == ERR_LIMIT) {
-		smtp_refuse(r, 552, "5.3.4", "Message too large: %s",
-		    e->text);
-		return;
-	}
-	smtp_refuse(r, 451, "4.3.0", "Cannot store the message now");
-	log_event(s->host->daemon->log, LOG_LEVEL_WARNING, "draft-failed",
-	    "source", s->source, "error", e->text, NULL);
-}
-
-/* 0, or -1 with the refusal. */
-static int
-begin_object(struct session *s, struct smtp_refusal *r)
-{
-	struct daemon *d = s->host->daemon;
-	const struct conf_peer *peer = conf_find_peer(d->conf,
-	    s->object_peer);
-	struct err e = ERR_INIT;
-
-	if (peer == NULL)
-		return smtp_refuse(r, 451, "4.3.0", "The peer is gone");
-	if (mailed_new(d, peer, s->source, &s->mailed, &e) == 0)
-		return 0;
-	storage_refusal(s, &e, r);
-	return -1;
-}
-
-static void
-on_begin(struct session *s, const struct smtp_event *ev)
-{
-	struct smtp_refusal r;
-
-	drop_draft(s);
-	s->octets = 0;
-	if (s->object_peer == NULL)
-		s->draft = spool_draft_new(s->host->daemon->spool);
-	else if (begin_object(s, &r) < 0) {
-		refuse(s, "DATA", ev, &r);
-		return;
-	}
-	smtp_server_answer(s->smtp, 250, "2.0.0", "Ok");
-}
-
-static int
-keep_content(struct session *s, struct slice bytes, struct err *e)
-{
-	const struct conf *conf = s->host->daemon->conf;
-
-	if (s->mailed != NULL)
-		return mailed_add(s->mailed, bytes, e);
-	s->octets += bytes.len;
-	if (conf->message_max != 0 && s->octets > conf->message_max)
-		return err_set(e, ERR_LIMIT, "the limit is %llu octets",
-		    (unsigned long long)conf->message_max);
-	return spool_draft_add(s->draft, bytes.ptr, bytes.len, e);
-}
-
-static void
-on_content(struct session *s, const struct smtp_event *ev)
-{
-	struct smtp_refusal r;
-	struct err e = ERR_INIT;
-
-	if ((s->draft == NULL && s->mailed == NULL) ||
-	    keep_content(s, ev->bytes, &e) == 0)
-		return;
-	drop_draft(s);
-	storage_refusal(s, &e, &r);
-	smtp_server_refuse_content(s->smtp, r.code, r.status, r.text);
-}
-
-/* A notice about an object of ours is for a person. */
-static void
-name_postmaster(const struct conf *conf, struct envelope *env)
-{
-	for (size_t i = 0; i < env->nrcpt; i++) {
-		struct recipient *rcpt = &env->rcpt[i];
-
-		if (!mailed_is_address(conf, rcpt->address))
-			continue;
-		free(rcpt->address);
-		rcpt->address = mem_strdup(conf->postmaster);
-	}
-}
-
-static int
-accept_message(struct session *s, const struct envelope *env,
-    struct smtp_refusal *r)
-{
-	struct message m;
-	struct err e = ERR_INIT;
-	int rc;
-
-	if (s->draft == NULL || spool_draft_end(s->draft, &e) < 0) {
-		storage_refusal(s, &e, r);
-		return -1;
-	}
-	message_init(&m);
-	m.kind = MESSAGE_MAIL;
-	envelope_copy(&m.env, env);
-	name_postmaster(s->host->daemon->conf, &m.env);
-	m.source = mem_strdup(s->source);
-	rc = exchange_accept(s->host->daemon->exchange, s->draft, &m, s, r);
-	if (rc == 0)
-		s->draft = NULL;
-	message_release(&m);
-	return rc;
-}
-
-static void
-end_object(struct session *s, const struct smtp_event *ev)
-{
-	struct smtp_refusal r;
-	struct err e = ERR_INIT;
-
-	if (s->mailed != NULL && mailed_end(s->mailed, &e) == 0) {
-		s->messages++;
-		smtp_server_answer(s->smtp, 250, "2.0.0",
-		    "Ok: the object is taken");
-	} else {
-		storage_refusal(s, &e, &r);
-		refuse(s, "DATA", ev, &r);
-	}
-	drop_transaction(s);
-}
-
-static void
-on_end(struct session *s, const struct smtp_event *ev)
-{
-	struct smtp_refusal r;
-
-	if (s->object_peer != NULL) {
-		end_object(s, ev);
-		return;
-	}
-	if (accept_message(s, ev->envelope, &r) == 0) {
-		s->committing = true;
-		daemon_wake(s->host->daemon);
-		return;
-	}
-	drop_draft(s);
-	refuse(s, "DATA", ev, &r);
-}
-
-static void
-on_error(struct session *s, const struct smtp_event *ev)
-{
-	struct slice args;
-
-	log_refusal(s, smtp_verb_name(smtp_command_split(ev->bytes, &args)),
-	    ev, &ev->refusal);
-}
-
-static void
-handle(struct session *s, const struct smtp_event *ev)
-{
-	switch (ev->kind) {
-	case SMTP_EVENT_HELLO:
-	case SMTP_EVENT_NOOP:
-		break;
-	case SMTP_EVENT_MAIL:
-		on_mail(s, ev);
-		break;
-	case SMTP_EVENT_RCPT:
-		on_rcpt(s, ev);
-		break;
-	case SMTP_EVENT_BEGIN:
-		on_begin(s, ev);
-		break;
-	case SMTP_EVENT_CONTENT:
-		on_content(s, ev);
-		break;
-	case SMTP_EVENT_END:
-		on_end(s, ev);
-		break;
-	case SMTP_EVENT_RESET:
-		drop_transaction(s);
-		break;
-	case SMTP_EVENT_ERROR:
-		on_error(s, ev);
-		break;
-	case SMTP_EVENT_VRFY:
-		log_probe(s, ev);
-		break;
-	case SMTP_EVENT_STARTTLS:
-		s->tls_due = true;
-		break;
-	case SMTP_EVENT_QUIT:
-		s->quit = true;
-		end(s);
-		break;
-	case SMTP_EVENT_CLOSE:
-		end(s);
-		break;
-	}
+	session_end(s);
 }
 
 /*
@@ -454,7 +83,7 @@ feed(struct session *s, const char *in, size_t len)
 		used += n;
 		if (rc == 0)
 			break;
-		handle(s, &ev);
+		session_handle(s, &ev);
 	}
 	return s->ended ? len : used;
 }
@@ -483,8 +112,8 @@ tell_eof(struct session *s)
 
 	s->eof_told = true;
 	while (!s->ended && smtp_server_eof(s->smtp, &ev) == 1)
-		handle(s, &ev);
-	end(s);
+		session_handle(s, &ev);
+	session_end(s);
 }
 
 /*
@@ -767,7 +396,7 @@ session_free(struct session *s)
 	    "source", s->source, "messages", num_str(s->messages).s, NULL);
 	if (s->committing)
 		exchange_forget(s->host->daemon->exchange, s);
-	drop_transaction(s);
+	session_drop(s);
 	event_free(s->readable);
 	event_free(s->writable);
 	tls_free(s->tls);
@@ -792,7 +421,7 @@ session_completed(struct session *s, const struct exchange_completion *c)
 		    message_name(c->id).s);
 		smtp_server_answer(s->smtp, 250, "2.0.0", text);
 	} else {
-		refuse(s, "DATA", &ev, &c->refusal);
+		session_refuse(s, "DATA", &ev, &c->refusal);
 	}
 	(void)feed(s, "", 0);	/* what the answer gave rise to */
 	settle(s);
