@@ -11,9 +11,12 @@ import shutil
 import pytest
 
 import peers_common
+from peers_dovecot import Dovecot
 from peers_exim import Exim
 from peers_node import Node
+from peers_opensmtpd import OpenSMTPD
 from peers_postfix import Postfix
+from peers_sendmail import Sendmail
 
 
 def pytest_configure(config):
@@ -94,6 +97,24 @@ def postfix(peers, work):
 def exim(peers, work):
     """exim(NAME, ...): a started Exim in work/NAME."""
     yield from _peers(Exim, work)
+
+
+@pytest.fixture
+def dovecot(peers, work):
+    """dovecot(NAME, ...): a started Dovecot in work/NAME."""
+    yield from _peers(Dovecot, work)
+
+
+@pytest.fixture
+def opensmtpd(peers, work):
+    """opensmtpd(NAME, ...): a started OpenSMTPD in work/NAME."""
+    yield from _peers(OpenSMTPD, work)
+
+
+@pytest.fixture
+def sendmail(peers, work):
+    """sendmail(NAME, ...): a started sendmail in work/NAME."""
+    yield from _peers(Sendmail, work)
 
 
 @pytest.fixture

@@ -128,7 +128,7 @@ class Exim:
     routes      domain, *.domain, or * for all that is not local, to
                 "HOST:PORT"; the first that fits is taken
     listen      more "HOST:PORT" to listen on, such as "127.0.0.2:25"
-    settings    more of the main section, name to value
+    settings    of the main section, name to value; ours where they differ
     routers     more routers, before ours; transports: more transports
     """
 
@@ -205,7 +205,11 @@ class Exim:
         for one in [f"127.0.0.1:{self.port}"] + self.listen:
             host, _, port = one.rpartition(":")
             interfaces.append(f"[{host.strip('[]')}]:{port}")
-        self._write(self.config, CONFIG.format(
+        config = CONFIG
+        for name in self.settings:
+            config = re.sub(rf"^{name} =.*\n", "", config,
+                            flags=re.MULTILINE)
+        self._write(self.config, config.format(
             hostname=self.hostname, account=ACCOUNT,
             directory=self.directory, interfaces=" ; ".join(interfaces),
             domain=self.domains[0] if self.domains else self.hostname,

@@ -1,0 +1,152 @@
+# SPDX-License-Identifier: ISC
+"""A private sendmail, in a root directory of its own.
+
+Its configuration is made by m4 from sendmail's own macros, as anybody's is.
+Its local mailer is a script that stores what it reads, since mail.local
+would quote lines that begin with From.
+"""
+
+import os
+
+from peers_common import answers, free_port, read_maildir, wait_for
+from peers_jail import Jail, m4
+
+MC = """\
+divert(-1)
+include(`m4/cf.m4')
+divert(0)
+OSTYPE(`linux')
+define(`confDOMAIN_NAME', `{hostname}')
+define(`confTO_IDENT', `0')
+define(`confTO_QUEUEWARN', `')
+define(`confMIN_QUEUE_AGE', `0')
+define(`confLOG_LEVEL', `12')
+define(`confPID_FILE', `/run/sendmail.pid')
+define(`confDEF_USER_ID', `store:store')
+define(`confTRUSTED_USER', `smmta')
+define(`confSERVICE_SWITCH_FILE', `/etc/mail/service.switch')
+define(`confMAX_MESSAGE_SIZE', `52428800')
+define(`confQUEUE_LA', `10000')
+define(`confREFUSE_LA', `10000')
+define(`confDONT_PROBE_INTERFACES', `True')
+define(`ALIAS_FILE', `')
+define(`HELP_FILE', `')
+define(`STATUS_FILE', `')
+define(`QUEUE_DIR', `/var/spool/mqueue')
+define(`LOCAL_MAILER_PATH', `/bin/store')
+define(`LOCAL_MAILER_ARGS', `store $u')
+define(`LOCAL_MAILER_FLAGS', `PDun')
+define(`confFORWARD_PATH', `')
+define(`LOCAL_SHELL_PATH', `/bin/sh')
+define(`SMTP_MAILER_ARGS', `TCP $h {relay_port}')
+define(`ESMTP_MAILER_ARGS', `TCP $h {relay_port}')
+define(`RELAY_MAILER_ARGS', `TCP $h {relay_port}')
+define(`SMART_HOST', `{smart_host}')
+{tls}FEATURE(`no_default_msa')
+FEATURE(`nocanonify')
+FEATURE(`accept_unresolvable_domains')
+FEATURE(`promiscuous_relay')
+DAEMON_OPTIONS(`Port={port}, Addr=127.0.0.1, Name=MTA')
+LOCAL_DOMAIN(`{domains}')
+MODIFY_MAILER_FLAGS(`LOCAL', `-A')
+MAILER(`local')
+MAILER(`smtp')
+"""
+
+TLS = """\
+define(`confCACERT', `/etc/mail/ca.crt')
+define(`confCACERT_PATH', `/etc/mail')
+define(`confSERVER_CERT', `/etc/mail/cert.pem')
+define(`confSERVER_KEY', `/etc/mail/cert.pem')
+define(`confCLIENT_CERT', `/etc/mail/cert.pem')
+define(`confCLIENT_KEY', `/etc/mail/cert.pem')
+"""
+
+STORE = """\
+#!/bin/sh
+umask 022
+mkdir -p /mail/$1/new /mail/$1/tmp
+cat >/mail/$1/tmp/$$ || exit 75
+mv /mail/$1/tmp/$$ /mail/$1/new/$$ || exit 75
+"""
+
+
+class Sendmail:
+    """sendmail on 127.0.0.1:port.
+
+    relayhost   "HOST:PORT" for what is not local
+    certificate a file with key and certificate, and authority that of its
+                authority: STARTTLS is then offered, and used
+    """
+
+    def __init__(self, directory, hostname="sendmail.example", domains=None,
+                 users=("alice", "bob", "carol", "postmaster"),
+                 relayhost=None, certificate=None, authority=None,
+                 port=None):
+        self.hostname = hostname
+        self.domains = list(domains) if domains is not None else [hostname]
+        self.relayhost = relayhost
+        self.certificate = certificate
+        self.authority = authority
+        self.port = port or free_port()
+        self.jail = Jail(directory, "sendmail",
+                         ["smmta", "smmsp", "store", *users],
+                         ["/bin/sh", "/bin/cat", "/bin/mv", "/bin/mkdir"])
+        self._daemon = None
+
+    def _prepare(self):
+        self.jail.build()
+        if self.certificate:
+            for name, path in (("cert.pem", self.certificate),
+                               ("ca.crt", self.authority)):
+                with open(path, encoding="ascii") as file:
+                    self.jail.write("etc/mail/" + name, file.read(), 0o600)
+        host, _, port = (self.relayhost or ":25").partition(":")
+        self.jail.write("etc/mail/sendmail.mc", MC.format(
+            hostname=self.hostname, port=self.port,
+            tls=TLS if self.certificate else "", relay_port=port,
+            smart_host=f"esmtp:[{host}]" if host else "",
+            domains=" ".join(self.domains)))
+        self.jail.write("etc/mail/sendmail.cf", m4(
+            "-D_CF_DIR_=./", self.jail.path("etc/mail/sendmail.mc"),
+            cwd=self.jail.path("usr/share/sendmail/cf")))
+        self.jail.write("etc/mail/service.switch", "hosts files\n"
+                        "aliases files\n")
+        self.jail.write("etc/mail/local-host-names", "")
+        self.jail.write("bin/store", STORE, 0o755)
+        self.jail.make("var/spool/mqueue", 0o700)
+
+    def start(self):
+        if not os.path.exists(self.jail.directory):
+            self._prepare()
+        self._daemon = self.jail.start("/usr/libexec/sendmail/sendmail",
+                                       "-bD", "-q1s")
+        wait_for(self._ready, 20,
+                 lambda: f"sendmail at {self.port}: {self.log()}")
+
+    def _ready(self):
+        if not self._daemon.running():
+            raise AssertionError(f"sendmail ended: {self.log()}")
+        return answers(self.port)
+
+    def stop(self):
+        if self._daemon is not None:
+            self._daemon.stop()
+            self._daemon = None
+
+    def kill(self):
+        self._daemon = None
+        self.jail.end()
+
+    def sendmail(self, sender, recipients, content, *options):
+        """Submit as root; content is bytes with LF line ends."""
+        return self.jail.run("/usr/libexec/sendmail/sendmail", "-i", "-odb",
+                             "-Am", "-f", sender, *options, "--",
+                             *recipients, data=content)
+
+    def maildir(self, user):
+        """The contents as stored: LF line ends, and trace on top."""
+        return read_maildir(self.jail.path(f"mail/{user}"))
+
+    def log(self):
+        return self.jail.log()
