@@ -168,9 +168,10 @@ refuse_leg(struct exchange *x, struct leg *leg)
 		text = "the road to this site does not carry DELIVERBY, "
 		    "which the sender asks for with R";
 	} else if (beyond & (SMTP_EXT_BINARYMIME | SMTP_EXT_CHUNKING)) {
-		status = beyond & SMTP_EXT_BINARYMIME ? "5.6.1" : "5.6.0";
+		status = "5.6.1";
 		text = "the road to this site carries lines that end in "
-		    "CR LF only, and this message holds others";
+		    "CR LF only, and this message holds others, or its last "
+		    "one is open";
 	}
 	if (status == NULL)
 		return false;
