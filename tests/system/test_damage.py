@@ -17,6 +17,8 @@ def paris(node, work):
     one = node("paris", config=road.config(
         "paris", road.peer(work, "paris", "london", call='{ "Never" }'),
         "routes { london.example = london }\n"))
+    # Berkeley DB leaks what it holds when it gives up.
+    one.env = {**(one.env or {}), "ASAN_OPTIONS": "detect_leaks=0"}
     one.start()
     for i in range(60):
         one.submit("a@paris.example", [f"u{i}@london.example"], CONTENT)
