@@ -632,7 +632,6 @@ daemon_run(const struct daemon_start *start, struct err *e)
 		log_event(d->log, LOG_LEVEL_INFO, "stopped", NULL);
 	events_free(r);
 	event_base_free(d->base);
-	free(d->reload_report);
 	conf_free(d->conf);
 	free(r);
 	return rc;

@@ -29,7 +29,6 @@ struct daemon {
 					 * via, or NULL */
 	bool stopping;
 	bool failed;			/* the store failed: end with 75 */
-	char *reload_report;		/* of the last reload; owned */
 };
 
 /* Something was told to the exchange: commit and actions follow before the

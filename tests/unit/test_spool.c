@@ -13,122 +13,7 @@
 
 #include "base/mem.h"
 #include "spool/spool.h"
-
-struct test_clock {
-	struct clock clock;
-	int64_t wall, mono;
-};
-
-static int64_t
-test_wall(struct clock *c)
-{
-	return ((struct test_clock *)c)->wall;
-}
-
-static int64_t
-test_mono(struct clock *c)
-{
-	return ((struct test_clock *)c)->mono;
-}
-
-struct fixture {
-	bool bdb;
-	char dir[64];
-	struct store_mem_disk *disk;
-	struct test_clock clock;
-	uint64_t room;
-	struct spool *sp;
-};
-
-static uint64_t
-room_left(void *ctx)
-{
-	return ((struct fixture *)ctx)->room;
-}
-
-/* Small files, so that a test meets their ends. */
-static struct store_options
-small_store(const char *dir)
-{
-	struct store_options opts;
-
-	store_options_default(&opts);
-	opts.dir = dir;
-	opts.log_buffer_bytes = 64 << 10;
-	opts.log_file_bytes = 512 << 10;
-	opts.checkpoint_bytes = 256 << 10;
-	return opts;
-}
-
-static int
-open_spool(struct fixture *f, struct err *e)
-{
-	struct store_options opts = small_store(f->dir);
-	struct spool_options sopts = { .clock = &f->clock.clock,
-	    .rng = rng_real(), .min_free_bytes = 1000,
-	    .free_bytes = room_left, .free_ctx = f, .dir = f->dir };
-	struct store *store;
-	int rc;
-
-	rc = f->bdb ? store_open_bdb(&opts, &store, e) :
-	    store_open_mem(f->disk, &store, e);
-	return rc < 0 ? rc : spool_open(store, &sopts, &f->sp, e);
-}
-
-static void
-reopen(struct fixture *f)
-{
-	struct err e = ERR_INIT;
-
-	spool_close(f->sp);
-	f->sp = NULL;
-	if (open_spool(f, &e) < 0)
-		fail_msg("open: %s", e.text);
-}
-
-static struct fixture *
-fixture_new(bool bdb)
-{
-	struct fixture *f = mem_alloc(1, sizeof(*f));
-
-	f->bdb = bdb;
-	f->clock = (struct test_clock){ { test_wall, test_mono },
-	    1700000000000, 5000 };
-	f->room = UINT64_MAX;
-	snprintf(f->dir, sizeof(f->dir), "/tmp/test_spool.XXXXXX");
-	assert_non_null(mkdtemp(f->dir));
-	f->disk = store_mem_disk_new();
-	reopen(f);
-	return f;
-}
-
-static int
-setup_bdb(void **state)
-{
-	*state = fixture_new(true);
-	return 0;
-}
-
-static int
-setup_mem(void **state)
-{
-	*state = fixture_new(false);
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	struct fixture *f = *state;
-	char *command = mem_printf("rm -rf '%s'", f->dir);
-
-	spool_close(f->sp);
-	store_mem_disk_free(f->disk);
-	assert_int_equal(system(command), 0);
-	free(command);
-	free(f);
-	return 0;
-}
+#include "tests/unit/spool_world.h"
 
 /* Content that can be told from its seed. */
 static void
@@ -300,7 +185,7 @@ test_messages(void **state)
 	    SPOOL_INLINE_MAX + 1, SPOOL_CHUNK, SPOOL_CHUNK + 1,
 	    3 * SPOOL_CHUNK, 5 << 20 };
 	enum { N = sizeof(lens) / sizeof(lens[0]) };
-	struct fixture *f = *state;
+	struct spool_world *f = *state;
 	struct message m;
 	struct err e = ERR_INIT;
 	uint64_t ids[N], id = 0;
@@ -323,7 +208,7 @@ test_messages(void **state)
 		assert_int_equal(spool_next_message(f->sp, &id, &m, &e),
 		    ERR_NOT_FOUND);
 		id = 0;
-		reopen(f);
+		sw_reopen(f);
 	}
 	assert_int_equal(spool_get_message(f->sp, 424242, &m, &e),
 	    ERR_NOT_FOUND);
@@ -333,7 +218,7 @@ test_messages(void **state)
 static void
 test_delete(void **state)
 {
-	struct fixture *f = *state;
+	struct spool_world *f = *state;
 	struct spool_unit *u;
 	struct message m;
 	struct err e = ERR_INIT;
@@ -360,7 +245,7 @@ test_delete(void **state)
 	assert_int_equal(spool_maintain(f->sp, &e), 1);
 	/* Interrupted, the rest is found at the next start. */
 	assert_in_range(count_chunks(f->sp), 5, 83);
-	reopen(f);
+	sw_reopen(f);
 	assert_int_equal(count_chunks(f->sp), 4);
 	expect_body(f->sp, stays, 200000, 3);
 }
@@ -368,7 +253,7 @@ test_delete(void **state)
 static void
 test_drafts(void **state)
 {
-	struct fixture *f = *state;
+	struct spool_world *f = *state;
 	struct spool_draft *d = make_draft(f->sp, 200000, 1);
 	struct spool_unit *u;
 	struct message m;
@@ -403,14 +288,14 @@ test_drafts(void **state)
 	assert_int_equal(store_flush(spool_store(f->sp), &e), 0);
 	assert_int_equal(count_chunks(f->sp), 4);
 	spool_draft_free(d);
-	reopen(f);
+	sw_reopen(f);
 	assert_int_equal(count_chunks(f->sp), 0);
 }
 
 static void
 test_room(void **state)
 {
-	struct fixture *f = *state;
+	struct spool_world *f = *state;
 	struct spool_draft *d, *small = make_draft(f->sp, 100, 1);
 	struct spool_unit *u;
 	struct message m;
@@ -452,7 +337,7 @@ test_room(void **state)
 static void
 test_state(void **state)
 {
-	struct fixture *f = *state;
+	struct spool_world *f = *state;
 	struct message_state st;
 	struct spool_unit *u;
 	struct err e = ERR_INIT;
@@ -468,7 +353,7 @@ test_state(void **state)
 	assert_int_equal(spool_put_state(u, id, &st, &e), 0);
 	assert_int_equal(spool_commit(u, false, &e), 0);
 	message_state_release(&st);
-	reopen(f);
+	sw_reopen(f);
 	assert_int_equal(spool_get_state(f->sp, id, 2, &st, &e), 0);
 	assert_int_equal(st.rcpt[0].status, RCPT_QUEUED);
 	assert_int_equal(st.rcpt[1].status, RCPT_HELD);
@@ -493,7 +378,7 @@ test_state(void **state)
 static void
 test_objects(void **state)
 {
-	struct fixture *f = *state;
+	struct spool_world *f = *state;
 	uint16_t first[] = { 0, 2 }, second[] = { 65535 };
 	struct object_part parts[] = { { 5, first, 2 }, { 6, second, 1 } };
 	struct object o = { .status = OBJECT_WRITTEN, .peer = NULL,
@@ -512,7 +397,7 @@ test_objects(void **state)
 	assert_int_equal(spool_put_object(u, &o, &e), 0);
 	assert_int_not_equal(o.id, 0);
 	assert_int_equal(spool_commit(u, true, &e), 0);
-	reopen(f);
+	sw_reopen(f);
 	assert_int_equal(spool_next_object(f->sp, &id, &got, &e), 0);
 	assert_int_equal(id, o.id);
 	assert_int_equal(got.status, OBJECT_WRITTEN);
@@ -542,7 +427,7 @@ test_objects(void **state)
 static void
 test_ledger(void **state)
 {
-	struct fixture *f = *state;
+	struct spool_world *f = *state;
 	struct ledger_entry l = { true, 5, 0 };
 	struct spool_unit *u;
 	struct err e = ERR_INIT;
@@ -585,7 +470,7 @@ static void
 test_broken(void **state)
 {
 	static const size_t lens[] = { 0, 5000, 300000 };
-	struct fixture *f = *state;
+	struct spool_world *f = *state;
 	struct broken b, got;
 	struct spool_unit *u;
 	struct err e = ERR_INIT;
@@ -606,7 +491,7 @@ test_broken(void **state)
 		spool_draft_free(d);
 		broken_release(&b);
 	}
-	reopen(f);
+	sw_reopen(f);
 	for (unsigned i = 0; i < 3; i++) {
 		assert_int_equal(spool_next_broken(f->sp, &id, &got, &e), 0);
 		assert_int_equal(id, ids[i]);
@@ -647,7 +532,7 @@ damage(struct spool *sp, enum store_table t, const void *key, size_t klen,
 static void
 test_damage(void **state)
 {
-	struct fixture *f = *state;
+	struct spool_world *f = *state;
 	struct message m;
 	struct err e = ERR_INIT;
 	struct buf out = BUF_INIT;
@@ -687,7 +572,7 @@ test_damage(void **state)
 static void
 test_ids_after_crash(void **state)
 {
-	struct fixture *f = *state;
+	struct spool_world *f = *state;
 	uint64_t last = 0;
 
 	for (int round = 0; round < 20; round++) {
@@ -702,15 +587,15 @@ test_ids_after_crash(void **state)
 		spool_close(f->sp);
 		f->sp = NULL;
 		store_mem_disk_revive(f->disk);
-		reopen(f);
+		sw_reopen(f);
 	}
 }
 
 #define BOTH(name) \
-	{ "bdb: " #name, test_##name, setup_bdb, teardown, NULL }, \
-	{ "mem: " #name, test_##name, setup_mem, teardown, NULL }
+	{ "bdb: " #name, test_##name, sw_setup_bdb, sw_teardown, NULL }, \
+	{ "mem: " #name, test_##name, sw_setup_mem, sw_teardown, NULL }
 #define ONE(name, engine) \
-	{ #name, test_##name, setup_##engine, teardown, NULL }
+	{ #name, test_##name, sw_setup_##engine, sw_teardown, NULL }
 
 int
 main(void)

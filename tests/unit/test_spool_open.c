@@ -17,127 +17,12 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "spool/spool.h"
-
-struct test_clock {
-	struct clock clock;
-	int64_t wall, mono;
-};
-
-static int64_t
-test_wall(struct clock *c)
-{
-	return ((struct test_clock *)c)->wall;
-}
-
-static int64_t
-test_mono(struct clock *c)
-{
-	return ((struct test_clock *)c)->mono;
-}
-
-struct fixture {
-	bool bdb;
-	char dir[64];
-	struct store_mem_disk *disk;
-	struct test_clock clock;
-	uint64_t room;
-	struct spool *sp;
-};
-
-static uint64_t
-room_left(void *ctx)
-{
-	return ((struct fixture *)ctx)->room;
-}
-
-/* Small files, so that a test meets their ends. */
-static struct store_options
-small_store(const char *dir)
-{
-	struct store_options opts;
-
-	store_options_default(&opts);
-	opts.dir = dir;
-	opts.log_buffer_bytes = 64 << 10;
-	opts.log_file_bytes = 512 << 10;
-	opts.checkpoint_bytes = 256 << 10;
-	return opts;
-}
-
-static int
-open_spool(struct fixture *f, struct err *e)
-{
-	struct store_options opts = small_store(f->dir);
-	struct spool_options sopts = { .clock = &f->clock.clock,
-	    .rng = rng_real(), .min_free_bytes = 1000,
-	    .free_bytes = room_left, .free_ctx = f, .dir = f->dir };
-	struct store *store;
-	int rc;
-
-	rc = f->bdb ? store_open_bdb(&opts, &store, e) :
-	    store_open_mem(f->disk, &store, e);
-	return rc < 0 ? rc : spool_open(store, &sopts, &f->sp, e);
-}
-
-static void
-reopen(struct fixture *f)
-{
-	struct err e = ERR_INIT;
-
-	spool_close(f->sp);
-	f->sp = NULL;
-	if (open_spool(f, &e) < 0)
-		fail_msg("open: %s", e.text);
-}
-
-static struct fixture *
-fixture_new(bool bdb)
-{
-	struct fixture *f = mem_alloc(1, sizeof(*f));
-
-	f->bdb = bdb;
-	f->clock = (struct test_clock){ { test_wall, test_mono },
-	    1700000000000, 5000 };
-	f->room = UINT64_MAX;
-	snprintf(f->dir, sizeof(f->dir), "/tmp/test_spool.XXXXXX");
-	assert_non_null(mkdtemp(f->dir));
-	f->disk = store_mem_disk_new();
-	reopen(f);
-	return f;
-}
-
-static int
-setup_bdb(void **state)
-{
-	*state = fixture_new(true);
-	return 0;
-}
-
-static int
-setup_mem(void **state)
-{
-	*state = fixture_new(false);
-	return 0;
-}
-
-static int
-teardown(void **state)
-{
-	struct fixture *f = *state;
-	char *command = mem_printf("rm -rf '%s'", f->dir);
-
-	spool_close(f->sp);
-	store_mem_disk_free(f->disk);
-	assert_int_equal(system(command), 0);
-	free(command);
-	free(f);
-	return 0;
-}
+#include "tests/unit/spool_world.h"
 
 static void
 test_elapsed(void **state)
 {
-	struct fixture *f = *state;
+	struct spool_world *f = *state;
 	uint64_t start = spool_elapsed_secs(f->sp);
 	struct err e = ERR_INIT;
 
@@ -146,24 +31,24 @@ test_elapsed(void **state)
 	f->clock.wall -= 86400LL * 365 * 1000;	/* set back: no matter */
 	assert_int_equal(spool_elapsed_secs(f->sp), start + 3600);
 	assert_int_equal(spool_tick(f->sp, &e), 0);
-	reopen(f);
+	sw_reopen(f);
 	assert_int_equal(spool_elapsed_secs(f->sp), start + 3600);
 	spool_close(f->sp);
 	f->sp = NULL;
 	f->clock.mono = 1;			/* started anew */
 	f->clock.wall += 100 * 1000;
-	reopen(f);
+	sw_reopen(f);
 	assert_int_equal(spool_elapsed_secs(f->sp), start + 3700);
 	spool_close(f->sp);
 	f->sp = NULL;
 	f->clock.wall += 86400LL * 3650 * 1000;
-	reopen(f);
+	sw_reopen(f);
 	assert_int_equal(spool_elapsed_secs(f->sp), start + 3700 +
 	    7 * 86400);
 	spool_close(f->sp);
 	f->sp = NULL;
 	f->clock.wall -= 86400LL * 1000;
-	reopen(f);
+	sw_reopen(f);
 	assert_int_equal(spool_elapsed_secs(f->sp), start + 3700 +
 	    7 * 86400);
 }
@@ -171,12 +56,12 @@ test_elapsed(void **state)
 static void
 test_identity(void **state)
 {
-	struct fixture *f = *state;
+	struct spool_world *f = *state;
 	struct buf id = BUF_INIT;
 
 	assert_int_equal(strlen(spool_id(f->sp)), 32);
 	buf_adds(&id, spool_id(f->sp));
-	reopen(f);
+	sw_reopen(f);
 	assert_string_equal(spool_id(f->sp), buf_cstr(&id));
 	buf_release(&id);
 }
@@ -203,27 +88,27 @@ put_schema(struct store *s, uint32_t schema)
 static void
 test_schema(void **state)
 {
-	struct fixture *f = *state;
+	struct spool_world *f = *state;
 	struct err e = ERR_INIT;
 
 	put_schema(spool_store(f->sp), SPOOL_SCHEMA + 1);
 	spool_close(f->sp);
 	f->sp = NULL;
-	assert_int_equal(open_spool(f, &e), ERR_STATE);
+	assert_int_equal(sw_open(f, &e), ERR_STATE);
 	assert_non_null(strstr(e.text, "newer"));
-	assert_int_equal(open_spool(f, &e), ERR_STATE);
+	assert_int_equal(sw_open(f, &e), ERR_STATE);
 }
 
 static void
 test_schema_older(void **state)
 {
-	struct fixture *f = *state;
+	struct spool_world *f = *state;
 	struct err e = ERR_INIT;
 
 	put_schema(spool_store(f->sp), SPOOL_SCHEMA - 1);
 	spool_close(f->sp);
 	f->sp = NULL;
-	assert_int_equal(open_spool(f, &e), ERR_STATE);
+	assert_int_equal(sw_open(f, &e), ERR_STATE);
 	assert_non_null(strstr(e.text, "postrider spool upgrade"));
 }
 
@@ -255,8 +140,8 @@ test_names(void **state)
 }
 
 #define BOTH(name) \
-	{ "bdb: " #name, test_##name, setup_bdb, teardown, NULL }, \
-	{ "mem: " #name, test_##name, setup_mem, teardown, NULL }
+	{ "bdb: " #name, test_##name, sw_setup_bdb, sw_teardown, NULL }, \
+	{ "mem: " #name, test_##name, sw_setup_mem, sw_teardown, NULL }
 
 int
 main(void)

@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef TESTS_UNIT_SPOOL_WORLD_H
+#define TESTS_UNIT_SPOOL_WORLD_H
+/* A spool over either engine, with a clock and a disk that a test sets. */
+#include "spool/spool.h"
+
+struct sw_clock {
+	struct clock clock;
+	int64_t wall, mono;
+};
+
+struct spool_world {
+	bool bdb;
+	char dir[64];
+	struct store_mem_disk *disk;
+	struct sw_clock clock;
+	uint64_t room;
+	struct spool *sp;
+};
+
+/* Small files, so that a test meets their ends. */
+struct store_options sw_small_store(const char *dir);
+int sw_open(struct spool_world *f, struct err *e);
+/* Closes it first; fails the test if it does not open. */
+void sw_reopen(struct spool_world *f);
+/* For cmocka: *state is a struct spool_world. */
+int sw_setup_bdb(void **state);
+int sw_setup_mem(void **state);
+int sw_teardown(void **state);
+
+#endif
