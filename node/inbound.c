@@ -201,18 +201,6 @@ commit_group(struct inbound *in, struct err *e)
 /*
  * One message.
  */
-static bool
-may_send(const struct conf_peer *peer, const char *sender)
-{
-	size_t i;
-
-	for (i = 0; i < peer->may_send_as.n; i++) {
-		if (routing_pattern_match(peer->may_send_as.item[i], sender))
-			return true;
-	}
-	return peer->may_send_as.n == 0 || sender[0] == '\0';
-}
-
 static void
 refuse(struct inbound *in, const struct message *m, size_t i,
     const struct smtp_refusal *r)
@@ -239,7 +227,6 @@ static void
 sort_recipients(struct inbound *in, const struct message *m,
     struct envelope *good)
 {
-	struct exchange *x = in->x;
 	struct smtp_refusal r;
 	size_t i;
 
@@ -247,20 +234,7 @@ sort_recipients(struct inbound *in, const struct message *m,
 		const struct recipient *rcpt = &m->env.rcpt[i];
 
 		memset(&r, 0, sizeof(r));
-		if (in->conf == NULL || !may_send(in->conf, m->env.sender))
-			smtp_refuse(&r, 550, "5.7.1", "Mail of this sender "
-			    "is not taken from where it came");
-		else if (m->hops > x->conf->hops_max)
-			smtp_refuse(&r, 554, "5.4.6", "Mail loop: the message "
-			    "has passed more than %u nodes",
-			    x->conf->hops_max);
-		else if (x->conf->received_max != 0 &&
-		    m->facts.received > x->conf->received_max)
-			smtp_refuse(&r, 554, "5.4.6", "Mail loop: more than "
-			    "%u Received fields", x->conf->received_max);
-		else if (submit_route(x, rcpt->address, in->conf, &r) == 0)
-			r.code = 0;
-		if (r.code != 0)
+		if (submit_vet(in->x, in->conf, m, rcpt->address, &r) != 0)
 			refuse(in, m, i, &r);
 		else
 			envelope_add_recipient(good, rcpt->address,
@@ -296,7 +270,7 @@ write_refusals(struct inbound *in, const struct message *m, struct err *e)
 	int rc;
 
 	about.to_sender = report_has_sender(m) && in->conf != NULL &&
-	    may_send(in->conf, m->env.sender);
+	    submit_may_send(in->conf, m->env.sender);
 	for (i = 0; i < in->nrefused; i++) {
 		if (wants_notice(m, &in->refused[i]))
 			in->refused[about.nrcpt++] = in->refused[i];
