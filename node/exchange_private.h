@@ -223,6 +223,12 @@ struct target *queue_route(struct exchange *x, const char *address,
 /* Where an address leads for one who may reach it; -1 with the refusal. */
 int submit_route(struct exchange *x, const char *address,
     const struct conf_peer *from, struct smtp_refusal *r) MUST_CHECK;
+bool submit_may_send(const struct conf_peer *from, const char *sender);
+/* All that an arriving message's recipient is held against.  from: NULL is
+ * nobody we know.  m: envelope, facts, hops.  -1 with the refusal. */
+int submit_vet(struct exchange *x, const struct conf_peer *from,
+    const struct message *m, const char *address, struct smtp_refusal *r)
+    MUST_CHECK;
 /* The address that mail for it is stored under ("postmaster" is ours). */
 const char *submit_address(const struct exchange *x, const char *address);
 

@@ -14,7 +14,6 @@
 #include "smtp/address.h"
 #include "smtp/extension.h"
 
-#define GROUP_MESSAGES 50
 #define HEAD_MAX 65536		/* octets of a message kept for notices */
 #define ERRORS_LOGGED 100	/* of one object; the rest are counted */
 
@@ -43,31 +42,10 @@ exchange_inbound_new(struct exchange *x, const char *peer, const char *name,
 	in->name = mem_strdup(name);
 	buf_addslice(&in->key, pickup);
 	buf_addslice(&in->pickup, pickup);
-	list_init(&in->group);
+	arrivals_init(&in->arrivals);
 	options(x, &opts);
 	in->reader = bundle_reader_new(&opts);
 	return in;
-}
-
-static void
-arrived_free(struct arrived *a)
-{
-	spool_draft_free(a->draft);
-	message_release(&a->m);
-	free(a);
-}
-
-static void
-drop_group(struct inbound *in)
-{
-	struct list *item, *after;
-
-	list_for_each_safe(item, after, &in->group) {
-		list_del(item);
-		arrived_free(list_entry(item, struct arrived, link));
-	}
-	in->group_octets = 0;
-	in->group_count = 0;
 }
 
 static void
@@ -90,7 +68,7 @@ exchange_inbound_free(struct inbound *in)
 {
 	if (in == NULL)
 		return;
-	drop_group(in);
+	arrivals_clear(&in->arrivals);
 	bundle_reader_free(in->reader);
 	spool_draft_free(in->draft);
 	buf_release(&in->key);
@@ -182,15 +160,8 @@ static int
 write_group(struct inbound *in, struct spool_unit *u, struct err *e)
 {
 	struct ledger_entry ledger = in->ledger;
-	struct list *item;
-	struct arrived *a;
-	int rc = 0;
+	int rc = arrivals_put(&in->arrivals, u, e);
 
-	list_for_each(item, &in->group) {
-		a = list_entry(item, struct arrived, link);
-		if (rc == 0)
-			rc = spool_add_message(u, a->draft, &a->m, e);
-	}
 	/* A copy that is cut off earlier than the last one takes nothing
 	 * back. */
 	if (in->index > ledger.transactions)
@@ -202,28 +173,6 @@ write_group(struct inbound *in, struct spool_unit *u, struct err *e)
 	if (rc == 0)
 		in->ledger = ledger;
 	return rc;
-}
-
-static void
-index_group(struct inbound *in)
-{
-	struct exchange *x = in->x;
-	struct list *item;
-	struct arrived *a;
-
-	list_for_each(item, &in->group) {
-		a = list_entry(item, struct arrived, link);
-		if (a->m.kind == MESSAGE_MAIL)
-			x->counters.accepted++;
-		else
-			x->counters.notices++;
-		log_event(x->log, LOG_LEVEL_INFO, "message-accepted",
-		    "id", message_name(a->m.id).s, "source", a->m.source,
-		    "from", a->m.env.sender,
-		    "recipients", num_str(a->m.env.nrcpt).s,
-		    "size", num_str(a->m.facts.octets).s, NULL);
-		queue_add(x, &a->m, NULL);
-	}
 }
 
 static int
@@ -245,43 +194,13 @@ commit_group(struct inbound *in, struct err *e)
 		in->ledger = before;
 		return rc;
 	}
-	index_group(in);
-	drop_group(in);
-	return 0;
-}
-
-static int
-add_to_group(struct inbound *in, struct spool_draft *d, struct message *m,
-    struct err *e)
-{
-	struct arrived *a = mem_alloc(1, sizeof(*a));
-	uint64_t octets = spool_draft_facts(d)->octets;
-
-	a->draft = d;
-	a->m = *m;
-	message_init(m);
-	list_add_tail(&in->group, &a->link);
-	in->group_count++;
-	in->group_octets += (octets < SPOOL_INLINE_MAX ? octets : 0) + 512;
-	(void)e;
+	arrivals_index(in->x, &in->arrivals);
 	return 0;
 }
 
 /*
  * One message.
  */
-static bool
-may_send(const struct conf_peer *peer, const char *sender)
-{
-	size_t i;
-
-	for (i = 0; i < peer->may_send_as.n; i++) {
-		if (routing_pattern_match(peer->may_send_as.item[i], sender))
-			return true;
-	}
-	return peer->may_send_as.n == 0 || sender[0] == '\0';
-}
-
 static void
 refuse(struct inbound *in, const struct message *m, size_t i,
     const struct smtp_refusal *r)
@@ -308,7 +227,6 @@ static void
 sort_recipients(struct inbound *in, const struct message *m,
     struct envelope *good)
 {
-	struct exchange *x = in->x;
 	struct smtp_refusal r;
 	size_t i;
 
@@ -316,20 +234,7 @@ sort_recipients(struct inbound *in, const struct message *m,
 		const struct recipient *rcpt = &m->env.rcpt[i];
 
 		memset(&r, 0, sizeof(r));
-		if (in->conf == NULL || !may_send(in->conf, m->env.sender))
-			smtp_refuse(&r, 550, "5.7.1", "Mail of this sender "
-			    "is not taken from where it came");
-		else if (m->hops > x->conf->hops_max)
-			smtp_refuse(&r, 554, "5.4.6", "Mail loop: the message "
-			    "has passed more than %u nodes",
-			    x->conf->hops_max);
-		else if (x->conf->received_max != 0 &&
-		    m->facts.received > x->conf->received_max)
-			smtp_refuse(&r, 554, "5.4.6", "Mail loop: more than "
-			    "%u Received fields", x->conf->received_max);
-		else if (submit_route(x, rcpt->address, in->conf, &r) == 0)
-			r.code = 0;
-		if (r.code != 0)
+		if (submit_vet(in->x, in->conf, m, rcpt->address, &r) != 0)
 			refuse(in, m, i, &r);
 		else
 			envelope_add_recipient(good, rcpt->address,
@@ -365,7 +270,7 @@ write_refusals(struct inbound *in, const struct message *m, struct err *e)
 	int rc;
 
 	about.to_sender = report_has_sender(m) && in->conf != NULL &&
-	    may_send(in->conf, m->env.sender);
+	    submit_may_send(in->conf, m->env.sender);
 	for (i = 0; i < in->nrefused; i++) {
 		if (wants_notice(m, &in->refused[i]))
 			in->refused[about.nrcpt++] = in->refused[i];
@@ -377,10 +282,10 @@ write_refusals(struct inbound *in, const struct message *m, struct err *e)
 	rc = report_new(in->x, &about, &r, e);
 	if (rc != 0)
 		return rc;
-	rc = add_to_group(in, r->draft, &r->m, e);
+	arrivals_add(&in->arrivals, r->draft, &r->m);
 	r->draft = NULL;
 	report_free(r);
-	return rc;
+	return 0;
 }
 
 static void
@@ -432,7 +337,7 @@ message_whole(struct inbound *in, const struct bundle_event *ev, struct err *e)
 	free_refused(in);
 	take_recipients(&m.env, &good);
 	if (rc == 0 && m.env.nrcpt > 0) {
-		rc = add_to_group(in, in->draft, &m, e);
+		arrivals_add(&in->arrivals, in->draft, &m);
 		in->draft = NULL;
 		in->messages++;
 	}
@@ -440,8 +345,7 @@ message_whole(struct inbound *in, const struct bundle_event *ev, struct err *e)
 	envelope_release(&good);
 	spool_draft_free(in->draft);
 	in->draft = NULL;
-	if (rc == 0 && (in->group_count >= GROUP_MESSAGES ||
-	    in->group_octets >= SPOOL_UNIT_MAX))
+	if (rc == 0 && arrivals_are_full(&in->arrivals))
 		rc = commit_group(in, e);
 	return rc;
 }

@@ -5,15 +5,8 @@
  * An object being read, shared by its processing and the quarantine.
  */
 #include "bundle/reader.h"
-#include "node/exchange_private.h"
+#include "node/arrivals.h"
 #include "node/notice.h"
-
-/* A message or a notice that the next commit takes. */
-struct arrived {
-	struct list link;
-	struct spool_draft *draft;
-	struct message m;
-};
 
 struct inbound {
 	struct exchange *x;
@@ -34,8 +27,7 @@ struct inbound {
 	size_t nrefused;
 	char **words;			/* that `refused` points to */
 	size_t nwords;
-	struct list group;
-	size_t group_count, group_octets;
+	struct arrivals arrivals;
 	uint64_t messages;
 	unsigned suffered;
 	char *first_error;
