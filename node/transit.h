@@ -49,9 +49,10 @@ struct seal_to;			/* bundle/seal.h */
 #define TRANSIT_NAME_LEN 16	/* of SHA-256 of the bundle's octets */
 
 /*
- * What custody (and the directory of sites) gives.  None of these may commit,
- * begin a unit or free anything of transit's; they are called between units,
- * after the commit that made true what they say.
+ * What custody (and the directory of sites) gives.  They are called between
+ * units, after the commit that made true what they say.  None but `fill` and
+ * `card` may begin a unit, and none takes a bundle back: that is for a later
+ * turn.
  */
 struct transit_hooks {
 	/* A bundle for us is whole and durable.  After a start it is said
@@ -68,28 +69,32 @@ struct transit_hooks {
 	    uint64_t serial, const unsigned char name[TRANSIT_NAME_LEN],
 	    const char *reason);
 	/* A site record from this neighbour (its own or passed on), not
-	 * checked yet. */
-	void (*card)(void *ctx, const char *peer, struct slice card);
+	 * checked yet.  request: it was in a request for our keys, and our
+	 * own card goes back in the next parcel. */
+	void (*card)(void *ctx, const char *peer, struct slice card,
+	    bool request);
 	/* Appends our own card and returns its counter; 0: there is none. */
 	uint64_t (*our_card)(void *ctx, struct buf *out);
 	/* The road to this neighbour takes something now (schedule, limits):
-	 * mail that waits for it may become bundles. */
+	 * mail that waits for it may become bundles, at once or on later
+	 * turns.  Said again and again while it is so. */
 	void (*fill)(void *ctx, const char *peer);
 	/* Does mail wait for this neighbour that is in no bundle yet? */
 	bool (*waits)(void *ctx, const char *peer);
-	/* How a parcel for this neighbour is sealed; what *to_out points to
-	 * lives until the next return to the event loop.  kind and rng are set
-	 * by the caller.  ERR_NOT_FOUND: no live receiving key is known, but
-	 * a request (SEAL_REQUEST) can be made; ERR_DENIED: nothing can. */
+	/* Are bundles for it being made right now?  A call waits for them. */
+	bool (*making)(void *ctx, const char *peer);
+	/* How a parcel (SEAL_PARCEL), or a request for keys, for this
+	 * neighbour is sealed: all but kind, destination and rng.  What
+	 * *to_out points to lives until the next return to the event loop.
+	 * ERR_NOT_FOUND: no live receiving key is known; ERR_DENIED: nor an
+	 * auth key. */
 	int (*seal_to)(void *ctx, const char *peer, bool request,
 	    struct seal_to *to_out, struct err *e);
-	/* With what a file of this neighbour is opened; as above. */
+	/* With what a file of this neighbour is opened: all but kinds, seen;
+	 * its sender and signer take this neighbour alone.  ERR_NOT_FOUND: we
+	 * have no keys. */
 	int (*open_with)(void *ctx, const char *peer,
 	    struct open_with *with_out, struct err *e);
-	/* Is this the neighbour's static key? key: 32 octets, or its identity
-	 * where the road is signed only. */
-	bool (*is_sender)(void *ctx, const char *peer,
-	    const unsigned char key[32]);
 	/* When (spool_elapsed_secs) the receiving key with this number, ours,
 	 * is destroyed: until then what was sealed to it is remembered. */
 	uint64_t (*key_end_secs)(void *ctx, uint64_t key_id);
