@@ -79,9 +79,8 @@ outbound_carries_dsn(const char *params)
 	return (param_number(params, "extensions") & SMTP_EXT_DSN) != 0;
 }
 
-struct outbound {
-	struct exchange *x;
-	struct object object;
+struct batch_out {
+	struct outbound base;
 	struct bundle_writer *writer;
 	char *id, *helo, *from, *to;
 	struct buf made, text;
@@ -93,10 +92,16 @@ struct outbound {
 	bool finished;
 };
 
+static struct batch_out *
+batch_out_of(struct outbound *base)
+{
+	return list_entry(base, struct batch_out, base);
+}
+
 static int
 keep(void *ctx, const char *bytes, size_t len, struct err *e)
 {
-	struct outbound *ob = ctx;
+	struct batch_out *ob = ctx;
 
 	(void)e;
 	buf_add(&ob->made, bytes, len);
@@ -104,9 +109,9 @@ keep(void *ctx, const char *bytes, size_t len, struct err *e)
 }
 
 static void
-start_writer(struct outbound *ob)
+start_writer(struct batch_out *ob)
 {
-	const char *params = ob->object.params;
+	const char *params = ob->base.object.params;
 	struct bundle_params bp = {
 		.dialect = (enum bundle_dialect)param_number(params,
 		    "dialect"),
@@ -118,14 +123,14 @@ start_writer(struct outbound *ob)
 		.plain = param_number(params, "plain") != 0,
 		.extensions = param_number(params, "extensions"),
 		.required = param_number(params, "required"),
-		.date_ms = ob->object.cut_wall_ms,
+		.date_ms = ob->base.object.cut_wall_ms,
 	};
 
 	ob->helo = param(params, "helo");
 	ob->from = param(params, "from");
 	ob->to = param(params, "to");
-	ob->id = mem_printf("pr-%s-%" PRIu64, spool_id(ob->x->spool),
-	    ob->object.id);
+	ob->id = mem_printf(OUTBOUND_ID_PREFIX "%s-%" PRIu64,
+	    spool_id(ob->base.x->spool), ob->base.object.id);
 	bp.helo = ob->helo;
 	bp.from = ob->from;
 	bp.to = ob->to;
@@ -134,34 +139,30 @@ start_writer(struct outbound *ob)
 }
 
 int
-exchange_outbound_new(struct exchange *x, uint64_t object,
-    struct outbound **ob_out, struct err *e)
+outbound_new(struct exchange *x, struct object *o, struct outbound **ob_out,
+    struct err *e)
 {
-	struct outbound *ob = mem_alloc(1, sizeof(*ob));
-	int rc;
+	struct batch_out *ob = mem_alloc(1, sizeof(*ob));
 
-	ob->x = x;
-	object_init(&ob->object);
+	(void)e;
+	ob->base.dialect = &batch_dialect;
+	ob->base.x = x;
+	ob->base.object = *o;
 	message_init(&ob->m);
-	rc = spool_get_object(x->spool, object, &ob->object, e);
-	if (rc != 0) {
-		exchange_outbound_free(ob);
-		return rc;
-	}
 	start_writer(ob);
-	*ob_out = ob;
+	*ob_out = &ob->base;
 	return 0;
 }
 
 void
-exchange_outbound_free(struct outbound *ob)
+outbound_free(struct outbound *base)
 {
-	if (ob == NULL)
-		return;
+	struct batch_out *ob = batch_out_of(base);
+
 	spool_body_close(ob->body);
 	bundle_writer_free(ob->writer);
 	message_release(&ob->m);
-	object_release(&ob->object);
+	object_release(&ob->base.object);
 	buf_release(&ob->made);
 	buf_release(&ob->text);
 	free(ob->id);
@@ -173,24 +174,25 @@ exchange_outbound_free(struct outbound *ob)
 
 /* Begins the transaction for the next recipients of the part at hand. */
 static int
-begin(struct outbound *ob, struct err *e)
+begin(struct batch_out *ob, struct err *e)
 {
-	const struct object_part *part = &ob->object.part[ob->part];
+	const struct object_part *part = &ob->base.object.part[ob->part];
 	size_t n = 0;
 	int rc = 0;
 
 	if (ob->rcpt == 0) {
 		message_release(&ob->m);
 		message_init(&ob->m);
-		rc = spool_get_message(ob->x->spool, part->message, &ob->m, e);
+		rc = spool_get_message(ob->base.x->spool, part->message,
+		    &ob->m, e);
 		/* Counted to when it was cut: made again it is the same. */
-		smtp_timing_pass(&ob->m.env.timing, ob->object.cut_secs >
-		    ob->m.accepted_secs ? ob->object.cut_secs -
+		smtp_timing_pass(&ob->m.env.timing, ob->base.object.cut_secs >
+		    ob->m.accepted_secs ? ob->base.object.cut_secs -
 		    ob->m.accepted_secs : 0);
 	}
 	if (rc == 0)
-		rc = spool_body_open(ob->x->spool, part->message, &ob->body,
-		    e);
+		rc = spool_body_open(ob->base.x->spool, part->message,
+		    &ob->body, e);
 	if (rc != 0)
 		return rc == ERR_NOT_FOUND ? ERR_CORRUPT : rc;
 	while (n < RECIPIENTS_MAX && ob->rcpt < part->nrcpt)
@@ -200,11 +202,11 @@ begin(struct outbound *ob, struct err *e)
 }
 
 static int
-step(struct outbound *ob, struct err *e)
+step(struct batch_out *ob, struct err *e)
 {
 	int rc;
 
-	if (ob->body == NULL && ob->part == ob->object.nparts) {
+	if (ob->body == NULL && ob->part == ob->base.object.nparts) {
 		ob->finished = true;
 		return bundle_writer_finish(ob->writer, e);
 	}
@@ -219,7 +221,7 @@ step(struct outbound *ob, struct err *e)
 		return rc;
 	spool_body_close(ob->body);
 	ob->body = NULL;
-	if (ob->rcpt == ob->object.part[ob->part].nrcpt) {
+	if (ob->rcpt == ob->base.object.part[ob->part].nrcpt) {
 		ob->part++;
 		ob->rcpt = 0;
 	}
@@ -228,11 +230,11 @@ step(struct outbound *ob, struct err *e)
 
 /* The message at hand is damaged: it fails alone, the others wait again. */
 static void
-put_aside(struct outbound *ob, struct err *e)
+put_aside(struct batch_out *ob, struct err *e)
 {
-	struct exchange *x = ob->x;
-	struct cut *c = map_get_u64(x->cuts, ob->object.id);
-	uint64_t id = ob->object.part[ob->part].message;
+	struct exchange *x = ob->base.x;
+	struct cut *c = map_get_u64(x->cuts, ob->base.object.id);
+	uint64_t id = ob->base.object.part[ob->part].message;
 	struct target *t = c != NULL ? c->target : NULL;
 	struct entry *entry;
 	struct err e2 = ERR_INIT;
@@ -253,8 +255,9 @@ put_aside(struct outbound *ob, struct err *e)
 }
 
 int
-exchange_outbound_read(struct outbound *ob, struct buf *out, struct err *e)
+outbound_read(struct outbound *base, struct buf *out, struct err *e)
 {
+	struct batch_out *ob = batch_out_of(base);
 	int rc = 0;
 
 	while (rc == 0 && !ob->finished && ob->made.len < PIECE)
