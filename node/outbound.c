@@ -12,9 +12,9 @@
 
 #include "base/text.h"
 #include "node/exchange_private.h"
+#include "node/feed.h"
 #include "smtp/extension.h"
 
-#define RECIPIENTS_MAX 100	/* of a transaction, RFC 5321 4.5.3.1.8 */
 #define PIECE 65536
 
 /* Exim -bS takes 8-bit content and no word about it. */
@@ -83,12 +83,8 @@ struct batch_out {
 	struct outbound base;
 	struct bundle_writer *writer;
 	char *id, *helo, *from, *to;
-	struct buf made, text;
-	size_t part;			/* at hand */
-	size_t rcpt;			/* of it, written so far */
-	size_t chosen[RECIPIENTS_MAX];
-	struct message m;
-	struct spool_body *body;
+	struct buf made;
+	struct feed feed;
 	bool finished;
 };
 
@@ -136,6 +132,8 @@ start_writer(struct batch_out *ob)
 	bp.to = ob->to;
 	bp.id = ob->id;
 	ob->writer = bundle_writer_new(&bp, keep, ob);
+	feed_init(&ob->feed, ob->base.x->spool, ob->writer, ob->base.object.part,
+	    ob->base.object.nparts, ob->base.object.cut_secs);
 }
 
 int
@@ -148,7 +146,6 @@ outbound_new(struct exchange *x, struct object *o, struct outbound **ob_out,
 	ob->base.dialect = &batch_dialect;
 	ob->base.x = x;
 	ob->base.object = *o;
-	message_init(&ob->m);
 	start_writer(ob);
 	*ob_out = &ob->base;
 	return 0;
@@ -159,12 +156,10 @@ outbound_free(struct outbound *base)
 {
 	struct batch_out *ob = batch_out_of(base);
 
-	spool_body_close(ob->body);
+	feed_release(&ob->feed);
 	bundle_writer_free(ob->writer);
-	message_release(&ob->m);
 	object_release(&ob->base.object);
 	buf_release(&ob->made);
-	buf_release(&ob->text);
 	free(ob->id);
 	free(ob->helo);
 	free(ob->from);
@@ -172,60 +167,15 @@ outbound_free(struct outbound *base)
 	free(ob);
 }
 
-/* Begins the transaction for the next recipients of the part at hand. */
-static int
-begin(struct batch_out *ob, struct err *e)
-{
-	const struct object_part *part = &ob->base.object.part[ob->part];
-	size_t n = 0;
-	int rc = 0;
-
-	if (ob->rcpt == 0) {
-		message_release(&ob->m);
-		message_init(&ob->m);
-		rc = spool_get_message(ob->base.x->spool, part->message,
-		    &ob->m, e);
-		/* Counted to when it was cut: made again it is the same. */
-		smtp_timing_pass(&ob->m.env.timing, ob->base.object.cut_secs >
-		    ob->m.accepted_secs ? ob->base.object.cut_secs -
-		    ob->m.accepted_secs : 0);
-	}
-	if (rc == 0)
-		rc = spool_body_open(ob->base.x->spool, part->message,
-		    &ob->body, e);
-	if (rc != 0)
-		return rc == ERR_NOT_FOUND ? ERR_CORRUPT : rc;
-	while (n < RECIPIENTS_MAX && ob->rcpt < part->nrcpt)
-		ob->chosen[n++] = part->rcpt[ob->rcpt++];
-	return bundle_writer_begin(ob->writer, &ob->m.env, &ob->m.facts,
-	    ob->m.hops, ob->chosen, n, e);
-}
-
 static int
 step(struct batch_out *ob, struct err *e)
 {
-	int rc;
+	int rc = feed_step(&ob->feed, e);
 
-	if (ob->body == NULL && ob->part == ob->base.object.nparts) {
-		ob->finished = true;
-		return bundle_writer_finish(ob->writer, e);
-	}
-	if (ob->body == NULL)
-		return begin(ob, e);
-	buf_clear(&ob->text);
-	rc = spool_body_read(ob->body, &ob->text, e);
-	if (rc == 1)
-		return bundle_writer_content(ob->writer, ob->text.ptr,
-		    ob->text.len, e);
 	if (rc != 0)
-		return rc;
-	spool_body_close(ob->body);
-	ob->body = NULL;
-	if (ob->rcpt == ob->base.object.part[ob->part].nrcpt) {
-		ob->part++;
-		ob->rcpt = 0;
-	}
-	return bundle_writer_end_message(ob->writer, e);
+		return rc < 0 ? rc : 0;
+	ob->finished = true;
+	return bundle_writer_finish(ob->writer, e);
 }
 
 /* The message at hand is damaged: it fails alone, the others wait again. */
@@ -234,7 +184,7 @@ put_aside(struct batch_out *ob, struct err *e)
 {
 	struct exchange *x = ob->base.x;
 	struct cut *c = map_get_u64(x->cuts, ob->base.object.id);
-	uint64_t id = ob->base.object.part[ob->part].message;
+	uint64_t id = feed_message(&ob->feed);
 	struct target *t = c != NULL ? c->target : NULL;
 	struct entry *entry;
 	struct err e2 = ERR_INIT;
