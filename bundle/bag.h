@@ -32,6 +32,7 @@
 
 #define BAG_VOIDS_MAX 1024		/* serials in one item */
 #define BAG_RECIPIENTS_MAX (1 << 24)	/* of one serial */
+#define BAG_DICTIONARY_MAX UINT32_MAX	/* number of a dictionary */
 #define BAG_TEXT_MAX 512		/* octets of a refusal's text */
 #define BAG_DIGEST_LEN 8		/* first octets of a batch's SHA-256 */
 #define BAG_PIECE_MAX 65535		/* octets of a piece of a stretch */

@@ -68,4 +68,30 @@ uint64_t wire_get_lifetime(struct wire_reader *r);
 void wire_refuse(struct wire_reader *r, int code, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 
+/*
+ * Puts items together that come in pieces.  An item whole in one piece is
+ * read where it lies.
+ *
+ *	r = wire_gather_begin(g, in, len, e); read an item from r;
+ *	wire_gather_end(g, &r, in, len, &used)
+ */
+#define WIRE_ITEM_MAX (CARD_OCTETS_MAX + 64)	/* octets of the longest */
+
+struct wire_gather {
+	struct buf held;
+	size_t before;	/* octets held when the piece came */
+	bool whole;	/* what is held has been read */
+};
+
+void wire_gather_init(struct wire_gather *g);
+void wire_gather_release(struct wire_gather *g);
+struct wire_reader wire_gather_begin(struct wire_gather *g, const char *in,
+    size_t len, struct err *e);
+/* Returns r's state; used_out: octets of the piece that belong to the item.
+ * What was read lives until the next wire_gather_begin. */
+int wire_gather_end(struct wire_gather *g, struct wire_reader *r,
+    const char *in, size_t len, size_t *used_out);
+/* Whether part of an item is held. */
+bool wire_gather_inside(const struct wire_gather *g);
+
 #endif

@@ -15,6 +15,10 @@
  * (RFC 2442 3.1).  Its first line after EHLO is "NOOP postrider-id=ID" and a
  * message that has passed nodes is preceded by "NOOP postrider-hops=N", where
  * `ids` is set.
+ *
+ * A native batch (postrider-parcel(5)) is transactions and nothing else, all
+ * content by BDAT, compressed by itself; number and hops of a message are
+ * parameters of its MAIL.
  */
 #include <stdbool.h>
 #include <stdint.h>
@@ -22,50 +26,12 @@
 #include "base/err.h"
 #include "bundle/filter.h"
 #include "bundle/mime.h"
+#include "bundle/squeeze.h"
 #include "smtp/envelope.h"
 
 /* RFC 5321 4.5.3.1.8: every receiver takes so many in one transaction. */
 #define BUNDLE_RECIPIENTS_MAX 100
+/* In a native batch, where both ends are ours. */
+#define BUNDLE_NATIVE_RECIPIENTS_MAX 1000
 
-enum bundle_dialect { BUNDLE_BSMTP, BUNDLE_RFC2442 };
-
-struct bundle_params {
-	enum bundle_dialect dialect;
-	bool gzip;			/* rfc2442: named as XGZIP, base64 */
-	int gzip_level;			/* 1..9, default 6 */
-	enum mime_encoding encoding;	/* rfc2442: MIME_BASE64 or MIME_8BIT
-					 * (MIME_7BIT is written where no octet
-					 * above 127 is: not decided here) */
-	bool ids;
-	bool plain;			/* bsmtp: no ESMTP parameters */
-	const char *id;			/* of it; letters, digits, ".-" */
-	const char *helo;
-	unsigned extensions;		/* that may be used */
-	unsigned required;		/* union of envelope_needs and XGZIP:
-					 * what is beyond SMTP_EXT_RFC2442
-					 * is named in required-extensions,
-					 * behind the three of that list,
-					 * which the parameter replaces */
-	const char *from, *to;		/* rfc2442: bundle addresses */
-	int64_t date_ms;		/* rfc2442: its Date */
-};
-
-struct bundle_writer;
-struct bundle_writer *bundle_writer_new(const struct bundle_params *params,
-    sink_fn *sink, void *ctx);
-void bundle_writer_free(struct bundle_writer *w);
-/* For recipients rcpt[0..n-1] of env; a transaction has at most 100 of them
- * (RFC 5321 4.5.3.1.8): the caller splits.  ERR_UNSUPPORTED: it needs an
- * extension that may not be used. */
-int bundle_writer_begin(struct bundle_writer *w, const struct envelope *env,
-    const struct content_facts *facts, unsigned hops, const size_t *rcpt,
-    size_t n, struct err *e) MUST_CHECK;
-int bundle_writer_content(struct bundle_writer *w, const char *bytes,
-    size_t len, struct err *e) MUST_CHECK;
-int bundle_writer_end_message(struct bundle_writer *w, struct err *e)
-    MUST_CHECK;
-int bundle_writer_finish(struct bundle_writer *w, struct err *e) MUST_CHECK;
-/* Octets of the batch so far, before compression and encoding. */
-uint64_t bundle_writer_batch_octets(const struct bundle_writer *w);
-
-#endif
+/* NATIVE: not written here but by frames and bags, as seal.h seals them. */

@@ -79,9 +79,8 @@ outbound_carries_dsn(const char *params)
 	return (param_number(params, "extensions") & SMTP_EXT_DSN) != 0;
 }
 
-struct outbound {
-	struct exchange *x;
-	struct object object;
+struct batch_out {
+	struct outbound base;
 	struct bundle_writer *writer;
 	char *id, *helo, *from, *to;
 	struct buf made;
@@ -89,10 +88,16 @@ struct outbound {
 	bool finished;
 };
 
+static struct batch_out *
+batch_out_of(struct outbound *base)
+{
+	return list_entry(base, struct batch_out, base);
+}
+
 static int
 keep(void *ctx, const char *bytes, size_t len, struct err *e)
 {
-	struct outbound *ob = ctx;
+	struct batch_out *ob = ctx;
 
 	(void)e;
 	buf_add(&ob->made, bytes, len);
@@ -100,9 +105,9 @@ keep(void *ctx, const char *bytes, size_t len, struct err *e)
 }
 
 static void
-start_writer(struct outbound *ob)
+start_writer(struct batch_out *ob)
 {
-	const char *params = ob->object.params;
+	const char *params = ob->base.object.params;
 	struct bundle_params bp = {
 		.dialect = (enum bundle_dialect)param_number(params,
 		    "dialect"),
@@ -114,50 +119,46 @@ start_writer(struct outbound *ob)
 		.plain = param_number(params, "plain") != 0,
 		.extensions = param_number(params, "extensions"),
 		.required = param_number(params, "required"),
-		.date_ms = ob->object.cut_wall_ms,
+		.date_ms = ob->base.object.cut_wall_ms,
 	};
 
 	ob->helo = param(params, "helo");
 	ob->from = param(params, "from");
 	ob->to = param(params, "to");
-	ob->id = mem_printf("pr-%s-%" PRIu64, spool_id(ob->x->spool),
-	    ob->object.id);
+	ob->id = mem_printf(OUTBOUND_ID_PREFIX "%s-%" PRIu64,
+	    spool_id(ob->base.x->spool), ob->base.object.id);
 	bp.helo = ob->helo;
 	bp.from = ob->from;
 	bp.to = ob->to;
 	bp.id = ob->id;
 	ob->writer = bundle_writer_new(&bp, keep, ob);
-	feed_init(&ob->feed, ob->x->spool, ob->writer, ob->object.part,
-	    ob->object.nparts, ob->object.cut_secs);
+	feed_init(&ob->feed, ob->base.x->spool, ob->writer, ob->base.object.part,
+	    ob->base.object.nparts, ob->base.object.cut_secs);
 }
 
 int
-exchange_outbound_new(struct exchange *x, uint64_t object,
-    struct outbound **ob_out, struct err *e)
+outbound_new(struct exchange *x, struct object *o, struct outbound **ob_out,
+    struct err *e)
 {
-	struct outbound *ob = mem_alloc(1, sizeof(*ob));
-	int rc;
+	struct batch_out *ob = mem_alloc(1, sizeof(*ob));
 
-	ob->x = x;
-	object_init(&ob->object);
-	rc = spool_get_object(x->spool, object, &ob->object, e);
-	if (rc != 0) {
-		exchange_outbound_free(ob);
-		return rc;
-	}
+	(void)e;
+	ob->base.dialect = &batch_dialect;
+	ob->base.x = x;
+	ob->base.object = *o;
 	start_writer(ob);
-	*ob_out = ob;
+	*ob_out = &ob->base;
 	return 0;
 }
 
 void
-exchange_outbound_free(struct outbound *ob)
+outbound_free(struct outbound *base)
 {
-	if (ob == NULL)
-		return;
+	struct batch_out *ob = batch_out_of(base);
+
 	feed_release(&ob->feed);
 	bundle_writer_free(ob->writer);
-	object_release(&ob->object);
+	object_release(&ob->base.object);
 	buf_release(&ob->made);
 	free(ob->id);
 	free(ob->helo);
@@ -167,7 +168,7 @@ exchange_outbound_free(struct outbound *ob)
 }
 
 static int
-step(struct outbound *ob, struct err *e)
+step(struct batch_out *ob, struct err *e)
 {
 	int rc = feed_step(&ob->feed, e);
 
@@ -179,10 +180,10 @@ step(struct outbound *ob, struct err *e)
 
 /* The message at hand is damaged: it fails alone, the others wait again. */
 static void
-put_aside(struct outbound *ob, struct err *e)
+put_aside(struct batch_out *ob, struct err *e)
 {
-	struct exchange *x = ob->x;
-	struct cut *c = map_get_u64(x->cuts, ob->object.id);
+	struct exchange *x = ob->base.x;
+	struct cut *c = map_get_u64(x->cuts, ob->base.object.id);
 	uint64_t id = feed_message(&ob->feed);
 	struct target *t = c != NULL ? c->target : NULL;
 	struct entry *entry;
@@ -204,8 +205,9 @@ put_aside(struct outbound *ob, struct err *e)
 }
 
 int
-exchange_outbound_read(struct outbound *ob, struct buf *out, struct err *e)
+outbound_read(struct outbound *base, struct buf *out, struct err *e)
 {
+	struct batch_out *ob = batch_out_of(base);
 	int rc = 0;
 
 	while (rc == 0 && !ob->finished && ob->made.len < PIECE)
