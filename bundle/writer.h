@@ -34,4 +34,8 @@
 /* In a native batch, where both ends are ours. */
 #define BUNDLE_NATIVE_RECIPIENTS_MAX 1000
 
-/* NATIVE: not written here but by frames and bags, as seal.h seals them. */
+/* NATIVE: not written here but by frames and bags, as seal.h seals th/* Native, after bundle_writer_finish: SHA-256 of the batch, uncompressed. */
+void bundle_writer_digest(const struct bundle_writer *w,
+    unsigned char digest_out[32]);
+
+#endif
