@@ -217,7 +217,7 @@ lot_complete(struct custody *c, struct lot *lot)
 
 	log_event(c->x->log, LOG_LEVEL_INFO, "serial-settled",
 	    "site", lot_site(lot), "serial", num_str(lot->serial).s, NULL);
-	if (c->sealing != NULL)
+	if (seal_is_of(c, lot))
 		seal_abort(c);
 	/* If the record stays the next start finds nothing of it open. */
 	if (forget_records(c, lot, &e) != 0)
@@ -394,7 +394,7 @@ on_arrived(void *ctx, const struct bundle *b)
 	a->id = b->id;
 	a->direct = b->direct;
 	a->from = b->from != NULL ? mem_strdup(b->from) : NULL;
-	a->octets = b->octets;
+	a->hops = b->hops;
 	list_add_tail(&c->arrivals, &a->link);
 	c->x->dirty = true;
 }

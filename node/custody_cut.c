@@ -176,7 +176,7 @@ cut_lot(struct custody *c, struct target *t, const struct target *road)
 	uint64_t serial;
 
 	if (road->peer == NULL || list_empty(&t->ready) ||
-	    !should_cut(c, t, f, road))
+	    !should_cut(c, t, f, road) || !seal_can(c, t->name))
 		return false;
 	if (take_serial(c, f, &serial, &e) != 0) {
 		log_event(c->x->log, LOG_LEVEL_WARNING, "bundle-not-made",

@@ -70,7 +70,7 @@ struct arrival {
 	uint64_t id;
 	bool direct;
 	char *from;
-	uint64_t octets;
+	unsigned hops;		/* left */
 	int64_t pause_ms;	/* monotonic: not before */
 };
 
@@ -132,6 +132,10 @@ int seal_answer(struct custody *c, struct answer *a, struct err *e)
 int seal_step(struct custody *c, struct err *e) MUST_CHECK;
 /* What became of it is forgotten; the lot stays to be sealed. */
 void seal_abort(struct custody *c);
+bool seal_is_of(const struct custody *c, const struct lot *lot);
+/* Can something be sealed for the site now?  If it only lacks a live key, one
+ * is asked for. */
+bool seal_can(struct custody *c, const char *site);
 
 /* custody_open.c */
 /* Begins with the next bundle, or goes on: 1 more, 0 nothing to open now;
@@ -141,14 +145,13 @@ void open_abort(struct custody *c);
 
 /* custody_take.c: the batch of one bundle. */
 struct taking;
-/* in: the ledger's record, taken over (emptied). */
-struct taking *taking_new(struct custody *c, const char *origin,
-    struct serial_in *in, const struct bag_event *batch, struct err *e);
-/* Octets as the bag has them. */
+/* in: the ledger's record, taken over (emptied): what of it was committed
+ * before is passed over. */
+struct taking *taking_new(struct custody *c, struct serial_in *in);
+/* Octets as the bag has them.  ERR_FULL, ERR_IO: later. */
 int taking_add(struct taking *t, struct slice bytes, struct err *e)
     MUST_CHECK;
-/* The batch is over: what is left is in the arrivals; the record is ready for
- * the unit that consumes the bundle. */
+/* The batch is over: what was not committed yet is ready for taking_put. */
 int taking_end(struct taking *t, struct err *e) MUST_CHECK;
 /* The last group and the record, in the caller's unit; then, committed. */
 int taking_put(struct taking *t, struct spool_unit *u, struct err *e)

@@ -11,7 +11,6 @@
  */
 #include <stdlib.h>
 
-#include "bundle/squeeze.h"
 #include "bundle/writer.h"
 #include "node/custody_private.h"
 #include "node/feed.h"
@@ -32,9 +31,7 @@ struct sealing {
 	struct lot *lot;		/* NULL: an answer */
 	struct serial_out rec;
 	struct bundle_writer *writer;
-	struct squeezer *squeezer;
 	struct feed feed;
-	struct sha256 hash;
 	struct bag_writer *bag;
 	struct sealer *sealer;		/* NULL: a direct bundle */
 	struct seal_to to;
@@ -85,20 +82,11 @@ from_bag(void *ctx, const char *bytes, size_t len, struct err *e)
 }
 
 static int
-from_squeezer(void *ctx, const char *bytes, size_t len, struct err *e)
-{
-	struct sealing *s = ctx;
-
-	return bag_writer_octets(s->bag, bytes, len, e);
-}
-
-static int
 from_writer(void *ctx, const char *bytes, size_t len, struct err *e)
 {
 	struct sealing *s = ctx;
 
-	sha256_add(&s->hash, bytes, len);
-	return squeezer_add(s->squeezer, bytes, len, e);
+	return bag_writer_octets(s->bag, bytes, len, e);
 }
 
 static void
@@ -110,7 +98,6 @@ sealing_free(struct sealing *s)
 		return;
 	feed_release(&s->feed);
 	bundle_writer_free(s->writer);
-	squeezer_free(s->squeezer);
 	bag_writer_free(s->bag);
 	sealer_free(s->sealer);
 	for (i = 0; i < s->nlayers; i++) {
@@ -476,29 +463,27 @@ commit(struct sealing *s, struct err *e)
  * Lots.
  */
 
-/* Each time to the same octets: nothing of the configuration is in it. */
-static void
-batch_begin(struct sealing *s)
-{
-	struct exchange *x = s->c->x;
-	struct bundle_params params = {
-		.dialect = BUNDLE_NATIVE,
-		.extensions = ~0U,
-		.helo = "",
-	};
-
-	sha256_init(&s->hash);
-	s->writer = bundle_writer_new(&params, from_writer, s);
-	feed_init(&s->feed, x->spool, s->writer, s->rec.part, s->rec.nparts,
-	    s->lot->cut_secs);
-}
-
-static enum bag_compress
-compress_of(const struct sealing *s)
+static struct squeeze_how
+squeeze_of(const struct sealing *s)
 {
 	const struct conf_peer *peer = s->road != NULL ? s->road->peer : NULL;
 
-	return peer != NULL ? peer->squeeze : BAG_TOGETHER;
+	return squeeze_default(peer != NULL ? peer->squeeze :
+	    SQUEEZE_TOGETHER);
+}
+
+/* Each time to the same octets before compression: nothing else of the
+ * configuration is in it. */
+static void
+batch_begin(struct sealing *s)
+{
+	struct bundle_params params = {
+		.dialect = BUNDLE_NATIVE, .squeeze = squeeze_of(s),
+	};
+
+	s->writer = bundle_writer_new(&params, from_writer, s);
+	feed_init(&s->feed, s->c->x->spool, s->writer, s->rec.part,
+	    s->rec.nparts, s->lot->cut_secs);
 }
 
 static int
@@ -553,8 +538,6 @@ int
 seal_lot_begin(struct custody *c, struct lot *lot, struct err *e)
 {
 	struct sealing *s = sealing_new(c, lot->flow->target->name, lot);
-	enum bag_compress compress = compress_of(s);
-	uint64_t dictionary = compress == BAG_PLAIN ? 0 : SQUEEZE_DICTIONARY;
 	int rc;
 
 	rc = load_parts(s, e);
@@ -564,14 +547,12 @@ seal_lot_begin(struct custody *c, struct lot *lot, struct err *e)
 	if (rc == 0)
 		rc = add_extras(s, lot->serial, false, e);
 	if (rc == 0)
-		rc = bag_writer_batch(s->bag, compress, dictionary, e);
+		rc = bag_writer_batch(s->bag, BAG_PLAIN, 0, e);
 	if (rc != 0) {
 		unload_parts(s);
 		sealing_free(s);
 		return rc;
 	}
-	s->squeezer = squeezer_new((enum squeeze_mode)compress,
-	    from_squeezer, s);
 	batch_begin(s);
 	c->sealing = s;
 	return 0;
@@ -615,7 +596,7 @@ check_digest(struct sealing *s, struct err *e)
 {
 	unsigned char digest[SHA256_LEN];
 
-	sha256_end(&s->hash, digest);
+	bundle_writer_digest(s->writer, digest);
 	if (s->lot->attempts > 0 &&
 	    memcmp(digest, s->lot->digest, sizeof(digest)) != 0) {
 		s->c->renew = true;
@@ -632,8 +613,6 @@ finish(struct sealing *s, struct err *e)
 {
 	int rc = bundle_writer_finish(s->writer, e);
 
-	if (rc == 0)
-		rc = squeezer_finish(s->squeezer, e);
 	if (rc == 0)
 		rc = bag_writer_over(s->bag, e);
 	if (rc == 0)
@@ -661,11 +640,8 @@ int
 seal_step(struct custody *c, struct err *e)
 {
 	struct sealing *s = c->sealing;
-	size_t at = s->feed.at;
 	int rc = feed_step(&s->feed, e);
 
-	if (rc == 1 && s->feed.at != at)
-		rc = squeezer_boundary(s->squeezer, e) == 0 ? 1 : e->code;
 	if (rc == 1)
 		return 1;
 	if (rc == 0)
@@ -679,7 +655,7 @@ seal_step(struct custody *c, struct err *e)
 /*
  * Answers, and requests for keys.
  */
-int
+static int
 seal_request(struct custody *c, const char *site, struct err *e)
 {
 	struct sealing *s = sealing_new(c, site, NULL);
