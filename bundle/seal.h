@@ -15,7 +15,7 @@
  *	opener_verify ..., opener_verify_end	0: it is whole and genuine
  *	ask opener_kind, opener_sender, opener_tag ...
  *	opener_rewind
- *	opener_read ..., opener_read_end	appends what was sealed
+ *	opener_read ..., opener_read_end	append what was sealed
  *
  * A sealed object is a message of Noise X (Xpsk1 where the two sites share a
  * key, N for onion layers), then Noise transport messages.  A signed one
@@ -105,7 +105,7 @@ struct open_key {
 				 * REQUEST for the auth key, others for a
 				 * receiving key */
 	uint64_t id;		/* the caller's: opener_key_id tells it */
-	const unsigned char *secret;
+	const unsigned char *secret, *public;
 };
 
 /* What the caller knows of a sender. */
@@ -196,7 +196,9 @@ void opener_rewind(struct opener *o);
  * 1 any more. */
 int opener_read(struct opener *o, const char *bytes, size_t len,
     struct buf *out, struct err *e) MUST_CHECK;
-/* All has been given: 0, or ERR_CORRUPT as above. */
-int opener_read_end(struct opener *o, struct err *e) MUST_CHECK;
+/* All has been given: appends the last chunk.  0, or ERR_CORRUPT as above; of
+ * a signed object only this proves that it is still the same one. */
+int opener_read_end(struct opener *o, struct buf *out, struct err *e)
+    MUST_CHECK;
 
 #endif
