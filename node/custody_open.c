@@ -390,7 +390,7 @@ put_end(struct opening *o, struct spool_unit *u, struct err *e)
 
 	if (o->taking != NULL && !o->refused)
 		rc = taking_put(o->taking, u, e);
-	if (rc == 0 && o->onward != NULL)
+	if (rc == 0 && o->onward != NULL && !o->refused)
 		rc = transit_end(o->onward, u, &id, name, e);
 	return rc == 0 ? transit_consume(o->c->x, u, o->a->id, e) : rc;
 }
@@ -434,7 +434,9 @@ finish(struct opening *o, struct err *e)
 		spool_abort(u);
 	onward = o->onward;
 	o->onward = NULL;
-	if (onward != NULL)
+	if (onward != NULL && o->refused)
+		transit_abort(onward);
+	else if (onward != NULL)
 		transit_ended(onward, rc == 0);
 	if (rc != 0)
 		return rc;
@@ -461,8 +463,12 @@ read_step(struct opening *o, struct err *e)
 		buf_clear(&o->in);
 		return rc == 0 ? 1 : rc;
 	}
-	rc = o->opener != NULL ? opener_read_end(o->opener, e) : 0;
-	if (rc == 0 && bag_reader_end(o->bag, e) != 0)
+	buf_clear(&o->plain);
+	if (o->opener != NULL)
+		rc = opener_read_end(o->opener, &o->plain, e);
+	if (rc == 0)
+		rc = read_plain(o, o->plain.ptr, o->plain.len, e);
+	if (rc == 0 && !o->refused && bag_reader_end(o->bag, e) != 0)
 		refused(o, e->text);
 	return rc == 0 ? finish(o, e) : rc;
 }

@@ -4,7 +4,9 @@
 /*
  * What the files of custody share.
  *
- *	custody.c		life, flows, lots, the order of work
+ *	custody.c		life, the order of work, time
+ *	custody_lot.c		flows and lots
+ *	custody_load.c		at start
  *	custody_cut.c		mail for a site becomes lots
  *	custody_seal.c		lots and answers become bundles
  *	custody_open.c		bundles that arrived are opened
@@ -90,7 +92,7 @@ struct custody {
 	struct custody_counters counters;
 };
 
-/* custody.c */
+/* custody_lot.c */
 struct flow *flow_need(struct custody *c, struct target *t);
 struct flow *flow_find(struct custody *c, const char *site);
 /* The lowest serial that is not settled. */
@@ -111,6 +113,15 @@ void lot_release(struct custody *c, struct lot *lot,
 /* The serial will never be used again, durably; its legs are the caller's. */
 int lot_void(struct custody *c, struct lot *lot, struct err *e) MUST_CHECK;
 uint64_t lot_repeat_secs(struct custody *c, const struct lot *lot);
+const char *lot_site(const struct lot *lot);
+/* The record goes, and the bundle with it. */
+int lot_forget_record(struct custody *c, const struct lot *lot,
+    struct err *e) MUST_CHECK;
+
+/* custody_load.c */
+int custody_open_epoch(struct custody *c, struct err *e) MUST_CHECK;
+
+/* custody.c */
 void answer_need(struct custody *c, const char *site, bool card);
 void answer_free(struct answer *a);
 /* Does the road to this site lead over peer? */

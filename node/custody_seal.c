@@ -9,8 +9,10 @@
  * a crash before it leaves the mail as it was, and one after it leaves a
  * bundle to be sent.  Whatever else the site has to be told rides along.
  */
+#include <stdio.h>
 #include <stdlib.h>
 
+#include "base/text.h"
 #include "bundle/writer.h"
 #include "node/custody_private.h"
 #include "node/feed.h"

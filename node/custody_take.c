@@ -7,11 +7,10 @@
  */
 #include <stdlib.h>
 
+#include "base/text.h"
 #include "bundle/reader.h"
 #include "node/arrivals.h"
 #include "node/custody_private.h"
-
-#define DIGEST_LEN 32
 
 struct taking {
 	struct custody *c;
@@ -288,7 +287,7 @@ take(struct taking *t, const struct bundle_event *ev, struct err *e)
 static int
 message_whole(struct taking *t, const struct bundle_event *ev, struct err *e)
 {
-	unsigned char digest[DIGEST_LEN];
+	unsigned char digest[SHA256_LEN];
 	int rc;
 
 	bundle_reader_digest(t->reader, digest);

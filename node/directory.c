@@ -369,9 +369,10 @@ directory_open_with(struct directory *d, const char *peer,
 	n = keyring_receiving(d->keyring, d->key);
 	for (i = 0; i < n; i++)
 		with->key[i] = (struct open_key){ kinds, d->key[i].id,
-		    d->key[i].secret };
-	with->key[n++] = (struct open_key){ SEAL_BIT(SEAL_REQUEST),
-	    0, keyring_auth_secret(d->keyring) };
+		    d->key[i].secret, d->key[i].public };
+	with->key[n++] = (struct open_key){ SEAL_BIT(SEAL_REQUEST), 0,
+	    keyring_auth_secret(d->keyring),
+	    keyring_auth_public(d->keyring) };
 	with->nkeys = n;
 	with->sender = peer != NULL ? sender_is_peer : sender_of_any;
 	with->signer = peer != NULL ? signer_is_peer : NULL;

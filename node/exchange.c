@@ -10,6 +10,8 @@
 
 #include <stdlib.h>
 
+#include "node/custody.h"
+#include "node/directory.h"
 #include "node/exchange_private.h"
 
 /* Notices of one commit: until it they are in memory.  The rest of a mass
@@ -42,7 +44,10 @@ exchange_new(const struct exchange_options *opts)
 	list_init(&x->actions);
 	x->last_tick_ms = INT64_MIN;
 	x->dirty = true;
+	x->serials = opts->serials;
+	x->directory = directory_new(x, opts->keyring);
 	queue_targets(x);
+	custody_new(x);
 	return x;
 }
 
@@ -80,6 +85,8 @@ exchange_free(struct exchange *x)
 		o = value;
 		outcome_free(o);
 	}
+	custody_free(x);
+	directory_free(x->directory);
 	queue_free(x);
 	map_free(x->jobs);
 	map_free(x->entries);
@@ -121,15 +128,25 @@ exchange_start(struct exchange *x, struct err *e)
 {
 	int rc;
 
-	rc = load_messages(x, e);
+	rc = directory_load(x->directory, e);
+	if (rc == 0)
+		rc = load_messages(x, e);
 	if (rc == 0)
 		rc = cut_load(x, e);
+	if (rc == 0)
+		rc = custody_load(x, e);
 	if (rc == 0)
 		log_event(x->log, LOG_LEVEL_INFO, "spool-loaded",
 		    "messages", num_str(x->messages).s,
 		    "octets", num_str(x->octets).s,
 		    "objects", num_str(map_count(x->cuts)).s, NULL);
 	return rc;
+}
+
+int
+exchange_add_card(struct exchange *x, struct slice card, struct err *e)
+{
+	return directory_add(x->directory, card, e);
 }
 
 void
@@ -559,10 +576,13 @@ expire_by(struct exchange *x, struct leg *leg, uint64_t now)
 }
 
 static uint64_t
-lifetime_secs(const struct exchange *x, const struct target *t)
+lifetime_secs(struct exchange *x, const struct target *t)
 {
-	return t->peer != NULL && t->peer->lifetime_secs != 0 ?
-	    t->peer->lifetime_secs : x->conf->lifetime_secs;
+	const struct target *road = queue_road(x, t);
+
+	return road != NULL && road->peer != NULL &&
+	    road->peer->lifetime_secs != 0 ? road->peer->lifetime_secs :
+	    x->conf->lifetime_secs;
 }
 
 /* An object whose messages are all too old is taken back, so that they fail;
@@ -585,6 +605,17 @@ expire_objects(struct exchange *x, struct target *t, uint64_t now,
 	return rc;
 }
 
+static bool
+had_chance(struct exchange *x, const struct target *t, const struct leg *leg)
+{
+	const struct target *road = queue_road(x, t);
+
+	if (road == NULL || road->kind != TARGET_PEER)
+		return true;
+	return road->chance &&
+	    road->last_chance_secs >= waits_since(leg->entry);
+}
+
 /* Mail that waited too long for t fails, once its road has been tried. */
 static void
 expire(struct exchange *x, struct target *t, struct list *head, uint64_t now)
@@ -599,8 +630,7 @@ expire(struct exchange *x, struct target *t, struct list *head, uint64_t now)
 		    waits_since(leg->entry) + lifetime > now ||
 		    leg->entry->kind == MESSAGE_POSTMASTER)
 			continue;
-		if (t->kind == TARGET_PEER && (!t->chance ||
-		    t->last_chance_secs < waits_since(leg->entry)))
+		if (!had_chance(x, t, leg))
 			continue;
 		settle_fail(x, leg, "4.4.7", "it could not be handed on "
 		    "within its lifetime", true);
@@ -632,11 +662,16 @@ exchange_tick(struct exchange *x, struct err *e)
 	int rc;
 
 	x->dirty = true;
+	rc = custody_work(x, e);
+	if (rc < 0)
+		return rc;
 	/* The walks below are for old age, not for every short deadline. */
 	if (!x->maintain && x->last_tick_ms != INT64_MIN &&
 	    clock_mono_ms(x->clock) - x->last_tick_ms < 1000)
 		return 0;
 	rc = spool_tick(x->spool, e);
+	if (rc == 0)
+		rc = custody_tick(x, e);
 	x->by_secs = 0;
 	for (i = 0; rc == 0 && i < x->ntargets; i++) {
 		t = x->target[i];
@@ -683,10 +718,11 @@ wake_ms(struct exchange *x, const struct target *t)
 int64_t
 exchange_deadline_ms(struct exchange *x)
 {
-	int64_t at, now = clock_mono_ms(x->clock);
+	int64_t at, now = clock_mono_ms(x->clock), work;
 	struct target *t;
 	size_t i;
 
+	work = custody_deadline_ms(x);
 	at = x->maintain ? now : x->last_tick_ms == INT64_MIN ? now :
 	    x->last_tick_ms + 60000;
 	/* Not sooner than exchange_tick looks again. */
@@ -709,5 +745,6 @@ exchange_deadline_ms(struct exchange *x)
 		at = when < at ? when : at;
 		at = wake < at ? wake : at;
 	}
+	at = work < at ? work : at;
 	return at < now ? now : at;
 }
