@@ -230,13 +230,12 @@ test_bundle_limits(void **state)
 {
 	struct spool_world *f = *state;
 	struct bundle_range bad[][2] = {
-		{ { .offset = 10, .octets = 5 }, { .offset = 14, .octets = 1 } },
-		{ { .offset = 10, .octets = 5 }, { .offset = 2, .octets = 1 } },
-		{ { .offset = 10, .octets = 0 }, { .offset = 14, .octets = 1 } },
-		{ { .offset = 90, .octets = 5 }, { .offset = 95, .octets = 6 } },
-		{ { .offset = 90, .octets = 5 }, { .offset = 101, .octets = 1 } },
-		{ { .offset = 90, .octets = 5 },
-		    { .offset = 96, .octets = UINT64_MAX } },
+		{ { 10, 5, true, 0 }, { 14, 1, true, 0 } },
+		{ { 10, 5, true, 0 }, { 2, 1, true, 0 } },
+		{ { 10, 0, true, 0 }, { 14, 1, true, 0 } },
+		{ { 90, 5, true, 0 }, { 95, 6, true, 0 } },
+		{ { 90, 5, true, 0 }, { 101, 1, true, 0 } },
+		{ { 90, 5, true, 0 }, { 96, UINT64_MAX, true, 0 } },
 	};
 	struct bundle_range *many;
 	struct spool_unit *u;
@@ -622,7 +621,8 @@ test_ranges(void **state)
 			uint64_t from = rng_below(&rng.rng, PLAIN);
 			uint64_t len = rng_below(&rng.rng, PLAIN - from + 1);
 			struct bundle_range r = { from, len,
-				rng_below(&rng.rng, 2), rng_below(&rng.rng, 2) };
+				rng_below(&rng.rng, 2),
+				rng_below(&rng.rng, 2) };
 			bool set = rng_below(&rng.rng, 4) != 0;
 
 			if (len > 8 && step % 8 != 0)
