@@ -14,48 +14,6 @@
 #include "spool/custody.h"
 #include "tests/unit/spool_world.h"
 
-static void
-begin(struct spool *sp, struct spool_unit **u)
-{
-	struct err e = ERR_INIT;
-
-	if (spool_begin(sp, u, &e) < 0)
-		fail_msg("begin: %s", e.text);
-}
-
-static void
-commit(struct spool_unit *u)
-{
-	struct err e = ERR_INIT;
-
-	if (spool_commit(u, true, &e) < 0)
-		fail_msg("commit: %s", e.text);
-}
-
-static void
-maintain(struct spool *sp)
-{
-	struct err e = ERR_INIT;
-	int rc;
-
-	while ((rc = spool_maintain(sp, &e)) > 0)
-		continue;
-	assert_int_equal(rc, 0);
-}
-
-static size_t
-count(struct spool *sp, enum store_table t)
-{
-	struct buf key = BUF_INIT;
-	struct err e = ERR_INIT;
-	size_t n = 0;
-
-	while (store_next(spool_store(sp), t, false, &key, 0, NULL, &e) == 0)
-		n++;
-	buf_release(&key);
-	return n;
-}
-
 /* The octet at a place of bundle `seed`. */
 static char
 octet(uint64_t at, unsigned seed)
@@ -80,7 +38,7 @@ put_piece(struct spool *sp, uint64_t id, uint64_t from, size_t len,
 	struct err e = ERR_INIT;
 
 	make_piece(&b, from, len, seed);
-	begin(sp, &u);
+	sw_begin(sp, &u);
 	assert_int_equal(spool_put_piece(u, id, from, buf_slice(&b), &e), 0);
 	assert_int_equal(spool_commit(u, false, &e), 0);
 	buf_release(&b);
@@ -170,9 +128,9 @@ add_bundle(struct spool *sp, unsigned seed)
 	uint64_t id;
 
 	fill_bundle(&b, seed);
-	begin(sp, &u);
+	sw_begin(sp, &u);
 	assert_int_equal(spool_put_bundle(u, &b, &e), 0);
-	commit(u);
+	sw_commit(u);
 	id = b.id;
 	bundle_release(&b);
 	return id;
@@ -206,12 +164,12 @@ test_bundles(void **state)
 	assert_int_equal(spool_get_bundle(f->sp, ids[1], &b, &e), 0);
 	b.role = BUNDLE_ARRIVED;
 	b.direct = false;
-	begin(f->sp, &u);
+	sw_begin(f->sp, &u);
 	assert_int_equal(spool_put_bundle(u, &b, &e), 0);
 	assert_int_equal(b.id, ids[1]);
 	assert_int_equal(spool_del_bundle(u, ids[2], &e), 0);
 	assert_int_equal(spool_del_bundle(u, 99999, &e), 0);
-	commit(u);
+	sw_commit(u);
 	bundle_release(&b);
 	assert_int_equal(spool_get_bundle(f->sp, ids[1], &b, &e), 0);
 	assert_int_equal(b.role, BUNDLE_ARRIVED);
@@ -248,7 +206,7 @@ test_bundle_limits(void **state)
 		b.octets = 100;
 		b.range = bad[i];
 		b.nranges = 2;
-		begin(f->sp, &u);
+		sw_begin(f->sp, &u);
 		assert_int_equal(spool_put_bundle(u, &b, &e), ERR_STATE);
 		spool_abort(u);
 	}
@@ -259,14 +217,14 @@ test_bundle_limits(void **state)
 	b.octets = UINT64_MAX;
 	b.range = many;
 	b.nranges = n;
-	begin(f->sp, &u);
+	sw_begin(f->sp, &u);
 	assert_int_equal(spool_put_bundle(u, &b, &e), ERR_LIMIT);
 	spool_abort(u);
 	b.id = 0;
 	b.nranges = n - 10;
-	begin(f->sp, &u);
+	sw_begin(f->sp, &u);
 	assert_int_equal(spool_put_bundle(u, &b, &e), 0);
-	commit(u);
+	sw_commit(u);
 	assert_int_equal(spool_get_bundle(f->sp, b.id, &b, &e), 0);
 	assert_int_equal(b.nranges, n - 10);
 	bundle_release(&b);
@@ -281,10 +239,10 @@ test_pieces(void **state)
 	uint64_t a, b, far = 1ULL << 33;
 	struct err e = ERR_INIT;
 
-	begin(f->sp, &u);
+	sw_begin(f->sp, &u);
 	assert_int_equal(spool_take_bundle_id(u, &a, &e), 0);
 	assert_int_equal(spool_take_bundle_id(u, &b, &e), 0);
-	commit(u);
+	sw_commit(u);
 	assert_true(b > a);
 	expect_piece(f->sp, a, 0, 0, 1);
 	put_piece(f->sp, a, 0, 1000, 1);
@@ -313,7 +271,7 @@ test_pieces(void **state)
 		if (round == 1)
 			break;
 		/* In a unit one reads one's own. */
-		begin(f->sp, &u);
+		sw_begin(f->sp, &u);
 		for (unsigned i = 0; i < 2; i++) {
 			struct bundle bundle;
 
@@ -323,16 +281,16 @@ test_pieces(void **state)
 			bundle_release(&bundle);
 		}
 		expect_piece(f->sp, a, 500, 1000, 1);
-		commit(u);
+		sw_commit(u);
 		sw_reopen(f);
 	}
-	begin(f->sp, &u);
+	sw_begin(f->sp, &u);
 	assert_int_equal(spool_del_bundle(u, a, &e), 0);
-	commit(u);
-	maintain(f->sp);
+	sw_commit(u);
+	sw_maintain(f->sp);
 	expect_piece(f->sp, a, 0, 0, 1);
 	expect_piece(f->sp, b, 500, 1000, 2);
-	assert_int_equal(count(f->sp, STORE_PIECE), 1);
+	assert_int_equal(sw_count(f->sp, STORE_PIECE), 1);
 }
 
 static void
@@ -357,13 +315,13 @@ test_piece_limits(void **state)
 
 	make_piece(&b, 0, SPOOL_PIECE_MAX + 1, 1);
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		begin(f->sp, &u);
+		sw_begin(f->sp, &u);
 		assert_int_equal(spool_put_piece(u, 1, cases[i].offset,
 		    (struct slice){ b.ptr, cases[i].len }, &e), cases[i].rc);
 		spool_abort(u);
 	}
 	/* A unit takes about 1 MiB of them. */
-	begin(f->sp, &u);
+	sw_begin(f->sp, &u);
 	for (n = 0; n < 100; n++)
 		if (spool_put_piece(u, 1, (uint64_t)n * SPOOL_PIECE_MAX,
 		    (struct slice){ b.ptr, SPOOL_PIECE_MAX }, &e) != 0)
@@ -371,7 +329,7 @@ test_piece_limits(void **state)
 	assert_int_equal(n, SPOOL_UNIT_MAX / SPOOL_PIECE_MAX);
 	assert_int_equal(e.code, ERR_LIMIT);
 	spool_abort(u);
-	assert_int_equal(count(f->sp, STORE_PIECE), 0);
+	assert_int_equal(sw_count(f->sp, STORE_PIECE), 0);
 	buf_release(&b);
 }
 
@@ -395,14 +353,14 @@ test_piece_room(void **state)
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		f->room = cases[i].room;
-		begin(f->sp, &u);
+		sw_begin(f->sp, &u);
 		assert_int_equal(spool_put_piece(u, 1, i * 1200,
 		    (struct slice){ bytes, sizeof(bytes) }, &e), 0);
 		if (cases[i].reserve)
 			spool_unit_use_reserve(u);
 		assert_int_equal(spool_commit(u, true, &e), cases[i].rc);
 	}
-	assert_int_equal(count(f->sp, STORE_PIECE), 2);
+	assert_int_equal(sw_count(f->sp, STORE_PIECE), 2);
 	/* Records go on in the reserve. */
 	f->room = 100;
 	(void)add_bundle(f->sp, 1);
@@ -420,10 +378,10 @@ test_orphan_pieces(void **state)
 	kept = add_bundle(f->sp, 0);
 	for (unsigned i = 0; i < 40; i++)
 		put_piece(f->sp, kept, i * 1000, 1000, 0);
-	begin(f->sp, &u);
+	sw_begin(f->sp, &u);
 	for (int i = 0; i < 3; i++)
 		assert_int_equal(spool_take_bundle_id(u, &lost[i], &e), 0);
-	commit(u);
+	sw_commit(u);
 	for (unsigned i = 0; i < 40; i++) {
 		put_piece(f->sp, lost[0], i * 1000, 1000, 1);
 		put_piece(f->sp, lost[1], i * 1000, 1000, 2);
@@ -431,17 +389,17 @@ test_orphan_pieces(void **state)
 	}
 	/* Given up while it runs. */
 	spool_drop_bundle_id(f->sp, lost[1]);
-	maintain(f->sp);
-	assert_int_equal(count(f->sp, STORE_PIECE), 120);
+	sw_maintain(f->sp);
+	assert_int_equal(sw_count(f->sp, STORE_PIECE), 120);
 	/* Deleted in a unit that is aborted: nothing happened. */
-	begin(f->sp, &u);
+	sw_begin(f->sp, &u);
 	assert_int_equal(spool_del_bundle(u, kept, &e), 0);
 	spool_abort(u);
-	maintain(f->sp);
-	assert_int_equal(count(f->sp, STORE_PIECE), 120);
+	sw_maintain(f->sp);
+	assert_int_equal(sw_count(f->sp, STORE_PIECE), 120);
 	/* What belongs to nothing at the start. */
 	sw_reopen(f);
-	assert_int_equal(count(f->sp, STORE_PIECE), 40);
+	assert_int_equal(sw_count(f->sp, STORE_PIECE), 40);
 	expect_piece(f->sp, kept, 39500, 40000, 0);
 }
 
@@ -462,14 +420,14 @@ test_crash(void **state)
 
 		rng_seeded_init(&rng, round);
 		store_mem_disk_crash_at(f->disk, 1 + round % 2, &rng.rng);
-		begin(f->sp, &u);
+		sw_begin(f->sp, &u);
 		assert_int_equal(spool_take_bundle_id(u, &id, &e), 0);
 		if (spool_commit(u, false, &e) == 0) {
 			for (unsigned i = 0; i < 20; i++)
 				put_piece(f->sp, id, i * 100, 100, round);
 			fill_bundle(&b, 0);
 			b.id = id;
-			begin(f->sp, &u);
+			sw_begin(f->sp, &u);
 			assert_int_equal(spool_put_bundle(u, &b, &e), 0);
 			done = spool_commit(u, true, &e) == 0;
 			bundle_release(&b);
@@ -482,17 +440,17 @@ test_crash(void **state)
 			for (unsigned i = 0; i < 20; i++)
 				expect_piece(f->sp, id, i * 100,
 				    (i + 1) * 100, round);
-			begin(f->sp, &u);
+			sw_begin(f->sp, &u);
 			assert_int_equal(spool_del_bundle(u, id, &e), 0);
-			commit(u);
-			maintain(f->sp);
+			sw_commit(u);
+			sw_maintain(f->sp);
 			whole++;
 		} else {
 			assert_false(done);
 			none++;
 		}
 		bundle_release(&got);
-		assert_int_equal(count(f->sp, STORE_PIECE), 0);
+		assert_int_equal(sw_count(f->sp, STORE_PIECE), 0);
 	}
 	assert_true(whole >= 10 && none >= 10);
 }
@@ -566,7 +524,7 @@ test_damage(void **state)
 	/* A damaged record's pieces are not swept. */
 	damage(f->sp, STORE_BUNDLE, ids[1], 0, 20);
 	sw_reopen(f);
-	assert_int_equal(count(f->sp, STORE_PIECE), 6);
+	assert_int_equal(sw_count(f->sp, STORE_PIECE), 6);
 	buf_release(&out);
 }
 
@@ -669,9 +627,9 @@ add_message(struct spool *sp)
 
 	assert_int_equal(spool_draft_end(d, &e), 0);
 	message_init(&m);
-	begin(sp, &u);
+	sw_begin(sp, &u);
 	assert_int_equal(spool_add_message(u, d, &m, &e), 0);
-	commit(u);
+	sw_commit(u);
 	spool_draft_free(d);
 	id = m.id;
 	message_release(&m);
@@ -684,9 +642,9 @@ new_epoch(struct spool *sp)
 	struct spool_unit *u;
 	struct err e = ERR_INIT;
 
-	begin(sp, &u);
+	sw_begin(sp, &u);
 	assert_int_equal(spool_new_epoch(u, &e), 0);
-	commit(u);
+	sw_commit(u);
 }
 
 static void
@@ -695,9 +653,9 @@ del_message(struct spool *sp, uint64_t id)
 	struct spool_unit *u;
 	struct err e = ERR_INIT;
 
-	begin(sp, &u);
+	sw_begin(sp, &u);
 	assert_int_equal(spool_del_message(u, id, &e), 0);
-	commit(u);
+	sw_commit(u);
 }
 
 static void
@@ -723,7 +681,7 @@ test_epochs(void **state)
 	for (int i = 0; i < 4; i++)
 		assert_true(spool_epoch_of(f->sp, id[i]) == epoch[i]);
 	/* Aborted: as before, and twice in one unit too. */
-	begin(f->sp, &u);
+	sw_begin(f->sp, &u);
 	assert_int_equal(spool_new_epoch(u, &e), 0);
 	assert_true(spool_epoch(f->sp) != epoch[3]);
 	assert_int_equal(spool_new_epoch(u, &e), 0);
