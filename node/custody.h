@@ -37,6 +37,10 @@ int custody_work(struct exchange *x, struct err *e) MUST_CHECK;
 int custody_tick(struct exchange *x, struct err *e) MUST_CHECK;
 /* Monotonic; INT64_MAX: only when something happens. */
 int64_t custody_deadline_ms(struct exchange *x);
+/* Forgets flows from other sites of which nothing was heard since; 1 while
+ * there is more to do. */
+int custody_expire_flows(struct exchange *x, uint64_t before_secs,
+    struct err *e) MUST_CHECK;
 /* A leg of the lot with this handle is settled, durably; 0: of none. */
 void custody_leg_over(struct exchange *x, uint64_t handle);
 /* The peer that mail for a TARGET_SITE leaves by now; NULL: no road. */

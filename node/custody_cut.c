@@ -200,3 +200,68 @@ cut_lot(struct custody *c, struct target *t, const struct target *road)
 	    NULL);
 	return true;
 }
+
+/*
+ * A test: a serial without mail.
+ */
+int
+custody_test(struct exchange *x, const char *site, uint64_t *serial_out,
+    struct err *e)
+{
+	struct custody *c = x->custody;
+	struct target *t, *road;
+	struct flow *f;
+	struct lot *lot;
+	int rc;
+
+	if (!directory_knows(x->directory, site))
+		return err_set(e, ERR_NOT_FOUND, "there is no card of %s: get "
+		    "it and use `postrider peer add FILE`", site);
+	t = queue_site(x, site);
+	road = custody_road(x, t);
+	if (road == NULL || road->peer == NULL)
+		return err_set(e, ERR_NOT_FOUND, "no native road leads to %s",
+		    site);
+	if (!seal_can(c, site))
+		return err_set(e, ERR_NOT_FOUND, "no live key of %s is known: "
+		    "it was asked for one, try again when it has answered",
+		    site);
+	f = flow_need(c, t);
+	rc = take_serial(c, f, serial_out, e);
+	if (rc != 0)
+		return rc;
+	lot = lot_new(c, f, *serial_out);
+	lot->rec = mem_alloc(1, sizeof(*lot->rec));
+	serial_out_init(lot->rec);
+	lot->test = true;
+	lot->cut_secs = now_secs(x);
+	lot->expire_secs = lot->cut_secs + 86400;
+	lot->priority = PRIORITY_MAX;
+	lot_queue(c, lot);
+	road->wanted = true;
+	return 0;
+}
+
+bool
+custody_test_status(struct exchange *x, const char *site, uint64_t serial,
+    struct custody_status *st)
+{
+	struct custody *c = x->custody;
+	struct flow *f = flow_find(c, site);
+	struct lot *lot = lot_find(c, site, serial);
+
+	memset(st, 0, sizeof(*st));
+	if (f == NULL)
+		return false;
+	st->peer = transit_next_peer(x, site);
+	if (lot == NULL) {
+		st->stage = CUSTODY_ANSWERED;
+		st->rtt_secs = f->tested_secs;
+		return f->tested_serial == serial;
+	}
+	st->stage = lot->state == LOT_SEALING ? CUSTODY_SEALING :
+	    lot->hop_done ? CUSTODY_UNDERWAY : CUSTODY_QUEUED;
+	st->age_secs = now_secs(x) - lot->cut_secs;
+	st->attempts = lot->attempts;
+	return lot->test;
+}
