@@ -9,6 +9,7 @@
 #include "node/custody_private.h"
 
 #define LATER_MS 30000		/* no room: tried again then */
+#define HEARD_SECS 86400	/* a flow's last_secs is so exact */
 
 enum phase { PHASE_VERIFY, PHASE_READ };
 
@@ -140,7 +141,8 @@ raise_floor(struct opening *o, struct flow_in *f, struct err *e)
 	struct spool_unit *u;
 	int rc, more;
 
-	f->floor = o->flow.floor;
+	if (o->flow.floor > f->floor)
+		f->floor = o->flow.floor;
 	f->last_secs = now_secs(o->c->x);
 	do {
 		rc = spool_begin(sp, &u, e);
@@ -212,7 +214,8 @@ on_flow(struct opening *o, const struct bag_event *ev, struct err *e)
 		f.epoch = o->flow.epoch;
 		rc = 0;
 	}
-	if (rc == 0 && o->flow.floor > f.floor)
+	if (rc == 0 && (o->flow.floor > f.floor ||
+	    f.last_secs + HEARD_SECS <= now_secs(o->c->x)))
 		rc = raise_floor(o, &f, e);
 	if (rc == 0 && o->flow.serial != 0) {
 		rc = look_up(o, f.floor, &in, e);
