@@ -7,6 +7,7 @@
 
 #include "base/file.h"
 #include "base/mem.h"
+#include "bundle/seal.h"
 #include "node/conf_net.h"
 #include "smtp/address.h"
 #include "smtp/extension.h"
