@@ -192,12 +192,49 @@ custody_open_epoch(struct custody *c, struct err *e)
 	return rc;
 }
 
+/* Everything in the file has to be known to the spool, and numbers of messages
+ * not to be used again. */
+static bool
+file_agrees(struct custody *c)
+{
+	struct exchange *x = c->x;
+	uint64_t epoch, reserved;
+	const char *site;
+	size_t i;
+
+	if (x->serials == NULL)
+		return true;
+	for (i = 0; (site = serials_site(x->serials, i, &epoch,
+	    &reserved)) != NULL; i++) {
+		if (epoch != spool_epoch(x->spool))
+			continue;
+		if (site[0] == '\0' ?
+		    reserved > spool_numbers_reserved(x->spool) :
+		    flow_find(c, site) == NULL)
+			return false;
+	}
+	return serials_knows(x->serials, "", spool_epoch(x->spool));
+}
+
+int
+custody_reserve_numbers(struct custody *c, struct err *e)
+{
+	struct exchange *x = c->x;
+	uint64_t reserved = spool_numbers_reserved(x->spool);
+
+	if (serials_agree(x->serials, "", spool_epoch(x->spool), reserved))
+		return 0;
+	return serials_reserve(x->serials, "", spool_epoch(x->spool),
+	    reserved, e);
+}
+
 int
 custody_load(struct exchange *x, struct err *e)
 {
 	struct custody *c = x->custody;
 	int rc = load_flows(c, e);
 
+	c->renew = c->renew || !file_agrees(c);
 	if (rc == 0 && c->renew) {
 		rc = custody_open_epoch(c, e);
 		while (!list_empty(&c->flows)) {
@@ -209,10 +246,10 @@ custody_load(struct exchange *x, struct err *e)
 		}
 	}
 	if (rc == 0)
+		rc = custody_reserve_numbers(c, e);
+	if (rc == 0)
 		rc = load_lots(c, e);
 	if (rc == 0)
 		rc = load_owed(c, e);
-	if (rc == 0)
-		transit_announce(x);
 	return rc;
 }

@@ -120,6 +120,8 @@ int lot_forget_record(struct custody *c, const struct lot *lot,
 
 /* custody_load.c */
 int custody_open_epoch(struct custody *c, struct err *e) MUST_CHECK;
+/* The numbers of messages that may leave are noted outside the spool. */
+int custody_reserve_numbers(struct custody *c, struct err *e) MUST_CHECK;
 
 /* custody.c */
 void answer_need(struct custody *c, const char *site, bool card);

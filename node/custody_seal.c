@@ -444,7 +444,9 @@ commit(struct sealing *s, struct err *e)
 
 	if (s->lot != NULL)
 		fill_record(s);
-	rc = spool_begin(x->spool, &u, e);
+	rc = custody_reserve_numbers(s->c, e);
+	if (rc == 0)
+		rc = spool_begin(x->spool, &u, e);
 	if (rc != 0)
 		return rc;
 	spool_unit_use_reserve(u);

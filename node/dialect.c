@@ -4,21 +4,23 @@
  * table.  An object keeps the dialect that it was made in, whatever its peer's
  * configuration says later.
  */
-#include "node/dialect.h"
+#include "node/transit_private.h"
 
 #include <stdlib.h>
 
 const struct dialect *
 dialect_of_peer(const struct conf_peer *peer)
 {
-	(void)peer;
+	if (peer != NULL && peer->dialect == BUNDLE_NATIVE)
+		return &parcel_dialect;
 	return &batch_dialect;
 }
 
 const struct dialect *
 dialect_of_object(const struct object *o)
 {
-	(void)o;
+	if (strncmp(o->params, PARCEL_WORD, sizeof(PARCEL_WORD) - 1) == 0)
+		return &parcel_dialect;
 	return &batch_dialect;
 }
 

@@ -13,6 +13,7 @@
 #include "node/custody.h"
 #include "node/directory.h"
 #include "node/exchange_private.h"
+#include "node/transit.h"
 #include "spool/custody.h"
 
 /* Notices of one commit: until it they are in memory.  The rest of a mass
@@ -48,6 +49,7 @@ exchange_new(const struct exchange_options *opts)
 	x->serials = opts->serials;
 	x->directory = directory_new(x, opts->keyring);
 	queue_targets(x);
+	transit_new(x);
 	custody_new(x);
 	return x;
 }
@@ -87,6 +89,7 @@ exchange_free(struct exchange *x)
 		outcome_free(o);
 	}
 	custody_free(x);
+	transit_free(x);
 	directory_free(x->directory);
 	queue_free(x);
 	map_free(x->jobs);
@@ -133,9 +136,13 @@ exchange_start(struct exchange *x, struct err *e)
 	if (rc == 0)
 		rc = load_messages(x, e);
 	if (rc == 0)
+		rc = transit_load(x, e);
+	if (rc == 0)
 		rc = cut_load(x, e);
 	if (rc == 0)
 		rc = custody_load(x, e);
+	if (rc == 0)
+		transit_announce(x);
 	if (rc == 0)
 		log_event(x->log, LOG_LEVEL_INFO, "spool-loaded",
 		    "messages", num_str(x->messages).s,
@@ -163,6 +170,7 @@ exchange_reload(struct exchange *x, const struct conf *conf)
 			    true);
 	}
 	queue_reroute(x);
+	transit_reroute(x);
 	x->dirty = true;
 }
 
@@ -512,6 +520,7 @@ pump(struct exchange *x)
 	size_t i;
 
 	x->dirty = false;
+	transit_pump(x);
 	for (i = 0; i < x->ntargets; i++) {
 		t = x->target[i];
 		queue_wake(t, now_secs(x));
@@ -666,6 +675,17 @@ upkeep(struct exchange *x, uint64_t now, struct err *e)
 	return rc;
 }
 
+/* Anything but a failed store is tried again. */
+static int
+failed(struct exchange *x, int rc, struct err *e)
+{
+	if (store_failed(spool_store(x->spool)))
+		return rc;
+	log_event(x->log, LOG_LEVEL_WARNING, "upkeep-failed", "reason",
+	    e->text, NULL);
+	return 0;
+}
+
 int
 exchange_tick(struct exchange *x, struct err *e)
 {
@@ -676,9 +696,11 @@ exchange_tick(struct exchange *x, struct err *e)
 	int rc;
 
 	x->dirty = true;
-	rc = custody_work(x, e);
+	rc = transit_tick(x, e);
+	if (rc >= 0)
+		rc = custody_work(x, e);
 	if (rc < 0)
-		return rc;
+		return failed(x, rc, e);
 	/* The walks below are for old age, not for every short deadline. */
 	if (!x->maintain && x->last_tick_ms != INT64_MIN &&
 	    clock_mono_ms(x->clock) - x->last_tick_ms < 1000)
@@ -699,12 +721,7 @@ exchange_tick(struct exchange *x, struct err *e)
 		rc = upkeep(x, now, e);
 	x->maintain = rc == 1 || (rc == 0 && more);
 	x->last_tick_ms = clock_mono_ms(x->clock);
-	if (rc < 0 && store_failed(spool_store(x->spool)))
-		return rc;
-	if (rc < 0)
-		log_event(x->log, LOG_LEVEL_WARNING, "upkeep-failed",
-		    "reason", e->text, NULL);
-	return 0;
+	return rc < 0 ? failed(x, rc, e) : 0;
 }
 
 /* When something is to be done at `secs` of the spool's count. */
@@ -746,6 +763,8 @@ exchange_deadline_ms(struct exchange *x)
 		by = by < x->last_tick_ms + 1000 ? x->last_tick_ms + 1000 : by;
 		at = by < at ? by : at;
 	}
+	if (transit_deadline_ms(x) < at)
+		at = transit_deadline_ms(x);
 	for (i = 0; i < x->ntargets; i++) {
 		int64_t when = INT64_MAX, wake;
 

@@ -32,8 +32,10 @@ enum leg_status {
 };
 
 struct dialect;
+struct neighbour;
 struct notice_recipient;
 struct target;
+struct transit;
 
 struct leg {
 	struct list link;
@@ -93,6 +95,9 @@ struct target {
 	int64_t last_sent_ms, last_received_ms;
 	uint64_t last_chance_secs;	/* when its road was last tried */
 	bool chance;			/* it was tried at all */
+	uint64_t call_secs;		/* when the last call began */
+	uint64_t past_call_secs;	/* the last that went well to its end */
+	struct neighbour *neighbour;	/* transit's; or NULL */
 	char *last_error;
 	unsigned broken_told;		/* notices in the present hour */
 	unsigned broken_untold;
@@ -181,6 +186,7 @@ struct exchange {
 	uint64_t messages, octets;
 	uint64_t delays_asked;		/* entries with delay_asked */
 	struct exchange_counters counters;
+	struct transit *transit;
 	int64_t last_tick_ms;
 	uint64_t by_secs;		/* when the first DELIVERBY ends */
 	bool maintain;			/* the spool has more upkeep to do */

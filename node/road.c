@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "node/dialect.h"
+#include "node/transit.h"
 
 #define DOWN_AFTER 3	/* failures in a row make a peer "down" */
 
@@ -73,6 +74,7 @@ set_down(struct exchange *x, struct target *t, bool down)
 		    "peer", t->name, NULL);
 	routing_set_down(x->conf->routing, t->name, down);
 	queue_reroute(x);
+	transit_reroute(x);
 }
 
 void
@@ -109,12 +111,22 @@ road_failed(struct exchange *x, struct target *t, const char *why)
 }
 
 static void
+call_begins(struct exchange *x, struct target *t)
+{
+	/* One that stays has ended the last call by now. */
+	if (t->up)
+		t->past_call_secs = t->call_secs;
+	t->call_secs = now_secs(x);
+	t->last_call_ms = clock_wall_ms(x->clock);
+}
+
+static void
 say_run(struct exchange *x, struct target *t)
 {
 	(void)action_add(x, EXCHANGE_RUN, t);
 	if (!t->up && (!stays_between_calls(t) || t->wanted ||
 	    road_is_due(x, t)))
-		t->last_call_ms = clock_wall_ms(x->clock);
+		call_begins(x, t);
 	t->up = true;
 	t->told = true;
 	t->wanted = false;
@@ -157,7 +169,7 @@ road_pump(struct exchange *x, struct target *t)
 		}
 		/* What waited has just been cut: that was the call. */
 		if (stays_between_calls(t) && (t->wanted || road_is_due(x, t)))
-			t->last_call_ms = clock_wall_ms(x->clock);
+			call_begins(x, t);
 		if (!dialect->waits(x, t))
 			t->wanted = false;
 		return;
@@ -176,6 +188,8 @@ exchange_transport_exited(struct exchange *x, const char *peer, int status,
 	if (t == NULL)
 		return;
 	t->up = false;
+	if (status == 0)
+		t->past_call_secs = t->call_secs;
 	x->dirty = true;
 	log_event(x->log, status == 0 ? LOG_LEVEL_DEBUG : LOG_LEVEL_WARNING,
 	    "transport-exited", "peer", peer, "status",

@@ -72,7 +72,7 @@ parse_line(struct serials *s, struct slice line)
 	uint64_t e, upto;
 	char *site;
 
-	if (name.len == 0 || num_parse(epoch, UINT64_MAX, &e) != 0 ||
+	if (num_parse(epoch, UINT64_MAX, &e) != 0 ||
 	    num_parse(line, UINT64_MAX, &upto) != 0)
 		return ERR_SYNTAX;
 	site = slice_dup(name);
@@ -189,4 +189,23 @@ serials_agree(const struct serials *s, const char *site, uint64_t epoch,
 	if (s == NULL)
 		return true;
 	return row != NULL && row->epoch == epoch && row->upto == reserved;
+}
+
+const char *
+serials_site(const struct serials *s, size_t i, uint64_t *epoch_out,
+    uint64_t *reserved_out)
+{
+	if (s == NULL || i >= s->n)
+		return NULL;
+	*epoch_out = s->row[i].epoch;
+	*reserved_out = s->row[i].upto;
+	return s->row[i].site;
+}
+
+bool
+serials_knows(const struct serials *s, const char *site, uint64_t epoch)
+{
+	const struct reserved *row = find(s, site);
+
+	return row != NULL && row->epoch == epoch;
 }

@@ -4,11 +4,13 @@
 /*
  * Which serials of our flows are reserved, remembered outside the spool and
  * its backups (design: Custody).  A spool that was put back from a backup does
- * not agree with it, and opens a new epoch.
+ * not agree with it, and opens a new epoch.  The empty site stands for the
+ * numbers of messages.
  *
  * The daemon keeps it in a small file; tests and the simulation in memory.
  */
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/err.h"
@@ -27,6 +29,11 @@ int serials_reserve(struct serials *s, const char *site, uint64_t epoch,
 /* Is this what was reserved last for that site?  s may be NULL: yes. */
 bool serials_agree(const struct serials *s, const char *site, uint64_t epoch,
     uint64_t reserved);
+/* Was anything reserved for it in this epoch? */
+bool serials_knows(const struct serials *s, const char *site, uint64_t epoch);
+/* The i-th site's; NULL at the end. */
+const char *serials_site(const struct serials *s, size_t i,
+    uint64_t *epoch_out, uint64_t *reserved_out);
 /* Forgets everything, as where the file was lost; for tests. */
 void serials_clear(struct serials *s);
 

@@ -100,6 +100,11 @@ struct transit_hooks {
 	uint64_t (*key_end_secs)(void *ctx, uint64_t key_id);
 };
 
+/* For the exchange: made and freed with it. */
+void transit_new(struct exchange *x);
+void transit_free(struct exchange *x);
+/* Roads are chosen anew where that is due; before objects are cut. */
+void transit_pump(struct exchange *x);
 /* Before transit_load; both live as long as x. */
 void transit_set_hooks(struct exchange *x, const struct transit_hooks *hooks,
     void *ctx);
@@ -107,7 +112,6 @@ void transit_set_hooks(struct exchange *x, const struct transit_hooks *hooks,
  * what arrived before. */
 int transit_load(struct exchange *x, struct err *e) MUST_CHECK;
 void transit_announce(struct exchange *x);
-void transit_free(struct exchange *x);
 
 /*
  * Bundles made here.
@@ -204,6 +208,7 @@ struct transit_counters {
 	uint64_t replayed;
 	uint64_t forwarded;		/* bundles for others, taken */
 	uint64_t dropped;		/* expired, hops, not allowed, unsound */
+	uint64_t dead;			/* of these: no hops left */
 	uint64_t hop_done;
 };
 void transit_counters(const struct exchange *x,
