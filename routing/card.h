@@ -35,7 +35,7 @@
 #define CARD_REACHES_MAX 8
 #define CARD_SETTINGS_MAX 16	/* of one way to reach the site */
 #define CARD_VALUE_MAX 255	/* octets of a setting's value */
-#define CARD_NAME_MAX 64	/* octets of a name of site, transport, key */
+#define CARD_NAME_MAX 63	/* octets of a name of site, transport, key */
 
 struct card_key {
 	char *suite;

@@ -1,0 +1,14 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef ROUTING_CARD_TEXT_H
+#define ROUTING_CARD_TEXT_H
+/* What the reader and the writer of cards share; nobody else's. */
+#include "routing/card.h"
+
+#define CARD_FIRST_LINE "postrider-card 1"
+
+/* Appends all lines but the signature's, sorted as they have to be, in c. */
+void card_render(struct card *c, struct buf *out);
+/* Fills the id of a key. */
+void card_key_name(struct card_key *k);
+
+#endif
