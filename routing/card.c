@@ -180,7 +180,7 @@ card_format_reach(const struct card_reach *r, struct buf *out)
 }
 
 void
-card_render(struct card *c, struct buf *out)
+card_body(struct card *c, struct buf *out)
 {
 	qsort(c->receive, c->nreceive, sizeof(c->receive[0]), by_end);
 	if (c->ndomains > 0)
@@ -209,7 +209,7 @@ card_write(struct card *c, const unsigned char secret[ED25519_LEN],
 	struct card again;
 	int rc;
 
-	card_render(c, &text);
+	card_body(c, &text);
 	ed25519_sign(secret, buf_slice(&text), signature);
 	buf_adds(&text, "signature ");
 	base64url_encode(&text, signature, sizeof(signature));
@@ -260,8 +260,8 @@ same_content(const struct card *a, const struct card *b)
 	struct buf x = BUF_INIT, y = BUF_INIT;
 	bool same;
 
-	card_render(&one, &x);
-	card_render(&other, &y);
+	card_body(&one, &x);
+	card_body(&other, &y);
 	same = slice_eq(buf_slice(&x), buf_slice(&y));
 	buf_release(&x);
 	buf_release(&y);

@@ -80,9 +80,11 @@ void card_release(struct card *c);
  * signature does not fit, so it was changed or is not whole. */
 int card_parse(struct slice text, struct card *c_out, struct err *e)
     MUST_CHECK;
-/* Appends the card, signed.  Domains and receiving keys are sorted and ids
- * filled in, in c.  0, or what card_parse would say of the result; nothing is
- * appended then.  secret: the seed of c->identity. */
+/* Appends all lines but the signature's.  Domains and receiving keys are
+ * sorted in c; nothing is checked. */
+void card_body(struct card *c, struct buf *out);
+/* Appends the card, signed.  0, or what card_parse would say of the
+ * result; nothing is appended then.  secret: the seed of c->identity. */
 int card_write(struct card *c, const unsigned char secret[ED25519_LEN],
     struct buf *out, struct err *e) MUST_CHECK;
 

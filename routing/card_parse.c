@@ -483,7 +483,7 @@ check_canonical(struct card *c, struct slice body, struct err *e)
 	size_t i = 0;
 	int rc = 0;
 
-	card_render(c, &again);
+	card_body(c, &again);
 	for (; i < body.len && i < again.len && body.ptr[i] == again.ptr[i];
 	    i++)
 		line += body.ptr[i] == '\n';

@@ -6,8 +6,6 @@
 
 #define CARD_FIRST_LINE "postrider-card 1"
 
-/* Appends all lines but the signature's, sorted as they have to be, in c. */
-void card_render(struct card *c, struct buf *out);
 /* Fills the id of a key. */
 void card_key_name(struct card_key *k);
 
