@@ -27,7 +27,8 @@
 /* RFC 5321 4.5.3.1.8: every receiver takes so many in one transaction. */
 #define BUNDLE_RECIPIENTS_MAX 100
 
-enum bundle_dialect { BUNDLE_BSMTP, BUNDLE_RFC2442 };
+/* NATIVE: not written here but by frames and bags, as seal.h seals them. */
+enum bundle_dialect { BUNDLE_BSMTP, BUNDLE_RFC2442, BUNDLE_NATIVE };
 
 struct bundle_params {
 	enum bundle_dialect dialect;

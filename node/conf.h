@@ -12,6 +12,7 @@
 
 #include "base/err.h"
 #include "base/log.h"
+#include "bundle/shape.h"
 #include "bundle/writer.h"
 #include "node/notice_text.h"
 #include "node/schedule.h"
@@ -109,6 +110,15 @@ struct conf_peer {
 	struct conf_strings urgent;	/* patterns: mail from or to these is
 					 * cut and sent at once */
 	bool may_relay;		/* may reach whatever is routed */
+	/* dialect = native */
+	uint64_t parcel_octets;	/* of the largest parcel: 1M */
+	struct shape shape;	/* of parcels */
+	bool sign;		/* seal = sign */
+	bool forward_signed;	/* bundles sealed for others go over a road
+				 * that is only signed */
+	uint64_t held_bundles;	/* incomplete ones from it: 1024 */
+	uint64_t held_octets;	/* of these and of what it has us forward:
+				 * 1G */
 	struct conf_strings receive_users;	/* uids or names that may hand
 						 * in objects as this peer */
 	struct conf_net *receive_hosts;	/* clients that may bring objects of

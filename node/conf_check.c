@@ -7,6 +7,7 @@
 
 #include "base/file.h"
 #include "base/mem.h"
+#include "bundle/seal.h"
 #include "node/conf_net.h"
 #include "smtp/address.h"
 #include "smtp/extension.h"
@@ -295,6 +296,36 @@ check_delivery(struct conf_draft *draft, size_t n)
 	warn_idle(draft, node, of_files, false, "Maildirs and commands");
 }
 
+#define SIGNED_MAX (4 << 20)	/* who reads one holds all of it */
+
+/* Sizes that no sealed object has cannot be kept. */
+static void
+check_parcels(struct conf_draft *draft, size_t n)
+{
+	static const char *const keys[] = { "parcel-size", "shape", "seal",
+		"forward-signed", "held-bundles", "held-size", NULL };
+	const struct conf_peer *peer = &draft->conf->peer[n];
+	const struct conf_node *node = draft->peer[n];
+	struct seal_to to = { .kind = SEAL_PARCEL, .sign = peer->sign,
+	    .origin = draft->conf->site, .destination = peer->name };
+
+	warn_idle(draft, node, keys, peer->dialect == BUNDLE_NATIVE,
+	    "dialect = native");
+	if (peer->shape.kind == SHAPE_EXACT && draft->conf->site != NULL &&
+	    !seal_size_possible(&to, peer->shape.octets))
+		conf_fault(draft->faults, line_of(node, "shape"),
+		    "no parcel has exactly %llu octets: take some more",
+		    (unsigned long long)peer->shape.octets);
+	if (peer->sign && (peer->shape.kind == SHAPE_EXACT ?
+	    peer->shape.octets : peer->parcel_octets) > SIGNED_MAX)
+		conf_fault(draft->faults, line_of(node, "seal"),
+		    "a signed parcel has at most 4 MiB");
+	if (peer->forward_signed && !peer->sign)
+		conf_warning(draft->faults, line_of(node, "forward-signed"),
+		    "forward-signed is for seal = sign: it changes nothing "
+		    "here");
+}
+
 static void
 check_dialect(struct conf_draft *draft, size_t n)
 {
@@ -393,6 +424,7 @@ check_peer(struct conf_draft *draft, size_t n)
 	const struct conf_node *node = draft->peer[n];
 
 	check_dialect(draft, n);
+	check_parcels(draft, n);
 	check_settings(draft, n);
 	check_mail(draft, n);
 	if (peer->retry_min_secs > peer->retry_max_secs)

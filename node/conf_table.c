@@ -15,6 +15,9 @@
 #define AT(type, member) offsetof(struct type, member)
 #define LISTS (CONF_STRINGS | CONF_EACH)
 #define SOONEST 1
+/* A parcel holds at least the least fragment, head and seal. */
+#define PARCEL_MIN 2048
+#define PARCEL_MAX (UINT64_C(64) << 20)
 #define TIMEOUT(key, member, def) { key, conf_value_duration, \
 	AT(conf_delivery, timeouts.member), def, 0, SOONEST, 86400, NULL }
 
@@ -30,6 +33,7 @@ static const char *const reject_normalize[] = { "reject", "normalize", NULL };
 static const char *const yes_no[] = { "yes", "no", NULL };
 static const char *const lf_crlf[] = { "lf", "crlf", NULL };
 static const char *const none_gzip[] = { "none", "gzip", NULL };
+static const char *const seal_sign[] = { "seal", "sign", NULL };
 static const char *const asked_all[] = { "asked", "all", NULL };
 static const char *const none_delivery[] = { "none", "delivery", NULL };
 static const char *const levels[] = {
@@ -224,6 +228,18 @@ static const struct conf_row peer_rows[] = {
 	    CONF_STRINGS, 0, 0, NULL },
 	{ "may-relay", conf_value_flag, AT(conf_peer, may_relay), "no", 0,
 	    0, 0, no_yes },
+	{ "parcel-size", conf_value_size, AT(conf_peer, parcel_octets), "1M",
+	    0, PARCEL_MIN, PARCEL_MAX, NULL },
+	{ "shape", conf_value_shape, AT(conf_peer, shape), "none", 0,
+	    PARCEL_MIN, PARCEL_MAX, NULL },
+	{ "seal", conf_value_flag, AT(conf_peer, sign), "seal", 0,
+	    0, 0, seal_sign },
+	{ "forward-signed", conf_value_flag, AT(conf_peer, forward_signed),
+	    "no", 0, 0, 0, no_yes },
+	{ "held-bundles", conf_value_count, AT(conf_peer, held_bundles),
+	    "1024", 0, 1, 65536, NULL },
+	{ "held-size", conf_value_size, AT(conf_peer, held_octets), "1G", 0,
+	    65536, 0, NULL },
 	{ "receive-users", conf_value_account, AT(conf_peer, receive_users),
 	    NULL, CONF_STRINGS, 0, 0, NULL },
 	{ "receive-hosts", conf_value_hosts, 0, NULL, CONF_EACH, 0, 0, NULL },

@@ -33,6 +33,7 @@ CONF_VALUE(mode);	/* mode_t, octal */
 CONF_VALUE(choice);	/* an enum: index of the word */
 CONF_VALUE(flag);	/* bool: 0 or 1, index of the word */
 CONF_VALUE(dialect);	/* enum bundle_dialect */
+CONF_VALUE(shape);	/* struct shape */
 CONF_VALUE(encoding);	/* enum mime_encoding */
 CONF_VALUE(extension);	/* unsigned, bits are added */
 CONF_VALUE(call);	/* struct schedule *, made where it is NULL */

@@ -11,6 +11,8 @@
 #include <stdlib.h>
 
 #include "node/exchange_private.h"
+#include "spool/custody.h"
+#include "node/transit.h"
 
 /* Notices of one commit: until it they are in memory.  The rest of a mass
  * failure waits for the next. */
@@ -43,6 +45,7 @@ exchange_new(const struct exchange_options *opts)
 	x->last_tick_ms = INT64_MIN;
 	x->dirty = true;
 	queue_targets(x);
+	transit_new(x);
 	return x;
 }
 
@@ -80,6 +83,7 @@ exchange_free(struct exchange *x)
 		o = value;
 		outcome_free(o);
 	}
+	transit_free(x);
 	queue_free(x);
 	map_free(x->jobs);
 	map_free(x->entries);
@@ -123,7 +127,11 @@ exchange_start(struct exchange *x, struct err *e)
 
 	rc = load_messages(x, e);
 	if (rc == 0)
+		rc = transit_load(x, e);
+	if (rc == 0)
 		rc = cut_load(x, e);
+	if (rc == 0)
+		transit_announce(x);
 	if (rc == 0)
 		log_event(x->log, LOG_LEVEL_INFO, "spool-loaded",
 		    "messages", num_str(x->messages).s,
@@ -145,6 +153,7 @@ exchange_reload(struct exchange *x, const struct conf *conf)
 			    true);
 	}
 	queue_reroute(x);
+	transit_reroute(x);
 	x->dirty = true;
 }
 
@@ -494,6 +503,7 @@ pump(struct exchange *x)
 	size_t i;
 
 	x->dirty = false;
+	transit_pump(x);
 	for (i = 0; i < x->ntargets; i++) {
 		t = x->target[i];
 		queue_wake(t, now_secs(x));
@@ -617,9 +627,22 @@ upkeep(struct exchange *x, uint64_t now, struct err *e)
 	if (rc == 0 && now > x->conf->ledger_secs)
 		rc = spool_expire_ledger(x->spool, now - x->conf->ledger_secs,
 		    e);
+	if (rc == 0)
+		rc = spool_expire_seen(x->spool, now, e);
 	if (rc == 0 && x->conf->broken_expire_secs != 0)
 		rc = quarantine_expire(x, e);
 	return rc;
+}
+
+/* Anything but a failed store is tried again. */
+static int
+failed(struct exchange *x, int rc, struct err *e)
+{
+	if (store_failed(spool_store(x->spool)))
+		return rc;
+	log_event(x->log, LOG_LEVEL_WARNING, "upkeep-failed", "reason",
+	    e->text, NULL);
+	return 0;
 }
 
 int
@@ -632,6 +655,9 @@ exchange_tick(struct exchange *x, struct err *e)
 	int rc;
 
 	x->dirty = true;
+	rc = transit_tick(x, e);
+	if (rc < 0)
+		return failed(x, rc, e);
 	/* The walks below are for old age, not for every short deadline. */
 	if (!x->maintain && x->last_tick_ms != INT64_MIN &&
 	    clock_mono_ms(x->clock) - x->last_tick_ms < 1000)
@@ -650,12 +676,7 @@ exchange_tick(struct exchange *x, struct err *e)
 		rc = upkeep(x, now, e);
 	x->maintain = rc == 1 || (rc == 0 && more);
 	x->last_tick_ms = clock_mono_ms(x->clock);
-	if (rc < 0 && store_failed(spool_store(x->spool)))
-		return rc;
-	if (rc < 0)
-		log_event(x->log, LOG_LEVEL_WARNING, "upkeep-failed",
-		    "reason", e->text, NULL);
-	return 0;
+	return rc < 0 ? failed(x, rc, e) : 0;
 }
 
 /* When something is to be done at `secs` of the spool's count. */
@@ -696,6 +717,8 @@ exchange_deadline_ms(struct exchange *x)
 		by = by < x->last_tick_ms + 1000 ? x->last_tick_ms + 1000 : by;
 		at = by < at ? by : at;
 	}
+	if (transit_deadline_ms(x) < at)
+		at = transit_deadline_ms(x);
 	for (i = 0; i < x->ntargets; i++) {
 		int64_t when = INT64_MAX, wake;
 

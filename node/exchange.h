@@ -99,6 +99,10 @@ enum inbound_outcome {
 	INBOUND_DUPLICATE,	/* processed before: unlink */
 	INBOUND_BROKEN,		/* put it into the quarantine, then unlink */
 	INBOUND_LATER,		/* no room, or the store failed: keep it */
+	INBOUND_AGAIN,		/* it is genuine: feed the same octets once
+				 * more, from the first, and end again */
+	INBOUND_ASIDE,		/* nothing can be done with it, and nothing
+				 * was: put the file aside, within a quota */
 };
 
 struct inbound *exchange_inbound_new(struct exchange *x, const char *peer,

@@ -62,7 +62,7 @@ exchange_peer_status(struct exchange *x, size_t i,
 	st->failures = t->failures;
 	st->next_call_ms = t->peer == NULL ? INT64_MAX : schedule_next(
 	    t->peer->call, clock_wall_ms(x->clock), t->last_call_ms,
-	    t->ready_count > 0 || t->nobjects > 0);
+	    road_has_load(x, t));
 	st->last_sent_ms = t->last_sent_ms;
 	st->last_received_ms = t->last_received_ms;
 	st->last_error = t->last_error != NULL ? t->last_error : "";

@@ -72,6 +72,35 @@ submit_route(struct exchange *x, const char *address,
 	return 0;
 }
 
+bool
+submit_may_send(const struct conf_peer *from, const char *sender)
+{
+	size_t i;
+
+	for (i = 0; i < from->may_send_as.n; i++) {
+		if (routing_pattern_match(from->may_send_as.item[i], sender))
+			return true;
+	}
+	return from->may_send_as.n == 0 || sender[0] == '\0';
+}
+
+int
+submit_vet(struct exchange *x, const struct conf_peer *from,
+    const struct message *m, const char *address, struct smtp_refusal *r)
+{
+	if (from == NULL || !submit_may_send(from, m->env.sender))
+		return smtp_refuse(r, 550, "5.7.1", "Mail of this sender "
+		    "is not taken from where it came");
+	if (m->hops > x->conf->hops_max)
+		return smtp_refuse(r, 554, "5.4.6", "Mail loop: the message "
+		    "has passed more than %u nodes", x->conf->hops_max);
+	if (x->conf->received_max != 0 &&
+	    m->facts.received > x->conf->received_max)
+		return smtp_refuse(r, 554, "5.4.6", "Mail loop: more than "
+		    "%u Received fields", x->conf->received_max);
+	return submit_route(x, address, from, r);
+}
+
 static int
 check_peer(const struct target *t, uint64_t size, struct smtp_refusal *r)
 {

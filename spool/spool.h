@@ -29,7 +29,7 @@
 #include "smtp/envelope.h"
 #include "spool/store.h"
 
-#define SPOOL_SCHEMA 1
+#define SPOOL_SCHEMA 2
 #define SPOOL_INLINE_MAX 60000	/* octets of content kept in the record */
 #define SPOOL_CHUNK 65536	/* octets of a chunk of a larger one */
 #define SPOOL_UNIT_MAX (1 << 20)	/* octets of a transaction, about */

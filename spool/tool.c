@@ -180,13 +180,28 @@ spool_verify(struct spool *sp, struct spool_report *report_out,
 	return rc;
 }
 
-/* Schema 1 is the first there is: no step leads to it yet. */
+/* From 1 to 2: tables came that are empty at first and have been made by now,
+ * and epochs, of which the next start opens the first.  No record that was
+ * there changes. */
 static int
 upgrade_from(struct store *store, uint32_t schema, struct err *e)
 {
-	(void)store;
-	return err_set(e, ERR_UNSUPPORTED, "spool: there is no way from "
-	    "schema %u to %u", schema, SPOOL_SCHEMA);
+	struct buf value = BUF_INIT;
+	int rc;
+
+	if (schema != 1)
+		return err_set(e, ERR_UNSUPPORTED, "spool: there is no way "
+		    "from schema %u to %u", schema, SPOOL_SCHEMA);
+	if ((rc = store_begin(store, e)) < 0)
+		return rc;
+	record_begin(&value);
+	buf_put32(&value, SPOOL_SCHEMA);
+	rc = meta_put(store, "schema", &value, e);
+	buf_release(&value);
+	if (rc == 0)
+		return store_commit(store, true, e);
+	store_abort(store);
+	return rc;
 }
 
 int
