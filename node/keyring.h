@@ -137,7 +137,8 @@ struct keyring_about {
  * one more than before, and at least the seconds since 1970, so that a site
  * that was made anew from its exported keys goes on counting.  Domains that a
  * card cannot hold (address literals, and what is beyond its limits, in their
- * order) are left out.  0 and the counter; what card_write and the store say. */
+ * order) are left out.  0 and the counter; what card_write and the store
+ * say. */
 int keyring_card(struct keyring *k, const struct keyring_about *about,
     struct buf *out, uint64_t *counter_out, struct err *e) MUST_CHECK;
 
