@@ -50,9 +50,9 @@ struct fingerprint {
  * the suite's word, an octet 0 and the key. */
 struct fingerprint fingerprint_of(const char *suite, const void *key,
     size_t len);
-/* What a person wrote: small letters are as good, blanks and dashes may stand
- * anywhere or be missing.  0 and the canonical form; ERR_SYNTAX says which
- * group is wrong, and how. */
+/* What a person wrote: small letters are as good, blanks may stand anywhere,
+ * and the dashes may be missing, all of them.  0 and the canonical form;
+ * ERR_SYNTAX says which group is wrong, and how. */
 int fingerprint_parse(struct slice text, struct fingerprint *f_out,
     struct err *e) MUST_CHECK;
 

@@ -310,6 +310,8 @@ check_delivery(struct conf_draft *draft, size_t n)
 	warn_idle(draft, node, of_files, false, "Maildirs and commands");
 }
 
+#define SIGNED_MAX (4 << 20)	/* who reads one holds all of it */
+
 /* Sizes that no sealed object has cannot be kept. */
 static void
 check_parcels(struct conf_draft *draft, size_t n)
@@ -337,6 +339,10 @@ check_parcels(struct conf_draft *draft, size_t n)
 		conf_fault(draft->faults, line_of(node, "shape"),
 		    "no parcel has exactly %llu octets: take some more",
 		    (unsigned long long)peer->shape.octets);
+	if (peer->sign && (peer->shape.kind == SHAPE_EXACT ?
+	    peer->shape.octets : peer->parcel_octets) > SIGNED_MAX)
+		conf_fault(draft->faults, line_of(node, "seal"),
+		    "a signed parcel has at most 4 MiB");
 	if (peer->forward_signed && !peer->sign)
 		conf_warning(draft->faults, line_of(node, "forward-signed"),
 		    "forward-signed is for seal = sign: it changes nothing "

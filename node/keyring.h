@@ -68,17 +68,17 @@ struct keyring_store {
 };
 
 /* site and policy are copied; clock, rng, store and ctx last as long as the
- * keyring. */
+ * keyring.  store NULL: nothing lasts. */
 struct keyring *keyring_new(const char *site,
     const struct keyring_policy *policy, struct clock *clock,
     struct rng *rng, const struct keyring_store *store, void *ctx);
 /* Wipes everything. */
 void keyring_free(struct keyring *k);
-/* Makes identity and auth key unless they were restored, and the first
- * receiving key.  What the store says. */
+/* Makes identity and auth key unless they were restored.  What the store
+ * says. */
 int keyring_make(struct keyring *k, struct err *e) MUST_CHECK;
-/* Takes an entry back.  ERR_SYNTAX, ERR_LIMIT: it is no such entry;
- * ERR_DENIED: it is another site's. */
+/* Takes an entry back.  ERR_SYNTAX, ERR_LIMIT: it is no such entry, or a
+ * fourth receiving key; ERR_DENIED: it is another site's. */
 int keyring_restore(struct keyring *k, const char *name, struct slice text,
     struct err *e) MUST_CHECK;
 /* Sets the clock going, destroys what ended in the meantime, makes a receiving
@@ -135,8 +135,10 @@ struct keyring_about {
 /* Appends the current card.  While nothing changes it is the same octets;
  * else its counter is higher, and that is durable before it returns: at least
  * one more than before, and at least the seconds since 1970, so that a site
- * that was made anew from its exported keys goes on counting.  0 and the
- * counter; what card_write and the store say. */
+ * that was made anew from its exported keys goes on counting.  Domains that a
+ * card cannot hold (address literals, and what is beyond its limits, in their
+ * order) are left out.  0 and the counter; what card_write and the store
+ * say. */
 int keyring_card(struct keyring *k, const struct keyring_about *about,
     struct buf *out, uint64_t *counter_out, struct err *e) MUST_CHECK;
 

@@ -10,6 +10,10 @@
 
 #define SLICE_MAX 65536		/* octets between two commits */
 
+/* Of a signed parcel the last octet alone proves that the file is still the
+ * one that was checked, so it is held until then. */
+#define SIGNED_MAX (4 << 20)
+
 static struct parcel_in *
 parcel_in_of(struct inbound *base)
 {
@@ -247,7 +251,7 @@ second_add(struct parcel_in *in, const char *bytes, size_t len, struct err *e)
 		begin_second(in);
 	if (opener_read(in->opener, bytes, len, &in->plain, e) != 0)
 		return later(in, e);	/* the file has changed */
-	return take_plain(in, false, e);
+	return opener_signed(in->opener) ? 0 : take_plain(in, false, e);
 }
 
 int
@@ -317,6 +321,11 @@ end_first(struct parcel_in *in)
 		return refused(in);
 	}
 	in->second = true;
+	if (opener_signed(in->opener) &&
+	    opener_plain_octets(in->opener) > SIGNED_MAX) {
+		set_aside(in, "a signed parcel of more than 4 MiB");
+		return refused(in);
+	}
 	return INBOUND_AGAIN;
 }
 

@@ -35,7 +35,7 @@
 #define CARD_REACHES_MAX 8
 #define CARD_SETTINGS_MAX 16	/* of one way to reach the site */
 #define CARD_VALUE_MAX 255	/* octets of a setting's value */
-#define CARD_NAME_MAX 64	/* octets of a name of site, transport, key */
+#define CARD_NAME_MAX 63	/* octets of a name of site, transport, key */
 
 struct card_key {
 	char *suite;
@@ -80,9 +80,11 @@ void card_release(struct card *c);
  * signature does not fit, so it was changed or is not whole. */
 int card_parse(struct slice text, struct card *c_out, struct err *e)
     MUST_CHECK;
-/* Appends the card, signed.  Domains and receiving keys are sorted and ids
- * filled in, in c.  0, or what card_parse would say of the result; nothing is
- * appended then.  secret: the seed of c->identity. */
+/* Appends all lines but the signature's.  Domains and receiving keys are
+ * sorted in c; nothing is checked. */
+void card_body(struct card *c, struct buf *out);
+/* Appends the card, signed.  0, or what card_parse would say of the
+ * result; nothing is appended then.  secret: the seed of c->identity. */
 int card_write(struct card *c, const unsigned char secret[ED25519_LEN],
     struct buf *out, struct err *e) MUST_CHECK;
 
