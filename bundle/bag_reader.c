@@ -116,7 +116,6 @@ get_batch(struct bag_reader *b, struct wire_reader *r, struct bag_event *ev)
 		return 0;
 	}
 	ev->kind = BAG_EVENT_BATCH;
-	bag_get_batch(r, &ev->compress, &ev->dictionary);
 	b->state = PIECE;
 	return 1;
 }

@@ -80,8 +80,7 @@ show(struct buf *out, const struct bag_event *ev)
 		    (unsigned long long)ev->onward.lifetime_secs);
 		break;
 	case BAG_EVENT_BATCH:
-		buf_addf(out, "batch c%d d%llu:", (int)ev->compress,
-		    (unsigned long long)ev->dictionary);
+		buf_adds(out, "batch:");
 		break;
 	case BAG_EVENT_OCTETS:
 		assert_true(ev->bytes.len > 0);
@@ -180,8 +179,7 @@ rewrite_event(struct rewriter *rw, const struct bag_event *ev)
 	case BAG_EVENT_ONWARD:
 		return bag_writer_onward(rw->w, &ev->onward, NULL);
 	case BAG_EVENT_BATCH:
-		return bag_writer_batch(rw->w, ev->compress, ev->dictionary,
-		    NULL);
+		return bag_writer_batch(rw->w, NULL);
 	case BAG_EVENT_OCTETS:
 		return bag_writer_octets(rw->w, ev->bytes.ptr, ev->bytes.len,
 		    NULL);
@@ -218,17 +216,17 @@ static const struct {
 	{ BAG_FLOW, EPOCH "00 00", "", "flow 123456789abcdef 0 0;" },
 	{ BAG_FLOW, EPOCH "00 8001", "000000",
 	    "flow 123456789abcdef 0 128;" },
-	{ BAG_FLOW, EPOCH "07 03 05 05 0003 616263", "",
-	    "flow 123456789abcdef 7 3;batch c1 d1:616263;" },
-	{ BAG_FLOW, EPOCH "07 03 05 00 0000", "0000",
-	    "flow 123456789abcdef 7 3;batch c0 d0:;" },
-	{ BAG_FLOW, EPOCH "01 01 05 fe03 0001 ff", "00",
-	    "flow 123456789abcdef 1 1;batch c2 d127:ff;" },
+	{ BAG_FLOW, EPOCH "07 03 05 0003 616263", "",
+	    "flow 123456789abcdef 7 3;batch:616263;" },
+	{ BAG_FLOW, EPOCH "07 03 05 0000", "0000",
+	    "flow 123456789abcdef 7 3;batch:;" },
+	{ BAG_FLOW, EPOCH "01 01 05 0001 ff", "00",
+	    "flow 123456789abcdef 1 1;batch:ff;" },
 	/* the largest numbers */
 	{ BAG_FLOW, "ffffffffffffffff ffffffffffffffffff01 "
-	    "ffffffffffffffffff01 05 fdffffff3f 0000", "",
+	    "ffffffffffffffffff01 05 0000", "",
 	    "flow ffffffffffffffff 18446744073709551615 "
-	    "18446744073709551615;batch c1 d4294967295:;" },
+	    "18446744073709551615;batch:;" },
 	{ BAG_FLOW, EPOCH "00 00 01 03 05 01 8001", "",
 	    "flow 123456789abcdef 0 0;void 5 6 134;" },
 	{ BAG_FLOW, EPOCH "00 00 02 00000000000000ff 09 " DIGEST " 00", "",
@@ -246,9 +244,9 @@ static const struct {
 	{ BAG_FLOW, EPOCH "00 00 03 02 6869 01 01 01 03 01 2e", "",
 	    "flow 123456789abcdef 0 0;card hi;void 1;card .;" },
 	{ BAG_FLOW, EPOCH "02 01 01 01 01 02 00000000000000ff 09 " DIGEST
-	    " 02 03 01 63 05 01 0001 00", "0000",
+	    " 02 03 01 63 05 0001 00", "0000",
 	    "flow 123456789abcdef 2 1;void 1;result ff 9 a0a1a2a3a4a5a6a7"
-	    " 0..pending;card c;batch c1 d0:00;" },
+	    " 0..pending;card c;batch:00;" },
 	{ BAG_ONION, "04 04 6f736c6f fe 18 0002 abcd", "",
 	    "onward oslo p-2 l3840:abcd;" },
 	{ BAG_ONION, "04 04 6f736c6f 00 00 0000", "00000000",
@@ -301,21 +299,16 @@ static const struct {
 	{ BAG_FLOW, EPOCH "00 00 80 02 00", ERR_SYNTAX, "ends inside" },
 	{ BAG_FLOW, EPOCH "00 00 80 808080808001", ERR_LIMIT, "unknown" },
 	/* batch and serial belong together */
-	{ BAG_FLOW, EPOCH "00 00 05 00 0000", ERR_SYNTAX,
+	{ BAG_FLOW, EPOCH "00 00 05 0000", ERR_SYNTAX,
 	    "without a serial" },
 	{ BAG_FLOW, EPOCH "01 00", ERR_SYNTAX, "what it is for" },
 	{ BAG_FLOW, EPOCH "01 00 00", ERR_SYNTAX, "what it is for" },
 	{ BAG_FLOW, EPOCH "01 00 05", ERR_SYNTAX, "ends inside" },
 	{ BAG_FLOW, EPOCH "01 00 05 00", ERR_SYNTAX, "ends inside" },
-	{ BAG_FLOW, EPOCH "01 00 05 00 0002 41", ERR_SYNTAX, "ends inside" },
-	{ BAG_FLOW, EPOCH "01 00 05 03 0000", ERR_UNSUPPORTED,
-	    "compression 3" },
-	{ BAG_FLOW, EPOCH "01 00 05 04 0000", ERR_SYNTAX, "dictionary" },
-	{ BAG_FLOW, EPOCH "01 00 05 8180808080 01", ERR_LIMIT,
-	    "dictionary" },
-	{ BAG_FLOW, EPOCH "01 00 05 00 0001 41 05 00 0001 41", ERR_SYNTAX,
+	{ BAG_FLOW, EPOCH "01 00 05 0002 41", ERR_SYNTAX, "ends inside" },
+	{ BAG_FLOW, EPOCH "01 00 05 0001 41 05 0001 41", ERR_SYNTAX,
 	    "behind the last item" },
-	{ BAG_FLOW, EPOCH "01 00 05 00 0001 41 01 01 01", ERR_SYNTAX,
+	{ BAG_FLOW, EPOCH "01 00 05 0001 41 01 01 01", ERR_SYNTAX,
 	    "behind the last item" },
 	/* voids */
 	{ BAG_FLOW, EPOCH "00 00 01 00", ERR_LIMIT, "void" },
@@ -364,7 +357,7 @@ static const struct {
 	{ BAG_ONION, "00", ERR_SYNTAX, "what it is for" },
 	{ BAG_ONION, EPOCH "00 00", ERR_SYNTAX, "not belong" },
 	{ BAG_ONION, "03 01 41", ERR_SYNTAX, "not belong" },
-	{ BAG_ONION, "05 00 0000", ERR_SYNTAX, "not belong" },
+	{ BAG_ONION, "05 0000", ERR_SYNTAX, "not belong" },
 	{ BAG_ONION, "04 00", ERR_SYNTAX, "name of a site" },
 	{ BAG_ONION, "04 01 61 0a 00 0000", ERR_LIMIT, "priority" },
 	{ BAG_ONION, "04 01 61 00 4e 0000", ERR_LIMIT, "step" },
@@ -375,7 +368,7 @@ static const struct {
 	{ BAG_REQUEST, "00", ERR_SYNTAX, "what it is for" },
 	{ BAG_REQUEST, "03 01 41 03 01 41", ERR_SYNTAX, "behind" },
 	{ BAG_REQUEST, "01 01 01", ERR_SYNTAX, "not belong" },
-	{ BAG_REQUEST, "05 00 0000", ERR_SYNTAX, "not belong" },
+	{ BAG_REQUEST, "05 0000", ERR_SYNTAX, "not belong" },
 };
 
 static void
@@ -406,16 +399,16 @@ test_later_version(void **state)
 	struct buf octets = BUF_INIT, text = BUF_INIT;
 
 	(void)state;
-	unhex(&octets, EPOCH "01 01 80 00 ff 03 050505 05 00 0001 41 00");
+	unhex(&octets, EPOCH "01 01 80 00 ff 03 050505 05 0001 41 00");
 	for (size_t piece = 1; piece < 30; piece++) {
 		buf_clear(&text);
 		assert_int_equal(read_all(BAG_FLOW, &text, buf_slice(&octets),
 		    piece, NULL), 0);
 		assert_string_equal(buf_cstr(&text),
-		    "flow 123456789abcdef 1 1;batch c0 d0:41;");
+		    "flow 123456789abcdef 1 1;batch:41;");
 	}
 	buf_clear(&octets);
-	unhex(&octets, EPOCH "01 01 05 00 0001 41 80 00");
+	unhex(&octets, EPOCH "01 01 05 0001 41 80 00");
 	assert_int_equal(read_all(BAG_FLOW, &text, buf_slice(&octets), 1,
 	    NULL), ERR_SYNTAX);
 	buf_release(&octets);
@@ -517,8 +510,7 @@ test_refused_writing(void **state)
 	assert_int_equal(bag_writer_over(w, NULL), ERR_STATE);
 	assert_int_equal(bag_writer_pad(w, 1, NULL), ERR_STATE);
 	assert_int_equal(out.len, 10);
-	assert_int_equal(bag_writer_batch(w, BAG_PLAIN, 1, NULL), ERR_SYNTAX);
-	assert_int_equal(bag_writer_batch(w, BAG_PLAIN, 0, NULL), 0);
+	assert_int_equal(bag_writer_batch(w, NULL), 0);
 	assert_int_equal(bag_writer_card(w, SLICE_LIT("x"), NULL), ERR_STATE);
 	assert_int_equal(bag_writer_pad(w, 1, NULL), ERR_STATE);
 	assert_int_equal(bag_writer_over(w, NULL), 0);
@@ -531,7 +523,7 @@ test_refused_writing(void **state)
 	w = bag_writer_new(BAG_FLOW, sink_to_buf, &out);
 	flow.serial = 0;
 	assert_int_equal(bag_writer_flow(w, &flow, NULL), 0);
-	assert_int_equal(bag_writer_batch(w, BAG_PLAIN, 0, NULL), ERR_STATE);
+	assert_int_equal(bag_writer_batch(w, NULL), ERR_STATE);
 	assert_int_equal(bag_writer_finish(w, NULL), 0);
 	bag_writer_free(w);
 	w = bag_writer_new(BAG_FLOW, sink_to_buf, &out);
