@@ -32,10 +32,19 @@ void date_format(struct buf *out, int64_t wall_ms);
 void timestamp_format(struct buf *out, int64_t wall_ms);
 
 void hex_encode(struct buf *out, const void *bytes, size_t len);
+/* Small letters, two for each octet, nothing else: appended to out, or
+ * ERR_SYNTAX and out as it was. */
+int hex_decode(struct buf *out, struct slice hex) MUST_CHECK;
 /* RFC 4648 base32, lower case, without padding. */
 void base32_encode(struct buf *out, const void *bytes, size_t len);
 /* RFC 2045 base64 without line ends. */
 void base64_encode(struct buf *out, const void *bytes, size_t len);
+
+/* RFC 4648 5: base64 for names, without padding. */
+void base64url_encode(struct buf *out, const void *bytes, size_t len);
+/* What base64url_encode writes and nothing else: the bits that are left over
+ * are zero.  Appended to out, or ERR_SYNTAX and out as it was. */
+int base64url_decode(struct buf *out, struct slice text) MUST_CHECK;
 
 /* RFC 2045 base64 as a stream: lines of 76 characters ended by CR LF. */
 struct base64_encoder {

@@ -9,6 +9,7 @@ target; they stay.
 import base64
 import bz2
 import gzip
+import json
 import lzma
 import os
 import quopri
@@ -304,6 +305,22 @@ INFLATE = {
 }
 
 
+def cards():
+    """Some of the vectors, and of most what is behind the identity: the
+    target signs that."""
+    with open(os.path.join(HERE, "..", "vectors", "card.json"),
+              encoding="ascii") as file:
+        for vector in json.load(file)["cards"]:
+            card = base64.b64decode(vector["card"])
+            if vector["name"] in ("small", "manual", "full"):
+                yield vector["name"], card
+            lines = card.split(b"\n")[4:-1]
+            if len(card) < 2000 and lines and lines[0].startswith(b"auth"):
+                yield vector["name"] + "-body", line_file(
+                    line for line in lines
+                    if not line.startswith(b"signature"))
+
+
 def line_file(lines):
     return b"\n".join(lines) + b"\n"
 
@@ -315,7 +332,7 @@ TARGETS = {
     "writer": {k: v for k, v in BATCH.items() if k in (
         "bare", "two", "lf", "bdat", "mime-8bit", "ids", "no-recipient")},
     "client": CLIENT, "conf": CONF, "report": REPORT,
-    "expand": EXPAND, "inflate": INFLATE,
+    "expand": EXPAND, "inflate": INFLATE, "card": dict(cards()),
 }
 TARGETS["batch"]["native-stored"] = b"\0" + NATIVE + MR + b"BDAT 0 LAST\r\n"
 TARGETS["batch"]["native-each"] = deflated(NATIVE, NATIVE)
