@@ -414,12 +414,13 @@ run_dialogue(struct bundle_reader *r)
 	if (r->owed)
 		smtp_server_answer(r->server, 250, NULL, "");
 	r->owed = false;
-	if (r->server == NULL || before == 0)
+	if (r->server == NULL || (r->quit && before == 0))
 		return false;
 	if (r->quit) {
 		after_quit(r);
 		return batch->len < before || r->npending > 0 || !r->quit;
 	}
+	/* also with nothing: a chunk may just have ended */
 	rc = smtp_server_next(r->server, batch->ptr, batch->len, &used, &sev);
 	if (is_native(r))
 		sha256_add(&r->hash, batch->ptr, used);

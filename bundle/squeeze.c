@@ -254,16 +254,20 @@ end_inflate(struct squeeze_reader *r, struct err *e)
 	return 0;
 }
 
+/* n octets came out.  What is beyond the limit is taken back, so that the
+ * pieces of the input don't show. */
 static int
-count_octets(struct squeeze_reader *r, size_t n, struct err *e)
+count_octets(struct squeeze_reader *r, struct buf *out, size_t n,
+    struct err *e)
 {
 	r->octets += n;
 	r->stream_octets += n;
-	if (r->max_octets != 0 && r->octets > r->max_octets)
-		return err_set(e, ERR_LIMIT,
-		    "batch: more than %llu octets uncompressed",
-		    (unsigned long long)r->max_octets);
-	return 0;
+	if (r->max_octets == 0 || r->octets <= r->max_octets)
+		return 0;
+	buf_truncate(out, out->len - (size_t)(r->octets - r->max_octets));
+	return err_set(e, ERR_LIMIT,
+	    "batch: more than %llu octets uncompressed",
+	    (unsigned long long)r->max_octets);
 }
 
 static int
@@ -274,7 +278,7 @@ read_stored(struct squeeze_reader *r, const char *in, size_t len,
 
 	buf_add(out, in, n);
 	*used_out = n;
-	return count_octets(r, n, e);
+	return count_octets(r, out, n, e);
 }
 
 static int
@@ -297,7 +301,7 @@ read_deflated(struct squeeze_reader *r, const char *in, size_t len,
 		    "batch: damaged behind octet %llu uncompressed: %s",
 		    (unsigned long long)(r->octets + made),
 		    r->z.msg != NULL ? r->z.msg : "no reason known");
-	rc = count_octets(r, made, e);
+	rc = count_octets(r, out, made, e);
 	return rc == 0 && status == Z_STREAM_END ? end_inflate(r, e) : rc;
 }
 

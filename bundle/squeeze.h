@@ -63,7 +63,7 @@ int squeeze_writer_cut(struct squeeze_writer *w, struct err *e) MUST_CHECK;
 int squeeze_writer_end(struct squeeze_writer *w, struct err *e) MUST_CHECK;
 
 struct squeeze_reader;
-/* Refuses (ERR_LIMIT) more than max_octets out (0: no limit). */
+/* Gives max_octets and refuses more (ERR_LIMIT); 0: no limit. */
 struct squeeze_reader *squeeze_reader_new(uint64_t max_octets);
 void squeeze_reader_free(struct squeeze_reader *r);
 /* Appends at most 64 KiB to out.  1: made some output or progress; 0: needs

@@ -551,7 +551,7 @@ seal_lot_begin(struct custody *c, struct lot *lot, struct err *e)
 	if (rc == 0)
 		rc = add_extras(s, lot->serial, false, e);
 	if (rc == 0)
-		rc = bag_writer_batch(s->bag, BAG_PLAIN, 0, e);
+		rc = bag_writer_batch(s->bag, e);
 	if (rc != 0) {
 		unload_parts(s);
 		sealing_free(s);

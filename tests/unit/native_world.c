@@ -126,16 +126,16 @@ make_conf(struct nw *w, int i)
 	buf_addf(&b, "delivery home {\n domains = { %s.example }\n"
 	    " to = maildir:/tmp/home\n users = { ann, bob, postmaster }\n}\n",
 	    names[i]);
-	for (k = i == LONDON ? PARIS : LONDON; k < NW_SITES; k += 2) {
+	for (k = i == AT_LONDON ? AT_PARIS : AT_LONDON; k < NW_SITES; k += 2) {
 		buf_addf(&b, "peer %s {\n dialect = native\n may-relay = yes\n"
 		    " transport = /bin/true\n %s\n}\n", names[k],
 		    w->more[i] != NULL ? w->more[i] : "");
-		if (i != LONDON)
+		if (i != AT_LONDON)
 			break;
 	}
-	if (i != LONDON)
+	if (i != AT_LONDON)
 		buf_addf(&b, "link london %s { cost = 1 }\n",
-		    names[i == PARIS ? OSLO : PARIS]);
+		    names[i == AT_PARIS ? AT_OSLO : AT_PARIS]);
 	buf_adds(&b, "routes {\n");
 	for (k = 0; k < NW_SITES; k++) {
 		if (k != i)
@@ -216,9 +216,9 @@ nw_new(const char *paris, const char *london, const char *oslo)
 
 	w->clock.wall_ms = wall;
 	w->clock.mono_ms = mono;
-	w->more[PARIS] = paris;
-	w->more[LONDON] = london;
-	w->more[OSLO] = oslo;
+	w->more[AT_PARIS] = paris;
+	w->more[AT_LONDON] = london;
+	w->more[AT_OSLO] = oslo;
 	for (i = 0; i < NW_SITES; i++) {
 		struct nw_site *s = &w->site[i];
 		struct err e = ERR_INIT;

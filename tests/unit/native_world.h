@@ -11,6 +11,7 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "node/custody.h"
+#include "node/directory.h"
 #include "node/exchange_private.h"
 #include "node/keyring.h"
 #include "node/serials.h"
@@ -58,7 +59,7 @@ struct nw {
 	bool watch;
 };
 
-enum { PARIS, LONDON, OSLO };
+enum { AT_PARIS, AT_LONDON, AT_OSLO };
 
 int nw_set_up(void **state);
 int nw_tear_down(void **state);

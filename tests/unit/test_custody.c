@@ -39,15 +39,15 @@ test_delivers(void **state)
 {
 	struct nw *w = *state;
 
-	assert_true(nw_submit(w, PARIS, "ann@paris.example",
+	assert_true(nw_submit(w, AT_PARIS, "ann@paris.example",
 	    "bob@london.example", MAIL) != 0);
-	assert_true(nw_submit(w, PARIS, "ann@paris.example",
+	assert_true(nw_submit(w, AT_PARIS, "ann@paris.example",
 	    "bob@oslo.example", MAIL) != 0);
 	nw_pass(w, 60);
-	assert_int_equal(1, w->site[LONDON].delivered);
-	assert_int_equal(1, w->site[OSLO].delivered);
-	assert_mail(w, LONDON, "to bob@london.example\n" MAIL, true);
-	assert_mail(w, OSLO, "to bob@oslo.example\n" MAIL, true);
+	assert_int_equal(1, w->site[AT_LONDON].delivered);
+	assert_int_equal(1, w->site[AT_OSLO].delivered);
+	assert_mail(w, AT_LONDON, "to bob@london.example\n" MAIL, true);
+	assert_mail(w, AT_OSLO, "to bob@oslo.example\n" MAIL, true);
 	assert_settled(w);
 }
 
@@ -57,15 +57,15 @@ test_refused_recipient(void **state)
 {
 	struct nw *w = *state;
 
-	assert_true(nw_submit(w, PARIS, "ann@paris.example",
+	assert_true(nw_submit(w, AT_PARIS, "ann@paris.example",
 	    "nobody@oslo.example bob@oslo.example", MAIL) != 0);
 	nw_pass(w, 60);
-	assert_int_equal(1, w->site[OSLO].delivered);
-	assert_int_equal(1, w->site[PARIS].delivered);
-	assert_mail(w, PARIS, "to ann@paris.example\n", true);
-	assert_mail(w, PARIS, "nobody@oslo.example", true);
-	assert_mail(w, PARIS, "5.1.1", true);
-	assert_mail(w, PARIS, "bob@oslo.example", false);
+	assert_int_equal(1, w->site[AT_OSLO].delivered);
+	assert_int_equal(1, w->site[AT_PARIS].delivered);
+	assert_mail(w, AT_PARIS, "to ann@paris.example\n", true);
+	assert_mail(w, AT_PARIS, "nobody@oslo.example", true);
+	assert_mail(w, AT_PARIS, "5.1.1", true);
+	assert_mail(w, AT_PARIS, "bob@oslo.example", false);
 	assert_settled(w);
 }
 
@@ -75,14 +75,14 @@ test_loss_and_repetition(void **state)
 {
 	struct nw *w = *state;
 
-	w->site[PARIS].road[LONDON].lose = 1;
-	w->site[LONDON].road[OSLO].lose = 1;
-	w->site[OSLO].road[LONDON].lose = 1;
-	w->site[LONDON].road[PARIS].twice = 3;
-	assert_true(nw_submit(w, PARIS, "ann@paris.example",
+	w->site[AT_PARIS].road[AT_LONDON].lose = 1;
+	w->site[AT_LONDON].road[AT_OSLO].lose = 1;
+	w->site[AT_OSLO].road[AT_LONDON].lose = 1;
+	w->site[AT_LONDON].road[AT_PARIS].twice = 3;
+	assert_true(nw_submit(w, AT_PARIS, "ann@paris.example",
 	    "bob@oslo.example", MAIL) != 0);
 	nw_pass(w, 6 * 3600);
-	assert_int_equal(1, w->site[OSLO].delivered);
+	assert_int_equal(1, w->site[AT_OSLO].delivered);
 	assert_settled(w);
 }
 
@@ -93,15 +93,15 @@ test_crashes(void **state)
 	struct nw *w = *state;
 	int i;
 
-	assert_true(nw_submit(w, PARIS, "ann@paris.example",
+	assert_true(nw_submit(w, AT_PARIS, "ann@paris.example",
 	    "bob@oslo.example ann@london.example", MAIL) != 0);
 	for (i = 0; i < 30; i++) {
 		nw_pass(w, 1);
 		nw_crash(w, i % NW_SITES);
 	}
 	nw_pass(w, 86400);
-	assert_int_equal(1, w->site[OSLO].delivered);
-	assert_int_equal(1, w->site[LONDON].delivered);
+	assert_int_equal(1, w->site[AT_OSLO].delivered);
+	assert_int_equal(1, w->site[AT_LONDON].delivered);
 	assert_settled(w);
 }
 
@@ -112,13 +112,13 @@ test_expires(void **state)
 {
 	struct nw *w = *state;
 
-	w->site[PARIS].road[LONDON].cut = true;
-	assert_true(nw_submit(w, PARIS, "ann@paris.example",
+	w->site[AT_PARIS].road[AT_LONDON].cut = true;
+	assert_true(nw_submit(w, AT_PARIS, "ann@paris.example",
 	    "bob@oslo.example", MAIL) != 0);
 	nw_pass(w, 4 * 86400);
-	assert_int_equal(0, w->site[OSLO].delivered);
-	assert_int_equal(1, w->site[PARIS].delivered);
-	assert_mail(w, PARIS, "4.4.7", true);
+	assert_int_equal(0, w->site[AT_OSLO].delivered);
+	assert_int_equal(1, w->site[AT_PARIS].delivered);
+	assert_mail(w, AT_PARIS, "4.4.7", true);
 	assert_settled(w);
 }
 
@@ -128,14 +128,14 @@ test_not_confirmed(void **state)
 {
 	struct nw *w = *state;
 
-	w->site[LONDON].road[PARIS].cut = true;
-	assert_true(nw_submit(w, PARIS, "ann@paris.example",
+	w->site[AT_LONDON].road[AT_PARIS].cut = true;
+	assert_true(nw_submit(w, AT_PARIS, "ann@paris.example",
 	    "bob@oslo.example", MAIL) != 0);
 	nw_pass(w, 4 * 86400);
-	assert_int_equal(1, w->site[OSLO].delivered);
-	assert_int_equal(1, w->site[PARIS].delivered);
-	assert_mail(w, PARIS, "not confirmed", true);
-	assert_int_equal(0, nw_messages(w, PARIS));
+	assert_int_equal(1, w->site[AT_OSLO].delivered);
+	assert_int_equal(1, w->site[AT_PARIS].delivered);
+	assert_mail(w, AT_PARIS, "not confirmed", true);
+	assert_int_equal(0, nw_messages(w, AT_PARIS));
 }
 
 /* Paris is put back as it was; what it sends again is not delivered twice. */
@@ -143,24 +143,24 @@ static void
 test_restored(void **state)
 {
 	struct nw *w = *state;
-	struct nw_site *s = &w->site[PARIS];
+	struct nw_site *s = &w->site[AT_PARIS];
 	struct custody_counters c;
 	uint64_t epoch = spool_epoch(s->spool);
 
-	assert_true(nw_submit(w, PARIS, "ann@paris.example",
+	assert_true(nw_submit(w, AT_PARIS, "ann@paris.example",
 	    "bob@oslo.example", MAIL) != 0);
 	nw_pass(w, 60);
-	assert_int_equal(1, w->site[OSLO].delivered);
+	assert_int_equal(1, w->site[AT_OSLO].delivered);
 	/* The file is lost: whatever the spool says is not believed. */
 	serials_clear(s->serials);
-	nw_crash(w, PARIS);
+	nw_crash(w, AT_PARIS);
 	assert_true(spool_epoch(s->spool) != epoch);
 	custody_counters(s->x, &c);
 	assert_int_equal(1, c.epochs);
-	assert_true(nw_submit(w, PARIS, "ann@paris.example",
+	assert_true(nw_submit(w, AT_PARIS, "ann@paris.example",
 	    "ann@oslo.example", MAIL) != 0);
 	nw_pass(w, 60);
-	assert_int_equal(2, w->site[OSLO].delivered);
+	assert_int_equal(2, w->site[AT_OSLO].delivered);
 	assert_settled(w);
 }
 
@@ -170,20 +170,20 @@ static void
 test_new_epoch_midway(void **state)
 {
 	struct nw *w = *state;
-	struct nw_site *s = &w->site[PARIS];
+	struct nw_site *s = &w->site[AT_PARIS];
 
-	w->site[LONDON].road[PARIS].cut = true;
-	assert_true(nw_submit(w, PARIS, "ann@paris.example",
+	w->site[AT_LONDON].road[AT_PARIS].cut = true;
+	assert_true(nw_submit(w, AT_PARIS, "ann@paris.example",
 	    "bob@oslo.example", MAIL) != 0);
 	nw_pass(w, 60);
-	assert_int_equal(1, w->site[OSLO].delivered);
-	assert_int_equal(1, nw_messages(w, PARIS));
+	assert_int_equal(1, w->site[AT_OSLO].delivered);
+	assert_int_equal(1, nw_messages(w, AT_PARIS));
 	serials_clear(s->serials);
-	nw_crash(w, PARIS);
-	w->site[LONDON].road[PARIS].cut = false;
+	nw_crash(w, AT_PARIS);
+	w->site[AT_LONDON].road[AT_PARIS].cut = false;
 	nw_pass(w, 4 * 3600);
-	assert_int_equal(1, w->site[OSLO].delivered);
-	assert_int_equal(0, w->site[PARIS].delivered);
+	assert_int_equal(1, w->site[AT_OSLO].delivered);
+	assert_int_equal(0, w->site[AT_PARIS].delivered);
 	assert_settled(w);
 }
 
@@ -206,17 +206,17 @@ test_nothing_in_clear(void **state)
 
 	w->watch = true;
 	for (i = 0; i < 20; i++)
-		assert_true(nw_submit(w, PARIS, "ann@paris.example",
+		assert_true(nw_submit(w, AT_PARIS, "ann@paris.example",
 		    "bob@oslo.example", MAIL) != 0);
 	nw_pass(w, 60);
-	assert_int_equal(20, w->site[OSLO].delivered);
+	assert_int_equal(20, w->site[AT_OSLO].delivered);
 	for (i = 0; i < NW_SITES; i++)
 		for (j = 0; j < NW_SITES; j++)
 			for (k = 0; k < sizeof(words) / sizeof(*words); k++)
 				assert_false(strlen(words[k]) > 3 &&
 				    holds(&w->site[i].road[j].seen,
 				    words[k]));
-	assert_true(w->site[PARIS].road[LONDON].octets > 0);
+	assert_true(w->site[AT_PARIS].road[AT_LONDON].octets > 0);
 }
 
 static void
@@ -227,16 +227,16 @@ test_peer_test(void **state)
 	struct err e = ERR_INIT;
 	uint64_t serial;
 
-	assert_int_equal(0, custody_test(w->site[PARIS].x, "oslo", &serial,
+	assert_int_equal(0, custody_test(w->site[AT_PARIS].x, "oslo", &serial,
 	    &e));
-	assert_true(custody_test_status(w->site[PARIS].x, "oslo", serial,
+	assert_true(custody_test_status(w->site[AT_PARIS].x, "oslo", serial,
 	    &st));
 	assert_int_equal(CUSTODY_SEALING, st.stage);
 	nw_pass(w, 30);
-	assert_true(custody_test_status(w->site[PARIS].x, "oslo", serial,
+	assert_true(custody_test_status(w->site[AT_PARIS].x, "oslo", serial,
 	    &st));
 	assert_int_equal(CUSTODY_ANSWERED, st.stage);
-	assert_int_equal(ERR_NOT_FOUND, custody_test(w->site[PARIS].x,
+	assert_int_equal(ERR_NOT_FOUND, custody_test(w->site[AT_PARIS].x,
 	    "bergen", &serial, &e));
 	assert_non_null(strstr(e.text, "card of bergen"));
 }
@@ -255,10 +255,10 @@ test_key_request(void **state)
 	for (i = 0; i < NW_SITES; i++)
 		w->site[i].road[0].cut = w->site[i].road[1].cut =
 		    w->site[i].road[2].cut = false;
-	assert_true(nw_submit(w, PARIS, "ann@paris.example",
+	assert_true(nw_submit(w, AT_PARIS, "ann@paris.example",
 	    "bob@oslo.example", MAIL) != 0);
 	nw_pass(w, 86400);
-	assert_int_equal(1, w->site[OSLO].delivered);
+	assert_int_equal(1, w->site[AT_OSLO].delivered);
 	assert_settled(w);
 }
 
