@@ -187,7 +187,7 @@ custody_open_epoch(struct custody *c, struct err *e)
 	if (rc == 0) {
 		c->renew = false;
 		c->counters.epochs++;
-		log_event(c->x->log, LOG_LEVEL_WARNING, "epoch-opened", NULL);
+		log_event(c->x->log, LOG_LEVEL_INFO, "epoch-opened", NULL);
 	}
 	return rc;
 }

@@ -38,6 +38,7 @@ struct nw_site {
 	struct nw *w;
 	const char *name;
 	struct conf *conf;
+	struct log *log;	/* told where NATIVE_LOG is set */
 	struct store_mem_disk *disk;
 	struct spool *spool;
 	struct exchange *x;
