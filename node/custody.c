@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Life of custody: what transit says, and in which order the work is done.  What arrived is opened before anything is
- * sealed, so that results ride along with what leaves.
+ * Life of custody: what transit says, and in which order the work is done.
+ * What arrived is opened before anything is sealed, so that results ride
+ * along with what leaves.
  */
 #include "node/custody.h"
 

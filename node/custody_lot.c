@@ -192,7 +192,8 @@ forget_voids(struct custody *c, struct flow *f)
 
 	while (!list_empty(&f->lots)) {
 		lot = list_entry(f->lots.next, struct lot, link);
-		if (lot->state != LOT_VOID || lot_forget_record(c, lot, &e) != 0)
+		if (lot->state != LOT_VOID ||
+		    lot_forget_record(c, lot, &e) != 0)
 			return;
 		lot_free(c, lot);
 	}

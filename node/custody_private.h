@@ -10,7 +10,7 @@
  *	custody_cut.c		mail for a site becomes lots
  *	custody_seal.c		lots and answers become bundles
  *	custody_open.c		bundles that arrived are opened
- *	custody_take.c		their messages are taken or refused
+ *	custody_unpack.c	their messages are taken or refused
  *	custody_result.c	what the results say
  */
 #include "bundle/bag.h"
@@ -156,22 +156,22 @@ bool seal_can(struct custody *c, const char *site);
 int open_step(struct custody *c, struct err *e) MUST_CHECK;
 void open_abort(struct custody *c);
 
-/* custody_take.c: the batch of one bundle. */
-struct taking;
+/* custody_unpack.c	: the batch of one bundle. */
+struct unpacking;
 /* in: the ledger's record, taken over (emptied): what of it was committed
  * before is passed over. */
-struct taking *taking_new(struct custody *c, struct serial_in *in);
+struct unpacking *unpacking_new(struct custody *c, struct serial_in *in);
 /* Octets as the bag has them.  ERR_FULL, ERR_IO: later. */
-int taking_add(struct taking *t, struct slice bytes, struct err *e)
+int unpacking_add(struct unpacking *t, struct slice bytes, struct err *e)
     MUST_CHECK;
-/* The batch is over: what was not committed yet is ready for taking_put. */
-int taking_end(struct taking *t, struct err *e) MUST_CHECK;
+/* The batch is over: what was not committed yet is ready for unpacking_put. */
+int unpacking_end(struct unpacking *t, struct err *e) MUST_CHECK;
 /* The last group and the record, in the caller's unit; then, committed. */
-int taking_put(struct taking *t, struct spool_unit *u, struct err *e)
+int unpacking_put(struct unpacking *t, struct spool_unit *u, struct err *e)
     MUST_CHECK;
-void taking_done(struct taking *t);
-void taking_free(struct taking *t);
-uint64_t taking_messages(const struct taking *t);
+void unpacking_done(struct unpacking *t);
+void unpacking_free(struct unpacking *t);
+uint64_t unpacking_messages(const struct unpacking *t);
 
 /* custody_result.c */
 struct settling;
