@@ -12,6 +12,12 @@
 
 /* Decimal digits only, nothing else around them, at most max. */
 int num_parse(struct slice s, uint64_t max, uint64_t *n_out) MUST_CHECK;
+/* Base 32 in lower case without the letters i, l, o and u, which are misread,
+ * and without zeros in front: one to thirteen characters and a NUL; returns
+ * how many.  Reading takes capitals. */
+#define NUM32_MAX 14
+size_t num32_format(char text_out[NUM32_MAX], uint64_t n);
+int num32_parse(struct slice s, uint64_t *n_out) MUST_CHECK;
 /* "10", "64K", "10M", "2G" (powers of 1024, optional "iB" or "B" behind). */
 int size_parse(struct slice s, uint64_t *bytes_out) MUST_CHECK;
 /* "90", "90s", "15m", "2h", "5d", "1w", and sums such as "1h30m": seconds. */

@@ -32,20 +32,11 @@
 
 #define BAG_VOIDS_MAX 1024		/* serials in one item */
 #define BAG_RECIPIENTS_MAX (1 << 24)	/* of one serial */
-#define BAG_DICTIONARY_MAX UINT32_MAX	/* number of a dictionary */
 #define BAG_TEXT_MAX 512		/* octets of a refusal's text */
 #define BAG_DIGEST_LEN 8		/* first octets of a batch's SHA-256 */
 #define BAG_PIECE_MAX 65535		/* octets of a piece of a stretch */
 
 enum bag_sort { BAG_FLOW, BAG_ONION, BAG_REQUEST };
-
-/* How the octets of a batch were made. */
-enum bag_compress {
-	BAG_PLAIN,	/* as they are */
-	BAG_TOGETHER,	/* one raw deflate stream (RFC 1951) */
-	BAG_EACH,	/* one for each message */
-	BAG_COMPRESSES
-};
 
 struct bag_flow {
 	uint64_t epoch;		/* of the origin's flow to this destination */
@@ -106,13 +97,12 @@ int bag_writer_result(struct bag_writer *w, const struct bag_result *result,
     const struct bag_run *run, size_t n, struct err *e) MUST_CHECK;
 int bag_writer_card(struct bag_writer *w, struct slice card, struct err *e)
     MUST_CHECK;
-/* dictionary: that a compressor began with, 0 none; 0 for BAG_PLAIN. */
-int bag_writer_batch(struct bag_writer *w, enum bag_compress compress,
-    uint64_t dictionary, struct err *e) MUST_CHECK;
+/* Its octets are those of bundle/squeeze.h. */
+int bag_writer_batch(struct bag_writer *w, struct err *e) MUST_CHECK;
 int bag_writer_onward(struct bag_writer *w, const struct bag_onward *onward,
     struct err *e) MUST_CHECK;
-/* Octets of the batch (compressed) or of the bundle to send on; they are held
- * until a piece is full or they are over. */
+/* Octets of the batch or of the bundle to send on; they are held until a
+ * piece is full or they are over. */
 int bag_writer_octets(struct bag_writer *w, const char *bytes, size_t len,
     struct err *e) MUST_CHECK;
 int bag_writer_over(struct bag_writer *w, struct err *e) MUST_CHECK;
@@ -132,7 +122,7 @@ enum bag_event_kind {
 				 * from 0; the last has run.count 0 */
 	BAG_EVENT_CARD,		/* bytes: the sender's card */
 	BAG_EVENT_ONWARD,	/* onward; then OCTETS ..., OVER */
-	BAG_EVENT_BATCH,	/* compress, dictionary; OCTETS ..., OVER */
+	BAG_EVENT_BATCH,	/* OCTETS ... (of bundle/squeeze.h), OVER */
 	BAG_EVENT_OCTETS,	/* bytes, at least one octet */
 	BAG_EVENT_OVER,		/* that was all of it */
 };
@@ -146,8 +136,6 @@ struct bag_event {
 	struct bag_run run;
 	uint64_t first;
 	struct bag_onward onward;
-	enum bag_compress compress;
-	uint64_t dictionary;	/* whether we have it is for the caller */
 	struct slice bytes;
 };
 
@@ -155,8 +143,8 @@ struct bag_reader;
 struct bag_reader *bag_reader_new(enum bag_sort sort);
 void bag_reader_free(struct bag_reader *r);
 /* 1: an event (call again with what is behind `used`); 0: all input is used,
- * more is needed; ERR_SYNTAX, ERR_LIMIT, ERR_UNSUPPORTED (an item or a
- * compression that we do not know): from then on always that.  Pointers in
+ * more is needed; ERR_SYNTAX, ERR_LIMIT, ERR_UNSUPPORTED (an item that we
+ * do not know and may not skip): from then on always that.  Pointers in
  * the event live until the next call.  Memory: one item, at most some 16 KiB;
  * stretches and runs are never held. */
 int bag_reader_next(struct bag_reader *r, const char *in, size_t len,

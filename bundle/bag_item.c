@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Items of bags.  Numbers that are small nearly always share an octet: a run's
- * count with its verdict, a dictionary's number with the way of compression.
+ * Items of bags.  A run's count shares a number with its verdict, so that the
+ * result of nearly every batch, all taken, is a single octet.
  */
 #include "bundle/bag_item.h"
 
@@ -10,11 +10,10 @@
 #include "base/text.h"
 
 #define STATUS_MAX 999	/* RFC 3463 2: subject and detail */
-#define LOW_BITS 2	/* of the numbers that share an octet */
+#define LOW_BITS 2	/* of a run's number: its verdict */
 #define LOW_MASK 3
 
 _Static_assert(BAG_VERDICTS <= LOW_MASK + 1, "a verdict fits in its bits");
-_Static_assert(BAG_COMPRESSES <= LOW_MASK + 1, "so does a compression");
 
 /* Refuses with what a check said. */
 static void
@@ -265,44 +264,4 @@ bag_get_onward(struct wire_reader *r, struct bag_onward *onward_out)
 	wire_get_site(r, onward_out->destination);
 	onward_out->priority = wire_get_priority(r);
 	onward_out->lifetime_secs = wire_get_lifetime(r);
-}
-
-int
-bag_check_batch(enum bag_compress compress, uint64_t dictionary,
-    struct err *e)
-{
-	if ((unsigned)compress >= BAG_COMPRESSES)
-		return err_set(e, ERR_UNSUPPORTED, "compression %u, which "
-		    "this version does not know", (unsigned)compress);
-	if (dictionary > BAG_DICTIONARY_MAX)
-		return err_set(e, ERR_LIMIT, "a dictionary of more than 32 "
-		    "bits");
-	if (compress == BAG_PLAIN && dictionary != 0)
-		return err_set(e, ERR_SYNTAX, "a dictionary for a batch that "
-		    "is not compressed");
-	return 0;
-}
-
-void
-bag_put_batch(struct buf *out, enum bag_compress compress,
-    uint64_t dictionary)
-{
-	buf_put8(out, BAG_TYPE_BATCH);
-	wire_put_varint(out, dictionary << LOW_BITS | compress);
-}
-
-void
-bag_get_batch(struct wire_reader *r, enum bag_compress *compress_out,
-    uint64_t *dictionary_out)
-{
-	uint64_t how = wire_get_varint(r,
-	    (uint64_t)BAG_DICTIONARY_MAX << LOW_BITS | LOW_MASK,
-	    "number of a dictionary");
-	struct err e = ERR_INIT;
-
-	*compress_out = (enum bag_compress)(how & LOW_MASK);
-	*dictionary_out = how >> LOW_BITS;
-	if (r->state == 0)
-		hold(r, bag_check_batch(*compress_out, *dictionary_out, &e),
-		    &e);
 }

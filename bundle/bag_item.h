@@ -51,11 +51,4 @@ int bag_check_onward(const struct bag_onward *onward, struct err *e);
 void bag_put_onward(struct buf *out, const struct bag_onward *onward);
 void bag_get_onward(struct wire_reader *r, struct bag_onward *onward_out);
 
-int bag_check_batch(enum bag_compress compress, uint64_t dictionary,
-    struct err *e);
-void bag_put_batch(struct buf *out, enum bag_compress compress,
-    uint64_t dictionary);
-void bag_get_batch(struct wire_reader *r, enum bag_compress *compress_out,
-    uint64_t *dictionary_out);
-
 #endif

@@ -116,7 +116,6 @@ get_batch(struct bag_reader *b, struct wire_reader *r, struct bag_event *ev)
 		return 0;
 	}
 	ev->kind = BAG_EVENT_BATCH;
-	bag_get_batch(r, &ev->compress, &ev->dictionary);
 	b->state = PIECE;
 	return 1;
 }
@@ -276,6 +275,13 @@ step(struct bag_reader *b, const char *in, size_t len, size_t *used_out,
 	}
 }
 
+/* Whether there is an event that needs no further octet. */
+static bool
+is_over(const struct bag_reader *b)
+{
+	return b->state == OCTETS && b->left == 0;
+}
+
 int
 bag_reader_next(struct bag_reader *b, const char *in, size_t len,
     size_t *used_out, struct bag_event *ev, struct err *e)
@@ -295,7 +301,7 @@ bag_reader_next(struct bag_reader *b, const char *in, size_t len,
 		if (b->fault.code != 0)
 			return err_set(e, b->fault.code, "%s",
 			    b->fault.text);
-	} while (rc == 0 && *used_out < len);
+	} while (rc == 0 && (*used_out < len || is_over(b)));
 	return rc;
 }
 

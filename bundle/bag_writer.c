@@ -142,18 +142,15 @@ bag_writer_card(struct bag_writer *w, struct slice card, struct err *e)
 }
 
 int
-bag_writer_batch(struct bag_writer *w, enum bag_compress compress,
-    uint64_t dictionary, struct err *e)
+bag_writer_batch(struct bag_writer *w, struct err *e)
 {
 	int rc = may(w, BAG_FLOW, ITEMS, e);
 
 	if (rc == 0 && w->serial == 0)
 		rc = err_set(e, ERR_STATE, "a batch without a serial");
-	if (rc == 0)
-		rc = bag_check_batch(compress, dictionary, e);
 	if (rc != 0)
 		return rc;
-	bag_put_batch(&w->out, compress, dictionary);
+	buf_put8(&w->out, BAG_TYPE_BATCH);
 	return flush(w, STRETCH, e);
 }
 

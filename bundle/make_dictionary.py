@@ -110,7 +110,7 @@ NUMBERS = re.compile(rb"\d{1,2}|100|8859|125\d|2022|0000|0\d00|19|20|822|"
 PARTICULAR = re.compile(rb"\d\d:|:\d|\d:$|(19|20)\d|\d\.\d\d|\d\d\.|\[\d|"
                         rb"\d\]|\bco\.uk|\d [A-Z][a-z][a-z]\b|^\d+ *([-+]|$)|"
                         rb" id <?\w$|[0-9A-F]\)?\r\n\s+for|^\d\)? |e100|"
-                        rb"f8b|^\d+\)?\r\n|^\.\d|, \d")
+                        rb"\d \d|f8b|^\d+\)?\r\n|^\.\d|, \d")
 SEPARATOR = None		# in a list of atoms: nothing goes across
 
 

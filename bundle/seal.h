@@ -65,7 +65,7 @@ struct seal_to {
 	/* Signed, PARCEL and BUNDLE only: */
 	bool sign;
 	const char *origin;		/* our site */
-	const unsigned char *sign_secret;	/* our identity's Ed25519 seed */
+	const unsigned char *sign_secret;	/* our identity, Ed25519 */
 };
 
 struct sealer;

@@ -107,6 +107,21 @@ read_link(struct conf_draft *draft, const struct conf_node *node)
 }
 
 static void
+read_via(struct conf_draft *draft, const struct conf_node *node)
+{
+	struct conf *conf = draft->conf;
+	struct conf_via *via = GROW(conf->via_site, conf->nvias);
+	struct err e = ERR_INIT;
+
+	via->line = node->line;
+	if (conf_value_name(NULL, node->item[0].text, NULL, &e) < 0)
+		conf_fault(draft->faults, node->line, "via %s: %s",
+		    node->item[0].text, e.text);
+	via->site = mem_strdup(node->item[0].text);
+	conf_table_read(conf_table_find("via"), node, via, draft->faults);
+}
+
+static void
 read_routes(struct conf_draft *draft, const struct conf_node *node)
 {
 	struct conf *conf = draft->conf;
@@ -139,6 +154,7 @@ static const struct {
 	{ "delivery", read_delivery },
 	{ "peer", read_peer },
 	{ "link", read_link },
+	{ "via", read_via },
 	{ "routes", read_routes },
 };
 
@@ -152,7 +168,7 @@ read_section(struct conf_draft *draft, const struct conf_node *node)
 
 	if (table == NULL) {
 		conf_fault(draft->faults, node->line, "unknown %s %s: there "
-		    "are site, listen, delivery, peer, link and routes",
+		    "are site, listen, delivery, peer, link, via and routes",
 		    node->kind == CONF_SECTION ? "section" : "setting",
 		    node->key);
 		return;
@@ -271,6 +287,11 @@ free_parts(struct conf *conf)
 		secret_wipe(conf->peer[i].psk, sizeof(conf->peer[i].psk));
 		conf_table_release(conf_table_find("peer"), &conf->peer[i]);
 	}
+	for (i = 0; i < conf->nvias; i++) {
+		free(conf->via_site[i].site);
+		conf_table_release(conf_table_find("via"),
+		    &conf->via_site[i]);
+	}
 	for (i = 0; i < conf->nlinks; i++) {
 		free(conf->link[i].a);
 		free(conf->link[i].b);
@@ -290,6 +311,7 @@ conf_free(struct conf *conf)
 	free(conf->listener);
 	free(conf->delivery);
 	free(conf->peer);
+	free(conf->via_site);
 	free(conf->link);
 	free(conf->route);
 	conf_table_release(conf_table_find("site"), conf);
@@ -299,6 +321,18 @@ conf_free(struct conf *conf)
 	free(conf->site);
 	free(conf->file);
 	free(conf);
+}
+
+const struct conf_strings *
+conf_find_via(const struct conf *conf, const char *site)
+{
+	size_t i;
+
+	for (i = 0; i < conf->nvias; i++) {
+		if (strcmp(conf->via_site[i].site, site) == 0)
+			return &conf->via_site[i].relays;
+	}
+	return NULL;
 }
 
 const struct conf_peer *

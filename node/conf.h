@@ -13,6 +13,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "bundle/shape.h"
+#include "bundle/squeeze.h"
 #include "bundle/writer.h"
 #include "node/notice_text.h"
 #include "node/schedule.h"
@@ -88,11 +89,16 @@ struct conf_delivery {
 	struct smtp_client_timeouts timeouts;
 };
 
+enum conf_compress { CONF_COMPRESS_NONE, CONF_COMPRESS_GZIP,
+	CONF_COMPRESS_TOGETHER, CONF_COMPRESS_EACH };
+
 struct conf_peer {
 	char *name;
 	unsigned line;
 	enum bundle_dialect dialect;
-	bool gzip;
+	enum conf_compress compress;
+	bool gzip;		/* batches: as compress says */
+	enum squeeze_mode squeeze;	/* native: the same */
 	enum mime_encoding encoding;
 	unsigned extensions;	/* beyond the three of RFC 2442 */
 	bool ids;		/* NOOP ids in bare batches */
@@ -132,6 +138,13 @@ struct conf_peer {
 	char *transport;	/* "file", or a path to a program */
 	struct conf_strings set;	/* "KEY=VALUE" for --set */
 	bool stays;		/* transport keeps running */
+};
+
+/* Mail for this site goes as an onion over these relays, in this order. */
+struct conf_via {
+	char *site;
+	struct conf_strings relays;
+	unsigned line;
 };
 
 struct conf_link {
@@ -207,6 +220,8 @@ struct conf {
 	size_t npeers;
 	struct conf_link *link;
 	size_t nlinks;
+	struct conf_via *via_site;
+	size_t nvias;
 	struct conf_route *route;
 	size_t nroutes;
 	struct routing *routing;	/* built from all of it; deliveries are
@@ -218,6 +233,9 @@ struct conf {
 int conf_load(const char *path, void (*told)(void *ctx, const char *text),
     void *ctx, struct conf **conf_out, struct err *e) MUST_CHECK;
 void conf_free(struct conf *conf);
+/* The relays that mail for the site goes over; NULL: none are named. */
+const struct conf_strings *conf_find_via(const struct conf *conf,
+    const char *site);
 const struct conf_peer *conf_find_peer(const struct conf *conf,
     const char *name);
 /* What differs between two configurations and needs a restart, as a list of

@@ -54,6 +54,18 @@ complete_site(struct conf *conf)
 		    local ? first->domains.item[0] : conf->hostname);
 }
 
+/* Native bundles are compressed together unless told otherwise. */
+static void
+complete_compress(struct conf_peer *peer, bool given)
+{
+	if (peer->dialect == BUNDLE_NATIVE && !given)
+		peer->compress = CONF_COMPRESS_TOGETHER;
+	peer->gzip = peer->compress == CONF_COMPRESS_GZIP;
+	peer->squeeze = peer->compress == CONF_COMPRESS_TOGETHER ?
+	    SQUEEZE_TOGETHER : peer->compress == CONF_COMPRESS_EACH ?
+	    SQUEEZE_EACH : SQUEEZE_NONE;
+}
+
 static void
 complete_listener(const struct conf *conf, struct conf_listener *l,
     const struct conf_node *node)
@@ -128,6 +140,8 @@ conf_complete(struct conf_draft *draft)
 	for (i = 0; i < conf->npeers; i++) {
 		struct conf_peer *peer = &conf->peer[i];
 
+		complete_compress(peer, conf_node_find(draft->peer[i],
+		    "compress") != NULL);
 		if (peer->call == NULL)
 			peer->call = schedule_new();
 		if (conf_node_find(draft->peer[i], "stays") == NULL)
@@ -328,6 +342,15 @@ check_parcels(struct conf_draft *draft, size_t n)
 
 	warn_idle(draft, node, keys, peer->dialect == BUNDLE_NATIVE,
 	    "dialect = native");
+	if (peer->dialect == BUNDLE_NATIVE &&
+	    peer->compress == CONF_COMPRESS_GZIP)
+		conf_fault(draft->faults, line_of(node, "compress"),
+		    "dialect = native takes compress = together, each or "
+		    "none");
+	if (peer->dialect != BUNDLE_NATIVE &&
+	    peer->compress > CONF_COMPRESS_GZIP)
+		conf_fault(draft->faults, line_of(node, "compress"),
+		    "compress = together and each are for dialect = native");
 	if (peer->shape.kind == SHAPE_EXACT && draft->conf->site != NULL &&
 	    !seal_size_possible(&to, peer->shape.octets))
 		conf_fault(draft->faults, line_of(node, "shape"),

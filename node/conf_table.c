@@ -32,7 +32,11 @@ static const char *const delivery_tls[] = { [CONF_TLS_NO] = "no",
 static const char *const reject_normalize[] = { "reject", "normalize", NULL };
 static const char *const yes_no[] = { "yes", "no", NULL };
 static const char *const lf_crlf[] = { "lf", "crlf", NULL };
-static const char *const none_gzip[] = { "none", "gzip", NULL };
+static const char *const compress[] = {
+	[CONF_COMPRESS_NONE] = "none", [CONF_COMPRESS_GZIP] = "gzip",
+	[CONF_COMPRESS_TOGETHER] = "together", [CONF_COMPRESS_EACH] = "each",
+	NULL
+};
 static const char *const seal_sign[] = { "seal", "sign", NULL };
 static const char *const asked_all[] = { "asked", "all", NULL };
 static const char *const none_delivery[] = { "none", "delivery", NULL };
@@ -198,8 +202,8 @@ static const struct conf_row delivery_rows[] = {
 static const struct conf_row peer_rows[] = {
 	{ "dialect", conf_value_dialect, AT(conf_peer, dialect), "rfc2442", 0,
 	    0, 0, NULL },
-	{ "compress", conf_value_flag, AT(conf_peer, gzip), "none", 0,
-	    0, 0, none_gzip },
+	{ "compress", conf_value_choice, AT(conf_peer, compress), "none", 0,
+	    0, 0, compress },
 	{ "encoding", conf_value_encoding, AT(conf_peer, encoding), "base64",
 	    0, 0, 0, NULL },
 	{ "extensions", conf_value_extension, AT(conf_peer, extensions), NULL,
@@ -272,12 +276,18 @@ static const struct conf_row link_rows[] = {
 	    1, 1000000, NULL },
 };
 
+static const struct conf_row via_rows[] = {
+	{ "relays", conf_value_name, AT(conf_via, relays), NULL,
+	    CONF_STRINGS | CONF_REQUIRED, 0, 0, NULL },
+};
+
 static const struct conf_table tables[] = {
 	{ "site", 1, ROWS(site_rows) },
 	{ "listen", 1, ROWS(listen_rows) },
 	{ "delivery", 1, ROWS(delivery_rows) },
 	{ "peer", 1, ROWS(peer_rows) },
 	{ "link", 2, ROWS(link_rows) },
+	{ "via", 1, ROWS(via_rows) },
 	{ "routes", 0, NULL, 0 },
 };
 

@@ -514,7 +514,7 @@ conf_value_keyword(const struct conf_row *row, const char *value, void *field,
 	unsigned bit = smtp_extension_parse(slice_of(value));
 
 	(void)row;
-	if (bit == 0 || bit == SMTP_EXT_XGZIP)
+	if (bit == 0 || bit == SMTP_EXT_XGZIP || bit == SMTP_EXT_XORIGIN)
 		return err_set(e, ERR_SYNTAX, "no extension of SMTP that is "
 		    "known here");
 	*(unsigned *)field |= bit;

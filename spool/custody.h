@@ -134,6 +134,9 @@ uint64_t spool_epoch(const struct spool *sp);
 /* Opens a new one, which is current at once; it is taken back if the unit is
  * aborted. */
 int spool_new_epoch(struct spool_unit *u, struct err *e) MUST_CHECK;
+/* Numbers of messages below it are reserved: the next start goes on from
+ * there. */
+uint64_t spool_numbers_reserved(const struct spool *sp);
 /* That under which message id was accepted. */
 uint64_t spool_epoch_of(const struct spool *sp, uint64_t id);
 

@@ -20,6 +20,12 @@ spool_epoch(const struct spool *sp)
 }
 
 uint64_t
+spool_numbers_reserved(const struct spool *sp)
+{
+	return sp->messages.limit;
+}
+
+uint64_t
 spool_epoch_of(const struct spool *sp, uint64_t id)
 {
 	size_t i = sp->epochs.n - 1;

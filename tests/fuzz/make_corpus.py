@@ -13,6 +13,7 @@ import json
 import lzma
 import os
 import quopri
+import zlib
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 CONTENT = b"Subject: t\r\n\r\n.dot\r\nbody\r\n"
@@ -279,6 +280,31 @@ EXPAND = {
 }
 
 
+def deflated(*texts, mark=b"\x80"):
+    """A raw deflate stream for each, without a dictionary."""
+    out = mark
+    for text in texts:
+        squeezer = zlib.compressobj(9, zlib.DEFLATED, -15, 9)
+        out += squeezer.compress(text) + squeezer.flush()
+    return out
+
+
+NATIVE = (b"MAIL FROM:<a@b.example> BODY=8BITMIME RET=HDRS ENVID=x SMTPUTF8 "
+          b"MT-PRIORITY=3 BY=60;R XID=4k2 XHOP=3\r\n"
+          b"RCPT TO:<c@d.example> NOTIFY=NEVER ORCPT=rfc822;e@f.example\r\n"
+          b"BDAT 5 LAST\r\na\nb\r\n")
+HELLO = b"\x01\x05\0\xfa\xffhello"
+INFLATE = {
+    "stored": b"\0hello", "together": b"\x40" + HELLO,
+    "together-mail": deflated(ONE, mark=b"\x40"),
+    "each": deflated(ONE, TWO), "each-one": b"\x81" + HELLO,
+    "each-cut": deflated(ONE, TWO)[:-3], "trailing": b"\x40" + HELLO + b"x",
+    "nothing": b"\x40\x03\0", "each-nothing": b"\x80\x03\0",
+    "unknown": b"\x42" + HELLO, "no-mode": b"\xc0" + HELLO,
+    "bomb": deflated(bytes(2 << 20), mark=b"\x40"),
+}
+
+
 def cards():
     """Some of the vectors, and of most what is behind the identity: the
     target signs that."""
@@ -306,8 +332,12 @@ TARGETS = {
     "writer": {k: v for k, v in BATCH.items() if k in (
         "bare", "two", "lf", "bdat", "mime-8bit", "ids", "no-recipient")},
     "client": CLIENT, "conf": CONF, "report": REPORT,
-    "expand": EXPAND, "card": dict(cards()),
+    "expand": EXPAND, "inflate": INFLATE, "card": dict(cards()),
 }
+TARGETS["batch"]["native-stored"] = b"\0" + NATIVE + MR + b"BDAT 0 LAST\r\n"
+TARGETS["batch"]["native-each"] = deflated(NATIVE, NATIVE)
+TARGETS["batch"]["native-quit"] = b"\0" + NATIVE + QUIT
+TARGETS["batch"]["native-cut"] = deflated(NATIVE, mark=b"\x40")[:-2]
 TARGETS["writer"]["parameters"] = SESSION["parameters"]
 TARGETS["writer"]["utf8"] = (
     "EHLO x\r\nMAIL FROM:<dö@b.example> SMTPUTF8\r\nRCPT TO:<ö@d.example> "

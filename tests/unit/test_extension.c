@@ -22,6 +22,7 @@ test_keywords(void **state)
 		{ "DSN", SMTP_EXT_DSN }, { "NOTARY", SMTP_EXT_DSN },
 		{ "MT-PRIORITY", SMTP_EXT_MT_PRIORITY },
 		{ "XGZIP", SMTP_EXT_XGZIP },
+		{ "XORIGIN", SMTP_EXT_XORIGIN },
 		{ "", 0 }, { "SIZ", 0 }, { "SIZE ", 0 }, { "X-SIZE", 0 },
 	};
 
@@ -36,7 +37,7 @@ test_names(void **state)
 {
 	(void)state;
 	assert_string_equal(smtp_extension_name(SMTP_EXT_DSN), "DSN");
-	for (unsigned bit = 1; bit <= SMTP_EXT_XGZIP; bit <<= 1)
+	for (unsigned bit = 1; bit <= SMTP_EXT_XORIGIN; bit <<= 1)
 		assert_int_equal(smtp_extension_parse(
 		    slice_of(smtp_extension_name(bit))), bit);
 }
