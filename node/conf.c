@@ -7,6 +7,7 @@
 
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/secret.h"
 #include "node/conf_check.h"
 #include "node/conf_net.h"
 #include "node/conf_parse.h"
@@ -283,6 +284,7 @@ free_parts(struct conf *conf)
 		free(conf->peer[i].name);
 		free(conf->peer[i].receive_hosts);
 		schedule_free(conf->peer[i].call);
+		secret_wipe(conf->peer[i].psk, sizeof(conf->peer[i].psk));
 		conf_table_release(conf_table_find("peer"), &conf->peer[i]);
 	}
 	for (i = 0; i < conf->nvias; i++) {
@@ -384,6 +386,7 @@ conf_needs_restart(const struct conf *old, const struct conf *new_,
 
 	differs(&words, same_text(old->site, new_->site), "site");
 	differs(&words, same_text(old->spool_dir, new_->spool_dir), "spool");
+	differs(&words, same_text(old->keys_dir, new_->keys_dir), "keys");
 	differs(&words, same_text(old->run_dir, new_->run_dir), "run");
 	differs(&words, same_text(old->control, new_->control), "control");
 	differs(&words, same_listeners(old, new_), "listen");

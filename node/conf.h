@@ -115,6 +115,7 @@ struct conf_peer {
 	struct conf_strings may_send_as;	/* patterns; empty: any */
 	struct conf_strings urgent;	/* patterns: mail from or to these is
 					 * cut and sent at once */
+	char *psk_file;		/* or NULL */
 	bool may_relay;		/* may reach whatever is routed */
 	/* dialect = native */
 	uint64_t parcel_octets;	/* of the largest parcel: 1M */
@@ -167,6 +168,11 @@ struct conf {
 	char *address;		/* this site's bundle address (rfc2442) */
 	char *tls_certificate, *tls_key;	/* PEM; or NULL */
 	char *spool_dir, *run_dir;
+	char *keys_dir;		/* default SPOOL-keys */
+	char *cards_dir;	/* default peers.d beside the file */
+	uint64_t key_life_secs;	/* of a receiving key, made to destroyed */
+	uint64_t gap_secs;	/* longest between contacts: 30d */
+	struct conf_strings reach;	/* in our card */
 	char *control;		/* UNIX socket, default RUN/control */
 	char *user, *group;	/* to become, when started as root; or NULL */
 	char *libexec_dir;

@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "bundle/seal.h"
 #include "node/conf_net.h"
+#include "node/keys.h"
 #include "smtp/address.h"
 #include "smtp/extension.h"
 
@@ -135,6 +136,7 @@ conf_complete(struct conf_draft *draft)
 			conf->delivery[i].crlf = true;
 			conf->delivery[i].envelope_headers = false;
 		}
+	keys_complete(conf);
 	for (i = 0; i < conf->npeers; i++) {
 		struct conf_peer *peer = &conf->peer[i];
 
@@ -175,6 +177,20 @@ check_site(struct conf_draft *draft)
 	    conf_node_find(draft->site, "hostname") == NULL)
 		conf_fault(draft->faults, draft->site->line, "%s is no "
 		    "hostname: set hostname", conf->hostname);
+}
+
+static void
+check_keys(struct conf_draft *draft)
+{
+	struct keyring_policy policy = keys_policy(draft->conf);
+	struct err e = ERR_INIT;
+
+	if (keyring_policy_check(&policy, &e) != 0)
+		conf_fault(draft->faults, line_of(draft->site, "key-life"),
+		    "key-life: %s", e.text);
+	if (draft->conf->reach.n > CARD_REACHES_MAX)
+		conf_fault(draft->faults, line_of(draft->site, "reach"),
+		    "reach has at most %d items", CARD_REACHES_MAX);
 }
 
 /* The texts are kept from now on: the file may change, or go. */
@@ -317,7 +333,8 @@ static void
 check_parcels(struct conf_draft *draft, size_t n)
 {
 	static const char *const keys[] = { "parcel-size", "shape", "seal",
-		"forward-signed", "held-bundles", "held-size", NULL };
+		"forward-signed", "held-bundles", "held-size", "psk-file",
+		NULL };
 	const struct conf_peer *peer = &draft->conf->peer[n];
 	const struct conf_node *node = draft->peer[n];
 	struct seal_to to = { .kind = SEAL_PARCEL, .sign = peer->sign,
@@ -598,6 +615,7 @@ conf_check(struct conf_draft *draft)
 
 	check_site(draft);
 	check_template(draft);
+	check_keys(draft);
 	check_listeners(draft);
 	check_not_ours(draft, conf->via, line_of(draft->site, "via"));
 	for (i = 0; i < conf->ndeliveries; i++)
