@@ -224,9 +224,11 @@ open_of(void *ctx, const char *peer, struct open_with *with, struct err *e)
 	with->key[0].kinds = SEAL_BIT(SEAL_PARCEL);
 	with->key[0].id = 1;
 	with->key[0].secret = node->receiving;
+	with->key[0].public = node->receiving_public;
 	with->key[1].kinds = SEAL_BIT(SEAL_REQUEST);
 	with->key[1].id = 2;
 	with->key[1].secret = node->auth;
+	with->key[1].public = node->auth_public;
 	with->nkeys = 2;
 	with->sender = sender;
 	with->signer = signer;
