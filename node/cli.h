@@ -96,5 +96,8 @@ int cmd_send(struct cli *cli, int argc, char **argv);
 int cmd_spool(struct cli *cli, int argc, char **argv);
 int cmd_status(struct cli *cli, int argc, char **argv);
 int cmd_stop(struct cli *cli, int argc, char **argv);
+int cmd_trace(struct cli *cli, int argc, char **argv);
+/* postrider peer test */
+int cmd_peer_test(struct cli *cli, int argc, char **argv);
 
 #endif

@@ -459,16 +459,19 @@ expire_lot(struct custody *c, struct lot *lot, struct err *e)
 		serial_out_release(&s);
 		return rc;
 	}
-	c->counters.unconfirmed++;
+	c->counters.unconfirmed += !lot->test;
 	log_event(x->log, LOG_LEVEL_WARNING, "serial-expired",
 	    "site", lot_site(lot), "serial", num_str(lot->serial).s, NULL);
 	for (i = 0; i < s.nparts; i++) {
 		leg = lot_leg(c, lot, s.part[i].message);
-		if (leg != NULL)
-			settle_fail(x, leg, "4.4.7", "not confirmed: no word "
-			    "came back from the far site within its lifetime; "
-			    "it may have been delivered", true);
+		if (leg == NULL)
+			continue;
+		story_part(c, lot, &s, i, NULL);
+		settle_fail(x, leg, "4.4.7", "not confirmed: no word "
+		    "came back from the far site within its lifetime; "
+		    "it may have been delivered", true);
 	}
+	story_end(c);
 	serial_out_release(&s);
 	return 0;
 }
@@ -481,7 +484,8 @@ lot_tick(struct custody *c, struct lot *lot, uint64_t now, struct err *e)
 	if (lot->state != LOT_UNDERWAY)
 		return 0;
 	road = custody_road(c->x, lot->flow->target);
-	if (lot->expire_secs + grace_secs(c->x) <= now && lot->legs > 0 &&
+	if (lot->expire_secs + grace_secs(c->x) <= now &&
+	    (lot->legs > 0 || lot->test) &&
 	    (lot->hop_done || road == NULL || road->chance))
 		return expire_lot(c, lot, e);
 	if (lot->next_secs > now || lot->expire_secs <= now)

@@ -18,6 +18,7 @@
  * A VOID serial is announced, and forgotten once the floor has passed it.
  */
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/err.h"
@@ -69,6 +70,23 @@ struct custody_status {
 /* false: there is no such test (any more). */
 bool custody_test_status(struct exchange *x, const char *site,
     uint64_t serial, struct custody_status *st_out);
+
+/* Where a recipient is whose mail is in a lot. */
+struct custody_where {
+	uint64_t epoch, serial;
+	enum custody_stage stage;
+	unsigned attempts;		/* bundles made of it */
+	uint64_t age_secs;		/* since it was cut */
+	uint64_t repeat_secs;		/* until it goes again */
+	unsigned char bundle[16];	/* id of the last one made; attempts 0:
+					 * none */
+	/* Of that bundle, while the neighbour does not have all of it. */
+	uint64_t octets, sent_octets, acked_octets;
+	const char *peer;		/* the road; NULL: none */
+};
+/* rcpt: number in the envelope.  false: it is in none. */
+bool custody_where(struct exchange *x, uint64_t message, size_t rcpt,
+    struct custody_where *w_out);
 
 struct custody_counters {
 	uint64_t lots, results, repeats, unconfirmed, epochs, conflicts;

@@ -259,8 +259,7 @@ custody_test_status(struct exchange *x, const char *site, uint64_t serial,
 		st->rtt_secs = f->tested_secs;
 		return f->tested_serial == serial;
 	}
-	st->stage = lot->state == LOT_SEALING ? CUSTODY_SEALING :
-	    lot->hop_done ? CUSTODY_UNDERWAY : CUSTODY_QUEUED;
+	st->stage = lot_stage(lot);
 	st->age_secs = now_secs(x) - lot->cut_secs;
 	st->attempts = lot->attempts;
 	return lot->test;

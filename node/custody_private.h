@@ -12,6 +12,7 @@
  *	custody_open.c		bundles that arrived are opened
  *	custody_unpack.c	their messages are taken or refused
  *	custody_result.c	what the results say
+ *	custody_story.c		for people: where it is, how it went
  */
 #include "bundle/bag.h"
 #include "node/custody.h"
@@ -78,6 +79,7 @@ struct arrival {
 
 struct sealing;
 struct opening;
+struct story;
 
 struct custody {
 	struct exchange *x;
@@ -86,6 +88,7 @@ struct custody {
 	uint64_t next_handle;
 	struct sealing *sealing;
 	struct opening *opening;
+	struct story *story;		/* histories to be written */
 	int64_t pause_ms;	/* monotonic: no bundle is made before */
 	int64_t last_tick_ms;
 	bool renew;		/* a new epoch is to be opened */
@@ -186,5 +189,13 @@ void results_add(struct buf *results, uint64_t count,
     enum bag_verdict verdict, const char *status, const char *text);
 int results_write(struct bag_writer *w, const struct serial_in *in,
     struct err *e) MUST_CHECK;
+
+/* custody_story.c */
+/* This part of the lot is over, with an outcome of each of its recipients; o
+ * NULL: no result came.  Written by story_end at the latest. */
+void story_part(struct custody *c, const struct lot *lot,
+    const struct serial_out *rec, size_t part, const struct outcome *o);
+void story_end(struct custody *c);
+enum custody_stage lot_stage(const struct lot *lot);
 
 #endif

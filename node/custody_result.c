@@ -326,9 +326,11 @@ carry_out(struct settling *s)
 		if (!all)
 			continue;
 		s->outcome[i] = NULL;
+		story_part(c, lot, &s->rec, i, o);
 		leg_take(o->leg, LEG_RUNNING);
 		outcome_queue(c->x, o);
 	}
+	story_end(c);
 	if (lot->legs == 0)
 		lot_complete(c, lot);
 }

@@ -343,6 +343,10 @@ bool road_is_taking(struct exchange *x, struct target *t);
 uint64_t backoff_secs(struct exchange *x, unsigned failures, uint64_t min,
     uint64_t max);
 
+/* operate.c */
+/* The leg that has this recipient, NULL: it is settled. */
+const struct leg *leg_with(const struct entry *entry, size_t rcpt);
+
 /* quarantine.c */
 /* Removes the oldest broken object if it is due: 1, else 0. */
 int quarantine_expire(struct exchange *x, struct err *e) MUST_CHECK;

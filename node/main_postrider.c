@@ -37,6 +37,8 @@ static const struct command commands[] = {
 	    "say what the node is doing" },
 	{ "queue", cmd_queue, NULL, "list|show|hold|release|delete|retry",
 	    "see and change what waits" },
+	{ "trace", cmd_trace, "[--json] ID...",
+	    "tell the way of a message" },
 	{ "flush", cmd_flush, NULL, "PEER...",
 	    "send what waits for a peer now" },
 	{ "route", cmd_route, NULL, "[--json] ADDRESS...",
