@@ -39,6 +39,7 @@ struct bundle_reader {
 
 	struct bundle_event pending[2];
 	unsigned npending;
+	struct sha256 hash;	/* of a native batch, as far as it was read */
 };
 
 void
@@ -66,6 +67,7 @@ bundle_reader_new(const struct bundle_reader_options *opts)
 	struct bundle_reader *r = mem_alloc(1, sizeof(*r));
 
 	r->opts = *opts;
+	sha256_init(&r->hash);
 	r->unwrap = unwrap_new(&r->opts);
 	buf_init(&r->id);
 	buf_init(&r->reason);
@@ -420,6 +422,8 @@ run_dialogue(struct bundle_reader *r)
 	}
 	/* also with nothing: a chunk may just have ended */
 	rc = smtp_server_next(r->server, batch->ptr, batch->len, &used, &sev);
+	if (is_native(r))
+		sha256_add(&r->hash, batch->ptr, used);
 	if (rc == 1)
 		on_server(r, &sev);
 	buf_consume(batch, used);
@@ -541,4 +545,13 @@ uint64_t
 bundle_reader_batch_octets(const struct bundle_reader *r)
 {
 	return unwrap_batch_octets(r->unwrap);
+}
+
+void
+bundle_reader_digest(const struct bundle_reader *r,
+    unsigned char digest_out[SHA256_LEN])
+{
+	struct sha256 hash = r->hash;
+
+	sha256_end(&hash, digest_out);
 }

@@ -99,4 +99,9 @@ int bundle_reader_eof(struct bundle_reader *r, struct bundle_event *ev)
 /* Octets of the batch read so far, after decoding. */
 uint64_t bundle_reader_batch_octets(const struct bundle_reader *r);
 
+/* Native: SHA-256 of the batch, uncompressed, up to the end of the last event;
+ * at an END it is that of all transactions so far. */
+void bundle_reader_digest(const struct bundle_reader *r,
+    unsigned char digest_out[32]);
+
 #endif

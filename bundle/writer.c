@@ -27,6 +27,7 @@ struct bundle_writer {
 	struct smtp_client *client;
 	struct gzip_writer *gzip;	/* NULL: none */
 	struct squeeze_writer *squeeze;	/* NULL: not native */
+	struct sha256 hash;		/* native: of the batch */
 	struct envelope env;		/* native: the caller's, with hops */
 	bool base64;
 	struct base64_encoder encoder;
@@ -79,6 +80,7 @@ init_native(struct bundle_writer *w, struct smtp_client_options *opts)
 		.dialect = BUNDLE_NATIVE,
 		.squeeze = w->params.squeeze,
 	};
+	sha256_init(&w->hash);
 	w->squeeze = squeeze_writer_new(w->params.squeeze, w->sink, w->ctx);
 	opts->native = true;
 	opts->plain = false;
@@ -92,7 +94,7 @@ bundle_writer_new(const struct bundle_params *params, sink_fn *sink,
 	struct bundle_writer *w = mem_alloc(1, sizeof(*w));
 	struct smtp_client_options opts = {
 		.batch = true,
-		.assumed = params->extensions,
+		.assumed = params->extensions & ~(unsigned)SMTP_EXT_XORIGIN,
 		.plain = params->plain,
 	};
 	int level = params->gzip_level != 0 ? params->gzip_level : 6;
@@ -201,9 +203,10 @@ pump(struct bundle_writer *w, size_t least, struct err *e)
 
 	if (out->len < least || out->len == 0)
 		return 0;
-	if (w->squeeze != NULL)
+	if (w->squeeze != NULL) {
+		sha256_add(&w->hash, out->ptr, out->len);
 		rc = squeeze_writer_add(w->squeeze, out->ptr, out->len, e);
-	else if (w->gzip != NULL)
+	} else if (w->gzip != NULL)
 		rc = gzip_writer_add(w->gzip, out->ptr, out->len, e);
 	else
 		rc = write_encoded(w, out->ptr, out->len, e);
@@ -339,4 +342,13 @@ uint64_t
 bundle_writer_batch_octets(const struct bundle_writer *w)
 {
 	return w->batch_octets + smtp_client_output(w->client)->len;
+}
+
+void
+bundle_writer_digest(const struct bundle_writer *w,
+    unsigned char digest_out[SHA256_LEN])
+{
+	struct sha256 hash = w->hash;
+
+	sha256_end(&hash, digest_out);
 }

@@ -34,6 +34,8 @@
 /* In a native batch, where both ends are ours. */
 #define BUNDLE_NATIVE_RECIPIENTS_MAX 1000
 
+/* NATIVE: of an object that is not written here but by frames and bags, as
+ * seal.h seals them; here it is the batch inside. */
 enum bundle_dialect { BUNDLE_BSMTP, BUNDLE_RFC2442, BUNDLE_NATIVE };
 
 struct bundle_params {
@@ -79,5 +81,9 @@ int bundle_writer_end_message(struct bundle_writer *w, struct err *e)
 int bundle_writer_finish(struct bundle_writer *w, struct err *e) MUST_CHECK;
 /* Octets of the batch so far, before compression and encoding. */
 uint64_t bundle_writer_batch_octets(const struct bundle_writer *w);
+
+/* Native, after bundle_writer_finish: SHA-256 of the batch, uncompressed. */
+void bundle_writer_digest(const struct bundle_writer *w,
+    unsigned char digest_out[32]);
 
 #endif

@@ -9,6 +9,7 @@
 #include "base/text.h"
 #include "node/conf.h"
 #include "node/conf_net.h"
+#include "routing/card.h"
 #include "smtp/address.h"
 #include "smtp/extension.h"
 
@@ -223,6 +224,20 @@ conf_value_transport(const struct conf_row *row, const char *value,
 	if (strchr(value, '/') != NULL)
 		return conf_value_path(row, value, field, e);
 	return conf_value_name(row, value, field, e);
+}
+
+int
+conf_value_reach(const struct conf_row *row, const char *value, void *field,
+    struct err *e)
+{
+	struct card card;
+	int rc;
+
+	(void)row;
+	card_init(&card);
+	rc = card_add_reach(&card, value, e);
+	card_release(&card);
+	return rc < 0 ? rc : store_text(value, field);
 }
 
 /* Says what is wrong with a number, or checks its limits. */

@@ -10,9 +10,11 @@
 
 #include <stdlib.h>
 
+#include "node/custody.h"
+#include "node/directory.h"
 #include "node/exchange_private.h"
-#include "spool/custody.h"
 #include "node/transit.h"
+#include "spool/custody.h"
 
 /* Notices of one commit: until it they are in memory.  The rest of a mass
  * failure waits for the next. */
@@ -44,8 +46,11 @@ exchange_new(const struct exchange_options *opts)
 	list_init(&x->actions);
 	x->last_tick_ms = INT64_MIN;
 	x->dirty = true;
+	x->serials = opts->serials;
+	x->directory = directory_new(x, opts->keyring);
 	queue_targets(x);
 	transit_new(x);
+	custody_new(x);
 	return x;
 }
 
@@ -83,7 +88,9 @@ exchange_free(struct exchange *x)
 		o = value;
 		outcome_free(o);
 	}
+	custody_free(x);
 	transit_free(x);
+	directory_free(x->directory);
 	queue_free(x);
 	map_free(x->jobs);
 	map_free(x->entries);
@@ -125,11 +132,15 @@ exchange_start(struct exchange *x, struct err *e)
 {
 	int rc;
 
-	rc = load_messages(x, e);
+	rc = directory_load(x->directory, e);
+	if (rc == 0)
+		rc = load_messages(x, e);
 	if (rc == 0)
 		rc = transit_load(x, e);
 	if (rc == 0)
 		rc = cut_load(x, e);
+	if (rc == 0)
+		rc = custody_load(x, e);
 	if (rc == 0)
 		transit_announce(x);
 	if (rc == 0)
@@ -138,6 +149,12 @@ exchange_start(struct exchange *x, struct err *e)
 		    "octets", num_str(x->octets).s,
 		    "objects", num_str(map_count(x->cuts)).s, NULL);
 	return rc;
+}
+
+int
+exchange_add_card(struct exchange *x, struct slice card, struct err *e)
+{
+	return directory_add(x->directory, card, e);
 }
 
 void
@@ -569,10 +586,13 @@ expire_by(struct exchange *x, struct leg *leg, uint64_t now)
 }
 
 static uint64_t
-lifetime_secs(const struct exchange *x, const struct target *t)
+lifetime_secs(struct exchange *x, const struct target *t)
 {
-	return t->peer != NULL && t->peer->lifetime_secs != 0 ?
-	    t->peer->lifetime_secs : x->conf->lifetime_secs;
+	const struct target *road = queue_road(x, t);
+
+	return road != NULL && road->peer != NULL &&
+	    road->peer->lifetime_secs != 0 ? road->peer->lifetime_secs :
+	    x->conf->lifetime_secs;
 }
 
 /* An object whose messages are all too old is taken back, so that they fail;
@@ -595,6 +615,17 @@ expire_objects(struct exchange *x, struct target *t, uint64_t now,
 	return rc;
 }
 
+static bool
+had_chance(struct exchange *x, const struct target *t, const struct leg *leg)
+{
+	const struct target *road = queue_road(x, t);
+
+	if (road == NULL || road->kind != TARGET_PEER)
+		return true;
+	return road->chance &&
+	    road->last_chance_secs >= waits_since(leg->entry);
+}
+
 /* Mail that waited too long for t fails, once its road has been tried. */
 static void
 expire(struct exchange *x, struct target *t, struct list *head, uint64_t now)
@@ -609,12 +640,23 @@ expire(struct exchange *x, struct target *t, struct list *head, uint64_t now)
 		    waits_since(leg->entry) + lifetime > now ||
 		    leg->entry->kind == MESSAGE_POSTMASTER)
 			continue;
-		if (t->kind == TARGET_PEER && (!t->chance ||
-		    t->last_chance_secs < waits_since(leg->entry)))
+		if (!had_chance(x, t, leg))
 			continue;
 		settle_fail(x, leg, "4.4.7", "it could not be handed on "
 		    "within its lifetime", true);
 	}
+}
+
+static int
+expire_ledgers(struct exchange *x, uint64_t before, struct err *e)
+{
+	int rc = spool_expire_ledger(x->spool, before, e);
+
+	if (rc == 0)
+		rc = spool_expire_taken(x->spool, before, e);
+	if (rc == 0)
+		rc = spool_expire_history(x->spool, before, e);
+	return rc == 0 ? custody_expire_flows(x, before, e) : rc;
 }
 
 /* The spool's upkeep, a bounded step of each kind; 1 while there is more. */
@@ -625,8 +667,7 @@ upkeep(struct exchange *x, uint64_t now, struct err *e)
 
 	rc = spool_maintain(x->spool, e);
 	if (rc == 0 && now > x->conf->ledger_secs)
-		rc = spool_expire_ledger(x->spool, now - x->conf->ledger_secs,
-		    e);
+		rc = expire_ledgers(x, now - x->conf->ledger_secs, e);
 	if (rc == 0)
 		rc = spool_expire_seen(x->spool, now, e);
 	if (rc == 0 && x->conf->broken_expire_secs != 0)
@@ -656,6 +697,8 @@ exchange_tick(struct exchange *x, struct err *e)
 
 	x->dirty = true;
 	rc = transit_tick(x, e);
+	if (rc >= 0)
+		rc = custody_work(x, e);
 	if (rc < 0)
 		return failed(x, rc, e);
 	/* The walks below are for old age, not for every short deadline. */
@@ -663,6 +706,8 @@ exchange_tick(struct exchange *x, struct err *e)
 	    clock_mono_ms(x->clock) - x->last_tick_ms < 1000)
 		return 0;
 	rc = spool_tick(x->spool, e);
+	if (rc == 0)
+		rc = custody_tick(x, e);
 	x->by_secs = 0;
 	for (i = 0; rc == 0 && i < x->ntargets; i++) {
 		t = x->target[i];
@@ -704,10 +749,11 @@ wake_ms(struct exchange *x, const struct target *t)
 int64_t
 exchange_deadline_ms(struct exchange *x)
 {
-	int64_t at, now = clock_mono_ms(x->clock);
+	int64_t at, now = clock_mono_ms(x->clock), work;
 	struct target *t;
 	size_t i;
 
+	work = custody_deadline_ms(x);
 	at = x->maintain ? now : x->last_tick_ms == INT64_MIN ? now :
 	    x->last_tick_ms + 60000;
 	/* Not sooner than exchange_tick looks again. */
@@ -732,5 +778,6 @@ exchange_deadline_ms(struct exchange *x)
 		at = when < at ? when : at;
 		at = wake < at ? wake : at;
 	}
+	at = work < at ? work : at;
 	return at < now ? now : at;
 }

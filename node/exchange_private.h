@@ -5,7 +5,8 @@
  * What the files of the exchange share among themselves: the index of what
  * waits, in memory, bounded by the quotas.  Each message is an entry; the
  * recipients of it that go to the same target are a leg; a target is a peer, a
- * delivery, or `limbo`, where legs stay that lead nowhere now.
+ * site that native bundles go to, a delivery, or `limbo`, where legs stay that
+ * lead nowhere now.
  *
  *	exchange.c  life, group commit	queue.c     the index
  *	submit.c    what may come in	settle.c    outcomes
@@ -20,7 +21,7 @@
 #include "base/mem.h"
 #include "node/exchange.h"
 
-enum target_kind { TARGET_PEER, TARGET_DELIVERY, TARGET_LIMBO };
+enum target_kind { TARGET_PEER, TARGET_SITE, TARGET_DELIVERY, TARGET_LIMBO };
 
 enum leg_status {
 	LEG_READY,	/* in target->ready */
@@ -43,7 +44,7 @@ struct leg {
 	enum leg_status status;
 	unsigned attempts;
 	uint64_t next_secs;
-	uint64_t object;	/* LEG_CUT */
+	uint64_t object;	/* LEG_CUT: object, or handle of the lot */
 	uint16_t *rcpt;		/* open recipients, or NULL: one, in `one` */
 	uint16_t nrcpt, one;
 };
@@ -173,6 +174,9 @@ struct exchange {
 	struct map *entries;		/* u64 id -> struct entry */
 	struct map *cuts;		/* u64 id -> struct cut */
 	struct map *jobs;		/* u64 job -> struct outcome */
+	struct serials *serials;
+	struct directory *directory;
+	struct custody *custody;
 	uint64_t next_job;
 	struct target **target;
 	size_t ntargets;
@@ -198,6 +202,11 @@ struct exchange {
 void queue_targets(struct exchange *x);		/* after (re)configuration */
 void queue_free(struct exchange *x);
 struct target *queue_peer(const struct exchange *x, const char *name);
+/* Of a site that native bundles go to. */
+struct target *queue_site(struct exchange *x, const char *site);
+/* The peer that a target's mail leaves by: itself, or of a site the road
+ * there; NULL: none. */
+const struct target *queue_road(struct exchange *x, const struct target *t);
 /* For an object whose peer may have left the configuration. */
 struct target *queue_peer_or_gone(struct exchange *x, const char *name);
 struct target *queue_delivery(const struct exchange *x, size_t index);

@@ -7,6 +7,8 @@
 
 #include <string.h>
 
+#include "spool/custody.h"
+
 void
 feed_init(struct feed *f, struct spool *spool, struct bundle_writer *writer,
     const struct object_part *part, size_t nparts, uint64_t cut_secs)
@@ -35,6 +37,17 @@ feed_message(const struct feed *f)
 	return f->at < f->nparts ? f->part[f->at].message : 0;
 }
 
+/* The name of the message for all sites and all time, where the dialect has
+ * one: a bag names the present epoch. */
+static void
+name_origin(struct feed *f)
+{
+	uint64_t epoch = spool_epoch_of(f->spool, f->m.id);
+
+	f->m.env.origin.number = f->m.id;
+	f->m.env.origin.epoch = epoch != spool_epoch(f->spool) ? epoch : 0;
+}
+
 /* Begins the transaction for the next recipients of the part at hand. */
 static int
 begin(struct feed *f, struct err *e)
@@ -47,6 +60,7 @@ begin(struct feed *f, struct err *e)
 		message_release(&f->m);
 		message_init(&f->m);
 		rc = spool_get_message(f->spool, part->message, &f->m, e);
+		name_origin(f);
 		/* Counted to when it was cut: made again it is the same. */
 		smtp_timing_pass(&f->m.env.timing,
 		    f->cut_secs > f->m.accepted_secs ?

@@ -225,16 +225,23 @@ keyring_make(struct keyring *k, struct err *e)
 }
 
 int
-keyring_start(struct keyring *k, struct err *e)
+keyring_peek(struct keyring *k, struct err *e)
 {
-	int rc;
-
 	if (!k->has_identity || !k->has_auth)
 		return err_set(e, ERR_NOT_FOUND, "site %s has no %s key: "
 		    "\"postrider key new\" makes the keys", k->site,
 		    k->has_identity ? "auth" : "identity");
 	start_clock(k);
-	rc = keyring_tick(k, e);
+	return 0;
+}
+
+int
+keyring_start(struct keyring *k, struct err *e)
+{
+	int rc = keyring_peek(k, e);
+
+	if (rc == 0)
+		rc = keyring_tick(k, e);
 	if (rc == 0)
 		rc = keyring_put_state(k, k->counter, k->told, e);
 	return rc;

@@ -9,7 +9,7 @@
  *	k = keyring_new(...)
  *	keyring_make			a new site: makes all keys; or
  *	keyring_restore ...		each entry that the store was given
- *	keyring_start			then, always
+ *	keyring_start			then, always (or keyring_peek)
  *	keyring_tick			now and whenever keyring_deadline_ms
  *	keyring_free
  *
@@ -85,6 +85,9 @@ int keyring_restore(struct keyring *k, const char *name, struct slice text,
  * key if none is fresh.  ERR_NOT_FOUND: there is no identity or no auth key.
  * What the store says. */
 int keyring_start(struct keyring *k, struct err *e) MUST_CHECK;
+/* Sets the clock going and nothing else: to look at keys that another process
+ * has.  ERR_NOT_FOUND as above. */
+int keyring_peek(struct keyring *k, struct err *e) MUST_CHECK;
 /* The policy of a configuration that was read again; for keys made from now
  * on. */
 void keyring_set_policy(struct keyring *k, const struct keyring_policy *p);
@@ -137,7 +140,8 @@ struct keyring_about {
  * one more than before, and at least the seconds since 1970, so that a site
  * that was made anew from its exported keys goes on counting.  Domains that a
  * card cannot hold (address literals, and what is beyond its limits, in their
- * order) are left out.  0 and the counter; what card_write and the store say. */
+ * order) are left out.  0 and the counter; what card_write and the store
+ * say. */
 int keyring_card(struct keyring *k, const struct keyring_about *about,
     struct buf *out, uint64_t *counter_out, struct err *e) MUST_CHECK;
 

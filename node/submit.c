@@ -101,10 +101,18 @@ submit_vet(struct exchange *x, const struct conf_peer *from,
 	return submit_route(x, address, from, r);
 }
 
-static int
-check_peer(const struct target *t, uint64_t size, struct smtp_refusal *r)
+static bool
+leaves(const struct target *t)
 {
-	const struct conf_peer *peer = t->peer;
+	return t->kind == TARGET_PEER || t->kind == TARGET_SITE;
+}
+
+static int
+check_peer(struct exchange *x, const struct target *t, uint64_t size,
+    struct smtp_refusal *r)
+{
+	const struct target *road = queue_road(x, t);
+	const struct conf_peer *peer = road != NULL ? road->peer : NULL;
 	uint64_t count = t->ready_count + t->later_count + t->held_count;
 	uint64_t octets = t->ready_octets + t->later_octets + t->object_octets;
 
@@ -130,7 +138,7 @@ exchange_check_recipient(struct exchange *x, const char *address,
 	if (submit_route(x, address, NULL, r) != 0)
 		return -1;
 	t = queue_route(x, address, MESSAGE_MAIL);
-	return t->kind == TARGET_PEER ? check_peer(t, size, r) : 0;
+	return leaves(t) ? check_peer(x, t, size, r) : 0;
 }
 
 int
@@ -158,7 +166,7 @@ check_sizes(struct exchange *x, const struct message *m, uint64_t octets,
 
 	for (i = 0; i < m->env.nrcpt; i++) {
 		t = queue_route(x, m->env.rcpt[i].address, m->kind);
-		if (t->kind == TARGET_PEER && check_peer(t, octets, r) != 0 &&
+		if (leaves(t) && check_peer(x, t, octets, r) != 0 &&
 		    r->code == 552)
 			refused++;
 	}

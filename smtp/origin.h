@@ -15,6 +15,8 @@
 
 struct smtp_origin {
 	uint64_t number;	/* in the spool of its origin; 0: none given */
+	uint64_t epoch;		/* of the spool that gave the number; 0: the one
+				 * that the bag names */
 	unsigned hops;		/* nodes it has passed */
 };
 
@@ -22,7 +24,8 @@ struct smtp_origin {
  * written. */
 int smtp_origin_number(struct smtp_origin *o, struct slice value) MUST_CHECK;
 int smtp_origin_hops(struct smtp_origin *o, struct slice value) MUST_CHECK;
-/* Appends " XID=4k2 XHOP=3", without what is 0. */
+/* Appends " XID=4k2 XHOP=3", without what is 0; with an epoch
+ * " XID=4k2.7ab1c". */
 void smtp_origin_write(struct buf *out, const struct smtp_origin *o);
 
 #endif

@@ -20,6 +20,12 @@ spool_epoch(const struct spool *sp)
 }
 
 uint64_t
+spool_numbers_reserved(const struct spool *sp)
+{
+	return sp->messages.limit;
+}
+
+uint64_t
 spool_epoch_of(const struct spool *sp, uint64_t id)
 {
 	size_t i = sp->epochs.n - 1;
@@ -27,6 +33,16 @@ spool_epoch_of(const struct spool *sp, uint64_t id)
 	while (i > 0 && sp->epochs.v[i].first > id)
 		i--;
 	return sp->epochs.v[i].epoch;
+}
+
+void
+spool_message_origin(const struct spool *sp, const struct message *m,
+    uint64_t *epoch_out, uint64_t *number_out)
+{
+	bool imported = m->was_epoch != 0;
+
+	*epoch_out = imported ? m->was_epoch : spool_epoch_of(sp, m->id);
+	*number_out = imported ? m->was_number : m->id;
 }
 
 static int
