@@ -129,7 +129,7 @@ control_card(struct control_conn *c, const json_t *request)
 	if (!have_keys(c))
 		return;
 	reach.n = take_texts(json_object_get(request, "reach"), way);
-	if (keys_card(c->d->keys, c->d->conf, &reach, &card, &counter,
+	if (keys_card(c->d->keys->ring, c->d->conf, &reach, &card, &counter,
 	    &e) != 0) {
 		control_error(c, e.code, "%s", e.text);
 	} else {
