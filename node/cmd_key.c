@@ -82,10 +82,9 @@ print_table(const json_t *lines)
 	static const char *const columns[] = { "ROLE", "SUITE", "ID", "MADE",
 		"ENDS", NULL };
 	struct cli_table *t = cli_table_new(columns);
-	json_t *line;
-	size_t i;
 
-	json_array_foreach (lines, i, line) {
+	for (size_t i = 0; i < json_array_size(lines); i++) {
+		const json_t *line = json_array_get(lines, i);
 		char *made = mem_printf("%.10s", cli_text(line, "made"));
 		char *ends = mem_printf("%.10s", cli_text(line, "ends"));
 		const char *row[] = { cli_text(line, "role"),
@@ -103,15 +102,14 @@ print_table(const json_t *lines)
 static int
 key_list(struct key_args *a)
 {
-	json_t *lines, *end, *line;
+	json_t *lines, *end;
 	int status = get_lines(a->cli, &lines, &end);
-	size_t i;
 
 	if (status != EX_OK)
 		return status;
 	if (a->json) {
-		json_array_foreach (lines, i, line)
-			cli_print_json(NULL, line);
+		for (size_t i = 0; i < json_array_size(lines); i++)
+			cli_print_json(NULL, json_array_get(lines, i));
 	} else {
 		print_table(lines);
 	}

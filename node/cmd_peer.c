@@ -34,7 +34,9 @@ struct peer_args {
 static int
 usage(const struct cli *cli)
 {
-	return cli_fail(cli, EX_USAGE, "usage: postrider peer add "
+	return cli_fail(cli, EX_USAGE, "usage: postrider peer test "
+	    "[--wait SECS] [--json] NAME\n"
+	    "       postrider peer add "
 	    "[--fingerprint TEXT] [--transport NAME]\n"
 	    "           [--set KEY=VALUE]... [--only-card] [--print] "
 	    "[--replace] FILE|-");
@@ -412,6 +414,9 @@ cmd_peer(struct cli *cli, int argc, char **argv)
 	struct peer_args a = { .cli = cli };
 	int status;
 
+	if (argc > 1 && strcmp(argv[1], "test") == 0)
+		return cli_written(cli, cmd_peer_test(cli, argc - 1,
+		    argv + 1));
 	card_init(&a.card);
 	a.set.item = mem_alloc((size_t)argc, sizeof(char *));
 	if (argc > 1 && strcmp(argv[1], "add") == 0 &&
