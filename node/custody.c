@@ -645,7 +645,8 @@ int64_t
 custody_deadline_ms(struct exchange *x)
 {
 	struct custody *c = x->custody;
-	int64_t at = INT64_MAX, when, mono = clock_mono_ms(x->clock);
+	int64_t at = cut_deadline_ms(c), when;
+	int64_t mono = clock_mono_ms(x->clock);
 	struct list *item, *next;
 
 	if (c->opening != NULL || c->renew)

@@ -147,6 +147,8 @@ bool custody_goes_by(struct custody *c, const char *site, const char *peer);
 /* custody_cut.c */
 /* Cuts a lot of what waits for t, if it is time; false: not now. */
 bool cut_lot(struct custody *c, struct target *t, const struct target *road);
+/* Monotonic: when a lot may be cut that is not to be cut yet. */
+int64_t cut_deadline_ms(struct custody *c);
 /* Takes a serial, with a reserved block behind it. */
 int take_serial(struct custody *c, struct flow *f, uint64_t *serial_out,
     struct err *e) MUST_CHECK;

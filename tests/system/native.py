@@ -176,3 +176,14 @@ class Skew:
                 self.poke()
             self.forward(step)
         raise AssertionError(what() if callable(what) else what)
+
+
+def forget_card(one, other):
+    """The card of other is not known to one any more; one does not run."""
+    found = [path for path in glob.glob(os.path.join(one.directory, "**"),
+                                        recursive=True)
+             if os.path.isfile(path) and "card" in path
+             and other.site in os.path.basename(path)]
+    assert found
+    for path in found:
+        os.unlink(path)
