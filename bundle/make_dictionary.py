@@ -4,7 +4,7 @@
 
     bundle/make_dictionary.py FOLDER...             writes C on stdout
     bundle/make_dictionary.py --raw FOLDER...       the octets alone
-    bundle/make_dictionary.py --measure FOLDER...   cross-validates
+    bundle/make_dictionary.py --show                those of dictionary.c
 
 A FOLDER holds mails below it; the folder that a mail lies in is taken for its
 source.  Only what occurs in mails of several sources is chosen, and nothing
@@ -19,19 +19,15 @@ that could tell of one of them:
 
 Choosing is greedy: the token that covers most of what is yet uncovered in all
 mails comes next.  The best stand at the end, since a short distance costs
-deflate fewer bits.
+deflate fewer bits.  What it is worth, `make bench-dict` measures.
 """
 import argparse
 import hashlib
 import heapq
 import os
 import re
-import statistics
-import subprocess
 import sys
-import zlib
 
-MARK = 0.80			# at most so much of gzip -9, the median
 SIZE_MAX = 16384		# octets; more of them gained nothing
 TOKEN_MAX = 96			# octets
 ATOMS_MAX = 40
@@ -331,77 +327,6 @@ def make_dictionary(mails, size=SIZE_MAX):
         b"".join(seed.encode() for seed in SEEDS)
 
 
-def ratio(mail, dictionary):
-    """Our batch of this one mail to gzip -9 of the same as bare SMTP."""
-    squeezer = zlib.compressobj(9, zlib.DEFLATED, -15, 9,
-                                zlib.Z_DEFAULT_STRATEGY, dictionary)
-    batch = native_batch(mail)
-    ours = 1 + len(squeezer.compress(batch) + squeezer.flush())
-    theirs = subprocess.run(["gzip", "-9n"], input=bare_batch(mail),
-                            stdout=subprocess.PIPE, check=True).stdout
-    return ours / len(theirs)
-
-
-def address(mail, field):
-    found = re.search(rb"(?im)^" + field + rb":.*?([\w.+-]+@[\w.-]+)",
-                      mail.octets)
-    return found.group(1) if found else b"user@site.example"
-
-
-def whole(mail):
-    octets = mail.octets
-    return octets if octets.endswith(b"\r\n") else octets + b"\r\n"
-
-
-def bare_batch(mail):
-    octets = whole(mail)
-    return b"EHLO paris.example\r\nMAIL FROM:<%b> SIZE=%d\r\n" \
-        b"RCPT TO:<%b>\r\nDATA\r\n%b.\r\nQUIT\r\n" % (
-            address(mail, b"from"), len(octets), address(mail, b"to"),
-            re.sub(rb"(?m)^\.", b"..", octets))
-
-
-def native_batch(mail):
-    octets = whole(mail)
-    return b"MAIL FROM:<%b> XID=4k2\r\nRCPT TO:<%b>\r\n" \
-        b"BDAT %d LAST\r\n%b" % (
-            address(mail, b"from"), address(mail, b"to"), len(octets), octets)
-
-
-def fold_ratios(mails, fold_of, folds):
-    """The ratio of each mail of 1 to 2 KiB, with the dictionary that comes
-    of the mails of the other folds alone."""
-    ratios = []
-    for fold in range(folds):
-        dictionary = make_dictionary([mail for mail in mails
-                                      if fold_of(mail) != fold])
-        ratios += [ratio(mail, dictionary) for mail in mails
-                   if fold_of(mail) == fold and
-                   1024 <= len(mail.octets) <= 2048]
-    return ratios
-
-
-def measure(mails, folds=5):
-    """Two ways to leave mails out: one by one, or with all of their source,
-    which is the harder."""
-    sources = sorted({mail.source for mail in mails})
-    order = {id(mail): n for n, mail in enumerate(mails)}
-    worst = 0
-    for name, fold_of in (
-            ("mails", lambda mail: order[id(mail)] % folds),
-            ("sources", lambda mail: sources.index(mail.source) % folds)):
-        ratios = fold_ratios(mails, fold_of, folds)
-        if not ratios:
-            sys.exit("make_dictionary: there is no mail of 1 to 2 KiB")
-        median = statistics.median(ratios)
-        worst = max(worst, median)
-        print(f"{len(ratios)} mails of 1-2 KiB, {folds} folds of {name}: "
-              f"median {median:.3f} of gzip -9, mean "
-              f"{statistics.mean(ratios):.3f}, worst {max(ratios):.3f}")
-    print(f"mark {MARK}: {'met' if worst <= MARK else 'NOT MET'}")
-    return 0 if worst <= MARK else 1
-
-
 def c_literals(octets):
     """Lines of a string, cut behind line ends and where they get long."""
     escapes = {10: "\\n", 13: "\\r", 9: "\\t", 34: '\\"', 92: "\\\\"}
@@ -432,17 +357,29 @@ const struct slice dictionary_mail_1 = SLICE_LIT(""")
     print("\n".join(lines) + ");")
 
 
+def shipped():
+    """The octets of the dictionary in the C file beside this one."""
+    path = os.path.join(os.path.dirname(os.path.abspath(__file__)),
+                        "dictionary.c")
+    with open(path, encoding="ascii") as file:
+        literals = re.findall(r'^    "(.*)"', file.read(), re.M)
+    text = "".join(literals).replace("\\?", "?")
+    return text.encode().decode("unicode_escape").encode("latin-1")
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=(
         argparse.RawDescriptionHelpFormatter))
-    how = parser.add_mutually_exclusive_group()
-    how.add_argument("--raw", action="store_true")
-    how.add_argument("--measure", action="store_true")
-    parser.add_argument("folder", nargs="+")
+    parser.add_argument("--raw", action="store_true")
+    parser.add_argument("--show", action="store_true")
+    parser.add_argument("folder", nargs="*")
     args = parser.parse_args()
+    if args.show:
+        sys.stdout.buffer.write(shipped())
+        return 0
+    if not args.folder:
+        parser.error("folders of mails are wanted")
     mails = read_mails(args.folder)
-    if args.measure:
-        return measure(mails)
     dictionary = make_dictionary(mails)
     if args.raw:
         sys.stdout.buffer.write(dictionary)

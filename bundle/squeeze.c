@@ -19,7 +19,8 @@
 #define STEP 65536
 #define LEVEL 9
 #define RAW_WINDOW (-15)	/* 32 KiB, no header and no trailer */
-#define MEM_LEVEL 9
+#define MEM_LEVEL 8	/* 9 makes blocks so long that mails of different
+				 * kinds share one code: 0.5 % more */
 #define MODE_SHIFT 6		/* the octet in front: mode, dictionary */
 
 static const char *const mode_names[] = {

@@ -153,6 +153,19 @@ lot_release(struct custody *c, struct lot *lot, const struct serial_out *rec)
 	c->x->dirty = true;
 }
 
+void
+lot_postpone(struct custody *c, struct lot *lot)
+{
+	if (lot->rec != NULL) {
+		lot_release(c, lot, lot->rec);
+		lot_free(c, lot);
+		return;
+	}
+	list_del(&lot->seal_link);
+	lot->state = LOT_UNDERWAY;
+	lot->next_secs = now_secs(c->x) + REPEAT_NEW_SECS;
+}
+
 const char *
 lot_site(const struct lot *lot)
 {
@@ -192,7 +205,8 @@ forget_voids(struct custody *c, struct flow *f)
 
 	while (!list_empty(&f->lots)) {
 		lot = list_entry(f->lots.next, struct lot, link);
-		if (lot->state != LOT_VOID || lot_forget_record(c, lot, &e) != 0)
+		if (lot->state != LOT_VOID ||
+		    lot_forget_record(c, lot, &e) != 0)
 			return;
 		lot_free(c, lot);
 	}

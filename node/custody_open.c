@@ -24,7 +24,7 @@ struct opening {
 	struct buf in, plain;
 	struct bag_reader *bag;
 	struct bag_flow flow;
-	struct taking *taking;		/* NULL: no batch, or not wanted */
+	struct unpacking *unpacking;	/* NULL: no batch, or not wanted */
 	struct settling *settling;
 	struct transit_draft *onward;
 	bool refused;			/* nothing of it is to be done */
@@ -37,7 +37,7 @@ opening_free(struct opening *o)
 		return;
 	opener_free(o->opener);
 	bag_reader_free(o->bag);
-	taking_free(o->taking);
+	unpacking_free(o->unpacking);
 	settling_free(o->settling);
 	if (o->onward != NULL)
 		transit_abort(o->onward);
@@ -194,7 +194,7 @@ look_up(struct opening *o, uint64_t floor, struct serial_in *in,
 	in->owed = true;
 	rc = put_serial(c, in, e);
 	if (rc == 0)
-		answer_need(c, o->origin, false);
+		answer_owe(c, in);
 	return rc;
 }
 
@@ -220,7 +220,7 @@ on_flow(struct opening *o, const struct bag_event *ev, struct err *e)
 	if (rc == 0 && o->flow.serial != 0) {
 		rc = look_up(o, f.floor, &in, e);
 		if (rc == 1)
-			o->taking = taking_new(o->c, &in);
+			o->unpacking = unpacking_new(o->c, &in);
 		serial_in_release(&in);
 		rc = rc == 1 ? 0 : rc;
 	}
@@ -261,7 +261,7 @@ on_card(struct opening *o, const struct bag_event *ev)
 		log_event(o->c->x->log, LOG_LEVEL_WARNING, "card-refused",
 		    "site", o->origin, "reason", e.text, NULL);
 	if (o->kind == SEAL_REQUEST)
-		answer_need(o->c, o->origin, true);
+		answer_card(o->c, o->origin);
 }
 
 /* An onion's layer: only neighbours that may relay have us pass it on. */
@@ -292,7 +292,8 @@ on_octets(struct opening *o, const struct bag_event *ev, struct err *e)
 	if (o->onward != NULL)
 		return transit_add(o->onward, ev->bytes.ptr, ev->bytes.len,
 		    e);
-	return o->taking != NULL ? taking_add(o->taking, ev->bytes, e) : 0;
+	return o->unpacking == NULL ? 0 :
+	    unpacking_add(o->unpacking, ev->bytes, e);
 }
 
 static int
@@ -321,7 +322,8 @@ happened(struct opening *o, const struct bag_event *ev, struct err *e)
 	case BAG_EVENT_OCTETS:
 		return on_octets(o, ev, e);
 	case BAG_EVENT_OVER:
-		return o->taking != NULL ? taking_end(o->taking, e) : 0;
+		return o->unpacking == NULL ? 0 :
+		    unpacking_end(o->unpacking, e);
 	}
 	return 0;
 }
@@ -391,8 +393,8 @@ put_end(struct opening *o, struct spool_unit *u, struct err *e)
 	uint64_t id;
 	int rc = 0;
 
-	if (o->taking != NULL && !o->refused)
-		rc = taking_put(o->taking, u, e);
+	if (o->unpacking != NULL && !o->refused)
+		rc = unpacking_put(o->unpacking, u, e);
 	if (rc == 0 && o->onward != NULL && !o->refused)
 		rc = transit_end(o->onward, u, &id, name, e);
 	return rc == 0 ? transit_consume(o->c->x, u, o->a->id, e) : rc;
@@ -415,8 +417,8 @@ log_opened(const struct opening *o)
 	log_event(o->c->x->log, LOG_LEVEL_INFO, "bundle-opened",
 	    "from", o->a->from, "site", o->origin,
 	    "serial", o->flow.serial != 0 ? num_str(o->flow.serial).s : NULL,
-	    "messages", o->taking != NULL ?
-	    num_str(taking_messages(o->taking)).s : NULL, NULL);
+	    "messages", o->unpacking != NULL ?
+	    num_str(unpacking_messages(o->unpacking)).s : NULL, NULL);
 }
 
 /* All of it was read: it goes with the last of what it brought. */
@@ -443,8 +445,8 @@ finish(struct opening *o, struct err *e)
 		transit_ended(onward, rc == 0);
 	if (rc != 0)
 		return rc;
-	if (o->taking != NULL && !o->refused)
-		taking_done(o->taking);
+	if (o->unpacking != NULL && !o->refused)
+		unpacking_done(o->unpacking);
 	log_opened(o);
 	c->counters.opened += !o->refused;
 	arrival_over(c, o->a);

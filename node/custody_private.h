@@ -10,7 +10,7 @@
  *	custody_cut.c		mail for a site becomes lots
  *	custody_seal.c		lots and answers become bundles
  *	custody_open.c		bundles that arrived are opened
- *	custody_take.c		their messages are taken or refused
+ *	custody_unpack.c	their messages are taken or refused
  *	custody_result.c	what the results say
  */
 #include "bundle/bag.h"
@@ -41,6 +41,7 @@ struct lot {
 	uint64_t next_secs;	/* repeat then */
 	unsigned attempts;
 	bool hop_done;
+	bool direct;		/* its bundle is for the neighbour alone */
 	bool test;		/* carries no mail */
 	size_t legs;		/* not yet settled */
 	int priority;
@@ -58,11 +59,17 @@ struct flow {
 	uint64_t tested_serial, tested_secs;
 };
 
+struct owed_result {
+	uint64_t epoch, serial;
+};
+
 /* A site that is owed results, or our card. */
 struct answer {
 	struct list link;
 	char *site;
-	bool card;		/* it asked for our keys */
+	struct owed_result *owed;
+	size_t nowed;
+	bool card;		/* it asked for our keys, or has old ones */
 	int64_t due_ms;		/* monotonic */
 };
 
@@ -105,6 +112,8 @@ struct leg *lot_leg(struct custody *c, const struct lot *lot,
     uint64_t message);
 /* To be made a bundle of (again). */
 void lot_queue(struct custody *c, struct lot *lot);
+/* It cannot be sealed now: its mail waits, or it does. */
+void lot_postpone(struct custody *c, struct lot *lot);
 /* All of it is settled: the record goes. */
 void lot_complete(struct custody *c, struct lot *lot);
 /* Its legs wait again; rec: its parts. */
@@ -124,7 +133,13 @@ int custody_open_epoch(struct custody *c, struct err *e) MUST_CHECK;
 int custody_reserve_numbers(struct custody *c, struct err *e) MUST_CHECK;
 
 /* custody.c */
-void answer_need(struct custody *c, const char *site, bool card);
+/* The site is to have our card. */
+void answer_card(struct custody *c, const char *site);
+/* It is owed the result of this serial: the ledger's record says so. */
+void answer_owe(struct custody *c, const struct serial_in *in);
+struct answer *answer_find(struct custody *c, const char *site);
+/* The first n results went, and the card; what is left is due at once. */
+void answer_gave(struct custody *c, const char *site, size_t n, bool card);
 void answer_free(struct answer *a);
 /* Does the road to this site lead over peer? */
 bool custody_goes_by(struct custody *c, const char *site, const char *peer);
@@ -156,22 +171,22 @@ bool seal_can(struct custody *c, const char *site);
 int open_step(struct custody *c, struct err *e) MUST_CHECK;
 void open_abort(struct custody *c);
 
-/* custody_take.c: the batch of one bundle. */
-struct taking;
+/* custody_unpack.c	: the batch of one bundle. */
+struct unpacking;
 /* in: the ledger's record, taken over (emptied): what of it was committed
  * before is passed over. */
-struct taking *taking_new(struct custody *c, struct serial_in *in);
+struct unpacking *unpacking_new(struct custody *c, struct serial_in *in);
 /* Octets as the bag has them.  ERR_FULL, ERR_IO: later. */
-int taking_add(struct taking *t, struct slice bytes, struct err *e)
+int unpacking_add(struct unpacking *t, struct slice bytes, struct err *e)
     MUST_CHECK;
-/* The batch is over: what was not committed yet is ready for taking_put. */
-int taking_end(struct taking *t, struct err *e) MUST_CHECK;
+/* The batch is over: what was not committed yet is ready for unpacking_put. */
+int unpacking_end(struct unpacking *t, struct err *e) MUST_CHECK;
 /* The last group and the record, in the caller's unit; then, committed. */
-int taking_put(struct taking *t, struct spool_unit *u, struct err *e)
+int unpacking_put(struct unpacking *t, struct spool_unit *u, struct err *e)
     MUST_CHECK;
-void taking_done(struct taking *t);
-void taking_free(struct taking *t);
-uint64_t taking_messages(const struct taking *t);
+void unpacking_done(struct unpacking *t);
+void unpacking_free(struct unpacking *t);
+uint64_t unpacking_messages(const struct unpacking *t);
 
 /* custody_result.c */
 struct settling;

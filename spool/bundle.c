@@ -142,6 +142,31 @@ spool_read_piece(struct spool *sp, uint64_t id, uint64_t offset,
 	return 1;
 }
 
+int
+bundle_each(struct spool *sp, uint64_t id, uint64_t from, uint64_t to,
+    bundle_sink *fn, void *ctx, struct err *e)
+{
+	struct buf b = BUF_INIT;
+	int rc = 0;
+
+	while (from < to && rc == 0) {
+		buf_clear(&b);
+		rc = spool_read_piece(sp, id, from, &b, e);
+		if (rc == 0)
+			rc = err_set(e, ERR_CORRUPT, "spool: bundle %s lacks "
+			    "its octets from %llu on", message_name(id).s,
+			    (unsigned long long)from);
+		if (rc < 0)
+			break;
+		if (b.len > to - from)
+			buf_truncate(&b, (size_t)(to - from));
+		from += b.len;
+		rc = fn(ctx, buf_slice(&b), e);
+	}
+	buf_release(&b);
+	return rc;
+}
+
 void
 spool_unit_use_reserve(struct spool_unit *u)
 {

@@ -139,6 +139,11 @@ int spool_new_epoch(struct spool_unit *u, struct err *e) MUST_CHECK;
 uint64_t spool_numbers_reserved(const struct spool *sp);
 /* That under which message id was accepted. */
 uint64_t spool_epoch_of(const struct spool *sp, uint64_t id);
+/* The name of a message for other sites: of an imported one that which it had
+ * in the spool it came from, so that it is not delivered again if it had been
+ * on its way there. */
+void spool_message_origin(const struct spool *sp, const struct message *m,
+    uint64_t *epoch_out, uint64_t *number_out);
 
 /*
  * Flows to other sites: (site, epoch), and the serials cut for them.

@@ -35,6 +35,16 @@ spool_epoch_of(const struct spool *sp, uint64_t id)
 	return sp->epochs.v[i].epoch;
 }
 
+void
+spool_message_origin(const struct spool *sp, const struct message *m,
+    uint64_t *epoch_out, uint64_t *number_out)
+{
+	bool imported = m->was_epoch != 0;
+
+	*epoch_out = imported ? m->was_epoch : spool_epoch_of(sp, m->id);
+	*number_out = imported ? m->was_number : m->id;
+}
+
 static int
 write_epochs(struct spool *sp, struct err *e)
 {

@@ -55,6 +55,12 @@ int kept_next_id(struct spool *sp, const struct kept *k, uint64_t *id_io,
 int kept_decode(const struct kept *k, struct slice key, struct slice value,
     void *v_out, struct err *e) MUST_CHECK;
 
+/* What kind a record is, or NULL (pieces and names seen are none). */
+const struct kept *kept_of(enum store_table t, struct slice key);
+/* 0, or ERR_CORRUPT: of any record of the tables that schema 2 brought. */
+int kept_check(enum store_table t, struct slice key, struct slice value,
+    struct err *e) MUST_CHECK;
+
 /* Is a record older than secs?  Of a damaged one: no. */
 typedef bool kept_old(struct slice key, struct slice value, uint64_t secs);
 /* Removes some hundred of the table that are, in its own transaction, going
@@ -65,6 +71,25 @@ int kept_expire(struct spool *sp, enum store_table t, kept_old *is_old,
 /* The record of spool_put_seen. */
 int seen_decode(struct slice key, struct slice value,
     uint64_t *expire_secs_out) MUST_CHECK;
+/* Hands the stored octets from .. to of a bundle to fn, piece by piece; where
+ * one is missing ERR_CORRUPT.  A negative result of fn ends it. */
+typedef int bundle_sink(void *ctx, struct slice octets, struct err *e);
+int bundle_each(struct spool *sp, uint64_t id, uint64_t from, uint64_t to,
+    bundle_sink *fn, void *ctx, struct err *e) MUST_CHECK;
+
+/* Room for a value of any kind. */
+union kept_any {
+	struct bundle bundle;
+	struct serial_out serial_out;
+	struct flow_out flow_out;
+	struct flow_in flow_in;
+	struct serial_in serial_in;
+	struct taken taken;
+	struct owed_ack owed_ack;
+	struct site_record site;
+	struct history history;
+};
+
 bool bundle_ranges_valid(const struct bundle_range *range, size_t nranges,
     uint64_t octets);
 

@@ -221,6 +221,12 @@ message_record_put(struct buf *out, const struct message *m,
 	buf_put32(out, m->hops);
 	buf_put64(out, (uint64_t)m->accepted_wall_ms);
 	buf_put64(out, m->accepted_secs);
+	/* Where it is not imported there is no room for it, as before there
+	 * was such a thing. */
+	if (m->was_epoch != 0) {
+		buf_put64(out, m->was_epoch);
+		buf_put64(out, m->was_number);
+	}
 	store_be(out->ptr + 4, out->len - MESSAGE_FRONT, 4);
 	crc = crc32c(0, key.s, sizeof(key.s));
 	store_be(out->ptr, crc32c(crc, out->ptr + 4, out->len - 4), 4);
@@ -277,6 +283,10 @@ message_record_get(struct slice value, uint64_t id, struct message *m_out,
 	m_out->hops = read32(&r);
 	m_out->accepted_wall_ms = (int64_t)read64(&r);
 	m_out->accepted_secs = read64(&r);
+	if (!r.failed && r.len > 0) {
+		m_out->was_epoch = read64(&r);
+		m_out->was_number = read64(&r);
+	}
 	if (content_crc_out != NULL)
 		*content_crc_out = crc;
 	return record_finish(&r);

@@ -88,6 +88,9 @@ struct message {
 	unsigned hops;		/* nodes it has passed */
 	int64_t accepted_wall_ms;
 	uint64_t accepted_secs;	/* spool_elapsed_secs then */
+	/* Imported: its epoch and number in the spool where it was accepted
+	 * (spool/custody.h); else 0. */
+	uint64_t was_epoch, was_number;
 };
 
 void message_init(struct message *m);

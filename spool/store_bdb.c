@@ -66,6 +66,12 @@ bdb_table_file(enum store_table t)
 	return tables[t].file;
 }
 
+bool
+bdb_table_is_younger(enum store_table t)
+{
+	return tables[t].younger;
+}
+
 static void
 hear(const DB_ENV *env, const char *prefix, const char *text)
 {

@@ -301,7 +301,7 @@ INFLATE = {
     "each-cut": deflated(ONE, TWO)[:-3], "trailing": b"\x40" + HELLO + b"x",
     "nothing": b"\x40\x03\0", "each-nothing": b"\x80\x03\0",
     "unknown": b"\x42" + HELLO, "no-mode": b"\xc0" + HELLO,
-    "bomb": deflated(bytes(2 << 20), mark=b"\x40"),
+    "bomb": deflated(bytes(1 << 19), mark=b"\x40"),
 }
 
 
@@ -319,6 +319,34 @@ def cards():
                 yield vector["name"] + "-body", line_file(
                     line for line in lines
                     if not line.startswith(b"signature"))
+def vectors(name):
+    """Of tests/vectors: each with its name, as octets; what is refused
+    inside too."""
+    path = os.path.join(os.path.dirname(HERE), "vectors", f"{name}.json")
+    with open(path, encoding="utf-8") as file:
+        said = json.load(file)
+    for v in said["vectors"]:
+        if "hex" in v["plain"]:
+            yield v["name"].replace(" ", "-"), v
+    for i, row in enumerate(said["refused_inside"]):
+        yield f"refused-{i}", {"plain": row}
+
+
+def inside(name, mark=b""):
+    return {f"{name}-{key}": mark + bytes.fromhex(v["plain"]["hex"])
+            for key, v in vectors(name)}
+
+
+BAG = {**inside("bundle", b"\0"), **inside("onion", b"\1"),
+       **inside("request", b"\2")}
+# How it is sealed, where it is touched, the size of pieces; what is inside.
+PARCEL = {f"{how}-{key}": bytes([how, 0, at, 40]) + octets
+          for how in range(8)
+          for at, (key, octets) in enumerate(inside("parcel").items())
+          if at % 4 == how % 4 or at < 2}
+PARCEL.update({f"raw-{name}-{key}": bytes.fromhex(v["object"]["hex"])
+               for name in ("parcel", "signed")
+               for key, v in vectors(name) if "object" in v})
 
 
 def line_file(lines):
@@ -333,6 +361,8 @@ TARGETS = {
         "bare", "two", "lf", "bdat", "mime-8bit", "ids", "no-recipient")},
     "client": CLIENT, "conf": CONF, "report": REPORT,
     "expand": EXPAND, "inflate": INFLATE, "card": dict(cards()),
+    "expand": EXPAND, "inflate": INFLATE,
+    "frame": inside("parcel"), "bag": BAG, "parcel": PARCEL,
 }
 TARGETS["batch"]["native-stored"] = b"\0" + NATIVE + MR + b"BDAT 0 LAST\r\n"
 TARGETS["batch"]["native-each"] = deflated(NATIVE, NATIVE)

@@ -16,6 +16,7 @@
 
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/text.h"
 #include "bundle/reader.h"
 #include "bundle/writer.h"
 #include "smtp/extension.h"
@@ -170,6 +171,39 @@ test_written(void **state)
 		assert_string_equal(buf_cstr(&out) + 1, written[i].wanted);
 		buf_release(&out);
 	}
+}
+
+/* The example of postrider-parcel(5), as it is stored. */
+static void
+test_example_of_the_page(void **state)
+{
+	static const char sender[] = "a@b.example", text[] = "Hi: x\r\n\r\n";
+	struct bundle_params p = params_of(SQUEEZE_NONE);
+	struct buf out = BUF_INIT, hex = BUF_INIT, page = BUF_INIT;
+	struct bundle_writer *w = bundle_writer_new(&p, to_buf, &out);
+	struct envelope env;
+	struct err e = ERR_INIT;
+
+	(void)state;
+	envelope_init(&env);
+	env.sender = mem_strdup(sender);
+	envelope_add_recipient(&env, "c@d.example", NULL, NULL);
+	set_origin(&env);
+	add_message(w, &env, 0, slice_of(text), 100);
+	assert_int_equal(bundle_writer_finish(w, &e), 0);
+	bundle_writer_free(w);
+	envelope_release(&env);
+	for (size_t at = 0; at < out.len; at += 32) {
+		hex_encode(&hex, out.ptr + at, out.len - at < 32 ?
+		    out.len - at : 32);
+		buf_addc(&hex, '\n');
+	}
+	assert_int_equal(file_read("man/postrider-parcel.5", 1 << 20, &page,
+	    &e), 0);
+	assert_non_null(strstr(buf_cstr(&page), buf_cstr(&hex)));
+	buf_release(&out);
+	buf_release(&hex);
+	buf_release(&page);
 }
 
 /* Up to 1000 recipients in one transaction, none beyond. */
@@ -371,6 +405,33 @@ test_bare_has_no_origin(void **state)
 	bundle_reader_free(r);
 }
 
+/* Nor is it written there, whatever the caller allows. */
+static void
+test_bare_writes_no_origin(void **state)
+{
+	struct bundle_params p = params_of(SQUEEZE_NONE);
+	struct buf out = BUF_INIT;
+	struct bundle_writer *w;
+	struct envelope env;
+	struct err e = ERR_INIT;
+
+	(void)state;
+	p.dialect = BUNDLE_BSMTP;
+	p.gzip = p.ids = p.plain = false;
+	p.extensions = ~0U;
+	make_envelope(&env);
+	set_origin(&env);
+	w = bundle_writer_new(&p, to_buf, &out);
+	add_message(w, &env, 3, SLICE_LIT("x\r\n"), 9);
+	assert_int_equal(bundle_writer_finish(w, &e), 0);
+	bundle_writer_free(w);
+	envelope_release(&env);
+	assert_string_equal(buf_cstr(&out), "EHLO g.example\r\n"
+	    "MAIL FROM:<a@one.example> SIZE=3\r\n" RCPTS
+	    "DATA\r\nx\r\n.\r\nQUIT\r\n");
+	buf_release(&out);
+}
+
 /* Damage below the batch, and octets behind it. */
 static void
 test_damaged(void **state)
@@ -500,9 +561,11 @@ main(void)
 {
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_written),
+		cmocka_unit_test(test_example_of_the_page),
 		cmocka_unit_test(test_many_recipients),
 		cmocka_unit_test(test_one_way_to_write),
 		cmocka_unit_test(test_bare_has_no_origin),
+		cmocka_unit_test(test_bare_writes_no_origin),
 		cmocka_unit_test(test_damaged),
 		cmocka_unit_test(test_round_trip_table),
 		cmocka_unit_test(test_round_trip_mails),

@@ -12,7 +12,7 @@
 #include "node/arrivals.h"
 #include "node/custody_private.h"
 
-struct taking {
+struct unpacking {
 	struct custody *c;
 	struct serial_in in;
 	uint64_t skip;			/* transactions committed before */
@@ -30,10 +30,10 @@ struct taking {
 /* A far site that is no peer reaches our own domains. */
 static const struct conf_peer far_site;
 
-struct taking *
-taking_new(struct custody *c, struct serial_in *in)
+struct unpacking *
+unpacking_new(struct custody *c, struct serial_in *in)
 {
-	struct taking *t = mem_alloc(1, sizeof(*t));
+	struct unpacking *t = mem_alloc(1, sizeof(*t));
 	const struct conf *conf = c->x->conf;
 	struct bundle_reader_options opts;
 
@@ -54,14 +54,14 @@ taking_new(struct custody *c, struct serial_in *in)
 }
 
 static void
-forget_taken(struct taking *t)
+forget_taken(struct unpacking *t)
 {
 	while (t->ntaken > 0)
 		taken_release(&t->taken[--t->ntaken]);
 }
 
 void
-taking_free(struct taking *t)
+unpacking_free(struct unpacking *t)
 {
 	if (t == NULL)
 		return;
@@ -75,7 +75,7 @@ taking_free(struct taking *t)
 }
 
 uint64_t
-taking_messages(const struct taking *t)
+unpacking_messages(const struct unpacking *t)
 {
 	return t->messages;
 }
@@ -84,7 +84,7 @@ taking_messages(const struct taking *t)
  * Committing.
  */
 int
-taking_put(struct taking *t, struct spool_unit *u, struct err *e)
+unpacking_put(struct unpacking *t, struct spool_unit *u, struct err *e)
 {
 	size_t i;
 	int rc = arrivals_put(&t->arrivals, u, e);
@@ -97,29 +97,29 @@ taking_put(struct taking *t, struct spool_unit *u, struct err *e)
 }
 
 void
-taking_done(struct taking *t)
+unpacking_done(struct unpacking *t)
 {
 	arrivals_index(t->c->x, &t->arrivals);
 	forget_taken(t);
 	if (t->in.owed)
-		answer_need(t->c, t->in.origin, false);
+		answer_owe(t->c, &t->in);
 }
 
 static int
-commit_group(struct taking *t, struct err *e)
+commit_group(struct unpacking *t, struct err *e)
 {
 	struct spool_unit *u;
 	int rc = spool_begin(t->c->x->spool, &u, e);
 
 	if (rc != 0)
 		return rc;
-	rc = taking_put(t, u, e);
+	rc = unpacking_put(t, u, e);
 	if (rc == 0)
 		rc = spool_commit(u, true, e);
 	else
 		spool_abort(u);
 	if (rc == 0)
-		taking_done(t);
+		unpacking_done(t);
 	return rc;
 }
 
@@ -161,7 +161,7 @@ note_taken(struct taken *taken, uint64_t hash)
 }
 
 static void
-refuse(struct taking *t, const char *address, const struct smtp_refusal *r)
+refuse(struct unpacking *t, const char *address, const struct smtp_refusal *r)
 {
 	char *text = mem_printf("%d %s %s", r->code, r->status, r->text);
 
@@ -175,7 +175,7 @@ refuse(struct taking *t, const char *address, const struct smtp_refusal *r)
 
 /* Decides about each recipient; those taken now are added to m. */
 static void
-sort_recipients(struct taking *t, const struct envelope *env,
+sort_recipients(struct unpacking *t, const struct envelope *env,
     struct message *m, struct taken *taken)
 {
 	const struct conf_peer *from = conf_find_peer(t->c->x->conf,
@@ -211,7 +211,7 @@ drop_recipients(struct envelope *env)
 }
 
 static void
-fill_message(struct taking *t, const struct bundle_event *ev,
+fill_message(struct unpacking *t, const struct bundle_event *ev,
     struct message *m)
 {
 	message_init(m);
@@ -228,7 +228,7 @@ fill_message(struct taking *t, const struct bundle_event *ev,
 
 /* What is known of this message already. */
 static int
-look_up(struct taking *t, const struct smtp_origin *origin,
+look_up(struct unpacking *t, const struct smtp_origin *origin,
     struct taken *taken, struct err *e)
 {
 	uint64_t epoch = origin->epoch != 0 ? origin->epoch : t->in.epoch;
@@ -250,7 +250,7 @@ look_up(struct taking *t, const struct smtp_origin *origin,
 }
 
 static void
-keep_taken(struct taking *t, struct taken *taken)
+keep_taken(struct unpacking *t, struct taken *taken)
 {
 	if (taken->origin == NULL || taken->nrcpt == 0) {
 		taken_release(taken);
@@ -261,7 +261,7 @@ keep_taken(struct taking *t, struct taken *taken)
 }
 
 static int
-take(struct taking *t, const struct bundle_event *ev, struct err *e)
+take(struct unpacking *t, const struct bundle_event *ev, struct err *e)
 {
 	struct taken taken;
 	struct message m;
@@ -285,7 +285,7 @@ take(struct taking *t, const struct bundle_event *ev, struct err *e)
 }
 
 static int
-message_whole(struct taking *t, const struct bundle_event *ev, struct err *e)
+message_whole(struct unpacking *t, const struct bundle_event *ev, struct err *e)
 {
 	unsigned char digest[SHA256_LEN];
 	int rc;
@@ -308,7 +308,7 @@ message_whole(struct taking *t, const struct bundle_event *ev, struct err *e)
 }
 
 static int
-begin(struct taking *t, const struct bundle_event *ev, struct err *e)
+begin(struct unpacking *t, const struct bundle_event *ev, struct err *e)
 {
 	struct smtp_refusal r;
 
@@ -324,7 +324,7 @@ begin(struct taking *t, const struct bundle_event *ev, struct err *e)
 
 /* A message that is refused alone, because of its size or the like. */
 static void
-one_suffers(struct taking *t, const struct bundle_event *ev)
+one_suffers(struct unpacking *t, const struct bundle_event *ev)
 {
 	char *text;
 
@@ -340,7 +340,7 @@ one_suffers(struct taking *t, const struct bundle_event *ev)
 
 /* Its seal was good, so its origin is at fault: it learns of it. */
 static void
-broken(struct taking *t, const char *reason)
+broken(struct unpacking *t, const char *reason)
 {
 	char *text = mem_printf("554 5.6.0 The batch could not be read: %s",
 	    reason != NULL ? reason : "not a batch");
@@ -354,7 +354,7 @@ broken(struct taking *t, const char *reason)
 }
 
 static int
-happened(struct taking *t, const struct bundle_event *ev, struct err *e)
+happened(struct unpacking *t, const struct bundle_event *ev, struct err *e)
 {
 	switch (ev->kind) {
 	case BUNDLE_EVENT_FORMAT:
@@ -386,7 +386,7 @@ happened(struct taking *t, const struct bundle_event *ev, struct err *e)
 }
 
 int
-taking_add(struct taking *t, struct slice bytes, struct err *e)
+unpacking_add(struct unpacking *t, struct slice bytes, struct err *e)
 {
 	struct bundle_event ev;
 	size_t used;
@@ -406,7 +406,7 @@ taking_add(struct taking *t, struct slice bytes, struct err *e)
 }
 
 int
-taking_end(struct taking *t, struct err *e)
+unpacking_end(struct unpacking *t, struct err *e)
 {
 	struct bundle_event ev;
 	int rc = 0;
