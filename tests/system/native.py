@@ -9,6 +9,7 @@ import glob
 import json
 import os
 import shutil
+import signal
 import struct
 import subprocess
 import threading
@@ -187,3 +188,11 @@ def forget_card(one, other):
     assert found
     for path in found:
         os.unlink(path)
+
+
+def kill(pid):
+    """SIGKILL to a transport, which may have ended by itself."""
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        pass

@@ -30,7 +30,7 @@ def pair(node, work):
         lifetime="30d"))
         for name, other in (("paris", "london"), ("london", "paris"))]
     for one in sites:
-        one.edit_config("\tstays = yes\n", "")
+        one.edit_config("stays = yes", "stays = no")
         one.edit_config(r"(delivery local \{)",
                         r"\1 users = { ann, bob, postmaster }")
     native.introduce(*sites)
@@ -96,6 +96,8 @@ def test_one_round_trip(pair, work):
     call(london, paris)
     assert london.wait_mail("bob") == [HELLO]
     assert not paris.maildir("ann")
+    # The transport had ended when the answer was made.
+    call(london, paris)
     call(paris, london)
     paris.wait_mail("ann")
     notice, = road.notices(paris, "ann")
@@ -137,6 +139,7 @@ def test_found_before_it_was_repeated(pair, work):
     assert london.wait_mail("bob") == [HELLO]
     put_back(link(work, paris, london), files)
     call(london, paris)
+    call(london, paris)
     call(paris, london)
     native.wait_settled(paris, london)
     assert london.maildir("bob") == [HELLO]
@@ -150,6 +153,7 @@ def test_answers_lost(pair, work):
     call(paris, london)
     call(london, paris)
     assert london.wait_mail("bob") == [HELLO]
+    call(london, paris)
     assert take_away(link(work, london, paris))
     assert not native.settled(paris)
     exchange_until((paris, london), skew, lambda: native.settled(paris))
