@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "node/custody.h"
 #include "node/exchange_private.h"
 #include "node/keys.h"
 
@@ -124,12 +125,25 @@ believe_stored(struct known *k, const char *stored)
 	card_release(&card);
 }
 
+/* Another identity: the site was made anew, and knows nothing of us. */
+static void
+replaced(struct directory *d, struct known *k)
+{
+	k->rec.told = 0;
+	k->rec.rtt_secs = 0;
+	log_event(d->x->log, LOG_LEVEL_WARNING, "site-replaced",
+	    "site", k->rec.name, "counter", num_str(k->card.counter).s,
+	    NULL);
+	custody_site_replaced(d->x, k->rec.name);
+}
+
 int
 directory_add(struct directory *d, struct slice text, struct err *e)
 {
 	char *stored = NULL;
 	struct known *k;
 	struct card card;
+	bool other = false;
 	int rc;
 
 	rc = card_parse(text, &card, e);
@@ -138,7 +152,8 @@ directory_add(struct directory *d, struct slice text, struct err *e)
 	k = need(d, card.site);
 	if (k->vouched) {
 		rc = card_succeeds(&k->card, &card, e);
-		rc = rc == ERR_STATE ? 0 : rc;
+		other = rc == ERR_DENIED;
+		rc = rc == ERR_STATE ? 0 : other ? 1 : rc;
 	} else {
 		stored = k->rec.card != NULL ? mem_strdup(k->rec.card) : NULL;
 		rc = 1;
@@ -149,6 +164,8 @@ directory_add(struct directory *d, struct slice text, struct err *e)
 		believe_stored(k, stored);
 		d->x->dirty = true;
 	}
+	if (other)
+		replaced(d, k);
 	free(stored);
 	card_release(&card);
 	return rc < 0 ? rc : 0;
