@@ -132,8 +132,9 @@ start_writer(struct batch_out *ob)
 	bp.to = ob->to;
 	bp.id = ob->id;
 	ob->writer = bundle_writer_new(&bp, keep, ob);
-	feed_init(&ob->feed, ob->base.x->spool, ob->writer, ob->base.object.part,
-	    ob->base.object.nparts, ob->base.object.cut_secs);
+	feed_init(&ob->feed, ob->base.x->spool, ob->writer,
+	    ob->base.object.part, ob->base.object.nparts,
+	    ob->base.object.cut_secs);
 }
 
 int

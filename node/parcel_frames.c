@@ -515,6 +515,7 @@ take_card(struct parcel_in *in, struct slice card)
 	struct transit *tr = exchange_of(in)->transit;
 
 	tr->hooks->card(tr->ctx, in->base.peer, card, false);
+	in->nb->may_until_ms = 0;
 }
 
 int

@@ -163,6 +163,7 @@ read_request(struct parcel_in *in, struct err *e)
 			tr->hooks->card(tr->ctx, in->base.peer, ev.bytes,
 			    true);
 			in->nb->card_asked = true;
+			in->nb->may_until_ms = 0;
 			in->nb->card_cut = 0;
 		}
 		buf_consume(&in->plain, used);
