@@ -547,8 +547,10 @@ lot_tick(struct custody *c, struct lot *lot, uint64_t now, struct err *e)
 		return expire_lot(c, lot, e);
 	if (lot->next_secs > now || lot->expire_secs <= now)
 		return 0;
-	/* Transit repeats what the neighbour does not have. */
-	if (!lot->hop_done && lot->bundle != 0) {
+	/* Transit repeats what the neighbour does not have, but a direct
+	 * bundle cannot take another road. */
+	if (!lot->hop_done && lot->bundle != 0 && (!lot->direct ||
+	    road == NULL || strcmp(road->name, lot_site(lot)) == 0)) {
 		lot->next_secs = lot_repeat_secs(c, lot);
 		return 0;
 	}

@@ -41,6 +41,7 @@ struct lot {
 	uint64_t next_secs;	/* repeat then */
 	unsigned attempts;
 	bool hop_done;
+	bool direct;		/* its bundle is for the neighbour alone */
 	bool test;		/* carries no mail */
 	size_t legs;		/* not yet settled */
 	int priority;
@@ -58,13 +59,15 @@ struct flow {
 	uint64_t tested_serial, tested_secs;
 };
 
+struct owed_result {
+	uint64_t epoch, serial;
+};
+
 /* A site that is owed results, or our card. */
 struct answer {
 	struct list link;
 	char *site;
-	struct owed_result {
-		uint64_t epoch, serial;
-	} *owed;
+	struct owed_result *owed;
 	size_t nowed;
 	bool card;		/* it asked for our keys, or has old ones */
 	int64_t due_ms;		/* monotonic */
