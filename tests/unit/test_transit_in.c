@@ -597,6 +597,52 @@ test_full(void **state)
 	tw_free(w);
 }
 
+/*
+ * Records of parcels.
+ */
+static void
+test_text(void **state)
+{
+	static const char good[] = "parcel\ncard 7\n"
+	    "ack 000102030405060708090a0b0c0d0e0f\n"
+	    "ack ff0102030405060708090a0b0c0d0e0f 0+100 2000+1\n"
+	    "piece 5 0 18446744073709551615\npiece 6 1024 2000\n";
+	static const char *const bad[] = {
+		"", "parcels\n", "parcel\nhello\n", "parcel\ncard x\n",
+		"parcel\nack 00\n",
+		"parcel\nack 000102030405060708090a0b0c0d0e0F\n",
+		"parcel\nack 000102030405060708090a0b0c0d0e0f 1-2\n",
+		"parcel\npiece 1 2\n", "parcel\npiece 1 2 -3\n",
+		"parcel\npiece 1 2 18446744073709551616\n",
+	};
+	struct err e = ERR_INIT;
+	struct parcel p;
+	char *text;
+	size_t i;
+
+	(void)state;
+	assert_int_equal(0, parcel_parse(good, &p, &e));
+	assert_int_equal(2, p.nacks);
+	assert_int_equal(0, p.ack[0].nranges);
+	assert_int_equal(0xff, p.ack[1].name[0]);
+	assert_int_equal(2, p.ack[1].nranges);
+	assert_int_equal(2000, p.ack[1].range[1].offset);
+	assert_int_equal(2, p.npieces);
+	assert_int_equal(1024, p.piece[1].offset);
+	text = parcel_text(&p);
+	assert_string_equal(good, text);
+	free(text);
+	parcel_release(&p);
+	assert_int_equal(0, parcel_parse("parcel\nrequest\ncard 3\n", &p,
+	    &e));
+	assert_true(p.request);
+	parcel_release(&p);
+	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		if (parcel_parse(bad[i], &p, &e) != ERR_CORRUPT)
+			fail_msg("taken: %s", bad[i]);
+	}
+}
+
 int
 main(void)
 {
@@ -614,6 +660,7 @@ main(void)
 		cmocka_unit_test(test_withdraw),
 		cmocka_unit_test(test_lost_file),
 		cmocka_unit_test(test_full),
+		cmocka_unit_test(test_text),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
