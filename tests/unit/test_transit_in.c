@@ -574,6 +574,62 @@ test_lost_file(void **state)
 	tw_free(w);
 }
 
+/* The power fails at the end of a parcel: what was written before may be there
+ * or not; the same file again brings the rest, and nothing twice. */
+static void
+crash_inside(uint64_t seed)
+{
+	struct frame f = { .kind = FRAME_WHOLE, .direct = true,
+	    .lifetime_secs = 3600 };
+	struct tw *w = pair("");
+	struct tw_road *road = tw_road(w, "paris", "london");
+	struct tw_node *london = road->to;
+	struct buf frames = BUF_INIT, parcel = BUF_INIT, all = BUF_INIT;
+	size_t i;
+
+	rng_seeded_init(&london->rng, seed);
+	for (i = 0; i < 8; i++) {
+		buf_clear(&all);
+		octets(&all, 1000 + i * 20000, seed * 100 + i);
+		f.total = f.length = all.len;
+		add_frame(&frames, &f, buf_slice(&all));
+		add_fragment(&frames, 40000, seed * 50 + i, 0, 30000, NULL);
+	}
+	tw_parcel(road, buf_slice(&frames), &parcel);
+	london->lazy = true;
+	store_mem_disk_crash_at(london->disk, 1, &london->rng.rng);
+	assert_int_equal(INBOUND_LATER, tw_feed(road, buf_slice(&parcel)));
+	tw_crash(london);
+	london->lazy = seed % 2 == 0;
+	tw_pass(w, 1);
+	assert_int_equal(INBOUND_DONE, tw_feed(road, buf_slice(&parcel)));
+	london->lazy = false;
+	buf_clear(&frames);
+	for (i = 0; i < 8; i++)
+		add_fragment(&frames, 40000, seed * 50 + i, 25000, 15000,
+		    NULL);
+	assert_int_equal(INBOUND_DONE, feed_frames(w, &frames));
+	tw_pass(w, 10);
+	assert_int_equal(16, london->opened);
+	assert_int_equal(8 * 1000 + 28 * 20000 + 8 * 40000,
+	    london->opened_octets);
+	tw_assert_empty(london);
+	buf_release(&frames);
+	buf_release(&parcel);
+	buf_release(&all);
+	tw_free(w);
+}
+
+static void
+test_crash_inside(void **state)
+{
+	uint64_t seed;
+
+	(void)state;
+	for (seed = 1; seed <= 20; seed++)
+		crash_inside(seed);
+}
+
 /* What a full spool cannot keep stays in in/. */
 static void
 test_full(void **state)
@@ -659,6 +715,7 @@ main(void)
 		cmocka_unit_test(test_false_acks),
 		cmocka_unit_test(test_withdraw),
 		cmocka_unit_test(test_lost_file),
+		cmocka_unit_test(test_crash_inside),
 		cmocka_unit_test(test_full),
 		cmocka_unit_test(test_text),
 	};
