@@ -40,10 +40,13 @@ usage(const struct cli *cli)
 	    "[--replace] FILE|-");
 }
 
+/* A card that is too large, or older than the one there is, gets no better by
+ * trying again. */
 static int
 failed(struct peer_args *a, int rc)
 {
-	return cli_fail(a->cli, cli_status(rc), "%s", a->err.text);
+	return cli_fail(a->cli, rc == ERR_LIMIT || rc == ERR_STATE ?
+	    EX_DATAERR : cli_status(rc), "%s", a->err.text);
 }
 
 /*
