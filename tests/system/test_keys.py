@@ -270,7 +270,7 @@ def test_peer_add_options(node, work):
                               slip, path)
     assert cards_of(paris) == []
     printed = paris.cli("peer", "add", "--print", path)
-    assert "peer oslo {" in printed
+    assert printed.startswith("\n# Added") and "peer oslo {" in printed
     assert "oslo" not in paris.read_config()
     assert cards_of(paris) == ["oslo.card"]
     paris.cli("peer", "add", "--only-card", path)

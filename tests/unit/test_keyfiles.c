@@ -309,7 +309,8 @@ test_psk(void **state)
 		"postrider-psk 1 AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAB\n",
 		"postrider-psk 1 AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\n"
 		"\n",
-		" postrider-psk 1 AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
+		" postrider-psk 1 "
+		"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
 	};
 	struct place *p = *state;
 	char *path = path_join(p->top, "oslo.psk");
