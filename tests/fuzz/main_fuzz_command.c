@@ -46,8 +46,7 @@ check_again(const struct envelope *env, unsigned extensions)
 		smtp_write_mail(&line, env, env->size, extensions);
 	else
 		smtp_write_rcpt(&line, env->rcpt, extensions);
-	FUZZ_CHECK(line.len > 2 && memcmp(line.ptr + line.len - 2, "\r\n",
-	    2) == 0);
+	FUZZ_CHECK(line.len > 2 && memcmp(line.ptr + line.len - 2, "\r\n", 2) == 0);
 	FUZZ_CHECK(memchr(line.ptr, '\n', line.len - 1) == NULL);
 	buf_truncate(&line, line.len - 2);
 	/* RCPT may use what MAIL has asked for */
@@ -55,6 +54,11 @@ check_again(const struct envelope *env, unsigned extensions)
 	FUZZ_CHECK(take(buf_slice(&line), extensions, false, &again) == 0);
 	fuzz_show_envelope(&one, env);
 	fuzz_show_envelope(&other, &again);
+	/* a hold is kept by whom it was asked of and never written */
+	if (env->sender != NULL && env->timing.hold == SMTP_HOLD_NONE) {
+		fuzz_show_timing(&one, &env->timing);
+		fuzz_show_timing(&other, &again.timing);
+	}
 	fuzz_same(&one, &other);
 	envelope_release(&again);
 	buf_release(&line);
