@@ -192,6 +192,27 @@ MIME = {
     "unclosed": b"Content-Type: application/batch-SMTP; a=\"b\r\n c; (d\r\n"
     b"\r\n",
 }
+PART = b"Content-Type: text/plain; charset=iso-8859-1\r\n"
+CONVERT = {
+    "plain": CONTENT,
+    "8bit": b"MIME-Version: 1.0\r\n" + PART
+    + b"Content-Transfer-Encoding: 8bit\r\n\r\nn\xe4h und fern \r\n--x\r\n",
+    "no-mime": b"Subject: x\r\n\r\n\xe4\r\n",
+    "mixed": b"MIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b"
+    b"\r\nContent-Transfer-Encoding: binary\r\n\r\n--b\r\n" + PART
+    + b"\r\nabc \xe4\r\n--b\r\nContent-Type: multipart/signed; boundary=c\r\n"
+    b"\r\n--c\r\n\r\nx\r\n--c--\r\n\r\n--b\r\nContent-Type: message/rfc822\r\n"
+    b"\r\nSubject: y\r\n\r\n\xe4\0\n\r\n--b\r\nContent-Type: multipart/digest; "
+    b"boundary=\"d=E4\"\r\n\r\n--d=E4\r\n\r\nA: b\r\n\r\n--d\xe4\r\n--d=E4--\r\n"
+    b"--b--\r\n",
+    "binary": b"MIME-Version: 1.0\r\nContent-Type: a/b\r\n"
+    b"Content-Transfer-Encoding: binary\r\n\r\n" + bytes(range(256)),
+    "open": b"MIME-Version: 1.0\r\nContent-Transfer-Encoding: "
+    b"quoted-printable\r\n\r\nx=3D",
+    "bare": b"A: b\r\n\r\nx\ny\rz\r\n-\r",
+    "signed": b"MIME-Version: 1.0\r\nContent-Type: multipart/signed; "
+    b"boundary=b\r\n\r\n--b\r\n" + PART + b"\r\n\xe4\r\n--b--",
+}
 DSN = {
     "notify": [p for p in RCPT_PARAMETERS if b"NOTIFY" in p]
     + [b"NOTIFY=NEVER,DELAY", b"NOTIFY=", b"NOTIFY=SUCCESS,SUCCESS"],
@@ -311,7 +332,7 @@ TARGETS = {
     "writer": {k: v for k, v in BATCH.items() if k in (
         "bare", "two", "lf", "bdat", "mime-8bit", "ids", "no-recipient")},
     "client": CLIENT, "conf": CONF, "report": REPORT,
-    "expand": EXPAND,
+    "expand": EXPAND, "convert": CONVERT,
 }
 TARGETS["writer"]["parameters"] = SESSION["parameters"]
 TARGETS["writer"]["utf8"] = (
