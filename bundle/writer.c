@@ -30,6 +30,7 @@ struct bundle_writer {
 	struct base64_encoder encoder;
 	struct buf text;		/* base64, or the header */
 	bool started;
+	struct smtp_refusal refusal;
 	uint64_t batch_octets;
 };
 
@@ -209,7 +210,6 @@ bundle_writer_begin(struct bundle_writer *w, const struct envelope *env,
     const struct content_facts *facts, unsigned hops, const size_t *rcpt,
     size_t n, struct err *e)
 {
-	struct smtp_refusal refusal;
 	struct buf *out = smtp_client_output(w->client);
 	char noop[48];
 	size_t before;
@@ -226,11 +226,11 @@ bundle_writer_begin(struct bundle_writer *w, const struct envelope *env,
 		snprintf(noop, sizeof(noop), "postrider-hops=%u", hops);
 		smtp_client_noop(w->client, noop);
 	}
-	rc = smtp_client_begin(w->client, env, facts, rcpt, n, &refusal);
+	rc = smtp_client_begin(w->client, env, facts, rcpt, n, &w->refusal);
 	if (rc < 0) {
 		buf_truncate(out, before);	/* the NOOP */
-		return err_set(e, ERR_UNSUPPORTED, "%d %s %s", refusal.code,
-		    refusal.status, refusal.text);
+		return err_set(e, ERR_UNSUPPORTED, "%d %s %s", w->refusal.code,
+		    w->refusal.status, w->refusal.text);
 	}
 	drain_events(w);
 	return pump(w, STEP, e);
@@ -281,6 +281,12 @@ bundle_writer_finish(struct bundle_writer *w, struct err *e)
 		buf_clear(&w->text);
 	}
 	return rc;
+}
+
+const struct smtp_refusal *
+bundle_writer_refusal(const struct bundle_writer *w)
+{
+	return &w->refusal;
 }
 
 uint64_t

@@ -22,6 +22,7 @@
 #include "base/err.h"
 #include "bundle/filter.h"
 #include "bundle/mime.h"
+#include "smtp/command.h"
 #include "smtp/envelope.h"
 
 /* RFC 5321 4.5.3.1.8: every receiver takes so many in one transaction. */
@@ -65,6 +66,9 @@ int bundle_writer_content(struct bundle_writer *w, const char *bytes,
 int bundle_writer_end_message(struct bundle_writer *w, struct err *e)
     MUST_CHECK;
 int bundle_writer_finish(struct bundle_writer *w, struct err *e) MUST_CHECK;
+/* Why the last ERR_UNSUPPORTED was. */
+const struct smtp_refusal *bundle_writer_refusal(
+    const struct bundle_writer *w);
 /* Octets of the batch so far, before compression and encoding. */
 uint64_t bundle_writer_batch_octets(const struct bundle_writer *w);
 

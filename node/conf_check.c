@@ -277,6 +277,7 @@ check_delivery(struct conf_draft *draft, size_t n)
 		NULL };
 	static const char *const of_commands[] = { "final", "null-sender",
 		"deadline", NULL };
+	static const char *const of_servers[] = { "convert", NULL };
 	const struct conf_delivery *d = &draft->conf->delivery[n];
 	const struct conf_node *node = draft->delivery[n];
 	size_t i;
@@ -288,6 +289,7 @@ check_delivery(struct conf_draft *draft, size_t n)
 			    draft->conf->delivery[i].line);
 	warn_idle(draft, node, of_commands, d->kind == CONF_DELIVERY_COMMAND,
 	    "commands");
+	warn_idle(draft, node, of_servers, is_server(d), "servers");
 	if (!is_server(d) || d->target == NULL)
 		return;
 	check_not_ours(draft, d->target, line_of(node, "to"));

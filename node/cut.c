@@ -167,6 +167,8 @@ refuse_leg(struct exchange *x, struct leg *leg)
 		status = "5.3.3";
 		text = "the road to this site does not carry DELIVERBY, "
 		    "which the sender asks for with R";
+	} else if (peer->convert != CONVERT_NONE) {
+		;	/* what can be done is known when it is written */
 	} else if (beyond & (SMTP_EXT_BINARYMIME | SMTP_EXT_CHUNKING)) {
 		status = "5.6.1";
 		text = "the road to this site carries lines that end in "
@@ -214,8 +216,8 @@ gather(struct exchange *x, struct target *t, struct object *o,
 			break;
 		object_add(o, leg);
 		*octets_out += leg->entry->octets;
-		needs |= leg->entry->needs |
-		    (leg->entry->uses & outbound_extensions(p));
+		needs |= (leg->entry->needs | leg->entry->uses) &
+		    outbound_extensions(p);
 		leg_take(leg, LEG_CUT);
 		leg->object = 0;
 		if ((p->batch_count != 0 && o->nparts >= p->batch_count) ||

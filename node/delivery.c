@@ -28,6 +28,7 @@ delivery_new(struct event_base *base, const struct conf_delivery *conf,
 	a->driver = drivers[conf->kind];
 	a->base = base;
 	a->lmtp = conf->kind == CONF_DELIVERY_LMTP;
+	a->convert = conf->convert;
 	a->hooks = *hooks;
 	a->hostname = mem_strdup(hooks->hostname);
 	a->hooks.hostname = a->hostname;
