@@ -34,9 +34,9 @@ struct bundle_params {
 	enum bundle_dialect dialect;
 	bool gzip;			/* rfc2442: named as XGZIP, base64 */
 	int gzip_level;			/* 1..9, default 6 */
-	enum mime_encoding encoding;	/* rfc2442: MIME_BASE64 or MIME_8BIT
-					 * (MIME_7BIT is written where no octet
-					 * above 127 is: not decided here) */
+	enum mime_encoding encoding;	/* rfc2442; whether one that changes
+					 * nothing fits the content is the
+					 * caller's affair */
 	bool ids;
 	bool plain;			/* bsmtp: no ESMTP parameters */
 	const char *id;			/* of it; letters, digits, ".-" */

@@ -89,12 +89,19 @@ struct conf_delivery {
 	struct smtp_client_timeouts timeouts;
 };
 
+/* What stays whole on the road of MIME objects; their encoding is then chosen
+ * by content. */
+enum conf_path { CONF_PATH_UNKNOWN, CONF_PATH_7BIT, CONF_PATH_8BIT,
+	CONF_PATH_BINARY };
+
 struct conf_peer {
 	char *name;
 	unsigned line;
 	enum bundle_dialect dialect;
 	bool gzip;
-	enum mime_encoding encoding;
+	enum mime_encoding encoding;	/* rfc2442, where there is no path */
+	enum conf_path path;	/* what it carries; CONF_PATH_UNKNOWN also
+				 * where `encoding` says what is written */
 	unsigned extensions;	/* beyond the three of RFC 2442 */
 	enum convert_target convert;	/* content that its road cannot carry;
 					 * CONVERT_7BIT: it carries no 8-bit */

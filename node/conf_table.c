@@ -30,6 +30,9 @@ static const char *const reject_normalize[] = { "reject", "normalize", NULL };
 static const char *const yes_no[] = { "yes", "no", NULL };
 static const char *const lf_crlf[] = { "lf", "crlf", NULL };
 static const char *const none_gzip[] = { "none", "gzip", NULL };
+static const char *const paths[] = { [CONF_PATH_UNKNOWN] = "unknown",
+	[CONF_PATH_7BIT] = "7bit", [CONF_PATH_8BIT] = "8bit",
+	[CONF_PATH_BINARY] = "binary", NULL };
 static const char *const convert_peer[] = { [CONVERT_NONE] = "no",
 	[CONVERT_8BIT] = "8bit", [CONVERT_7BIT] = "7bit", NULL };
 static const char *const asked_all[] = { "asked", "all", NULL };
@@ -192,6 +195,8 @@ static const struct conf_row peer_rows[] = {
 	    0, 0, none_gzip },
 	{ "encoding", conf_value_encoding, AT(conf_peer, encoding), "base64",
 	    0, 0, 0, NULL },
+	{ "path", conf_value_choice, AT(conf_peer, path), "unknown", 0,
+	    0, 0, paths },
 	{ "extensions", conf_value_extension, AT(conf_peer, extensions), NULL,
 	    CONF_EACH, 0, 0, NULL },
 	{ "convert", conf_value_choice, AT(conf_peer, convert), "no", 0,

@@ -13,6 +13,7 @@
 #include "base/text.h"
 #include "node/content.h"
 #include "node/exchange_private.h"
+#include "node/measure.h"
 #include "smtp/extension.h"
 
 #define RECIPIENTS_MAX 100	/* of a transaction, RFC 5321 4.5.3.1.8 */
@@ -39,11 +40,11 @@ outbound_params(const struct conf *conf, const struct conf_peer *peer,
 
 	if (peer->gzip && peer->dialect == BUNDLE_RFC2442)
 		required |= SMTP_EXT_XGZIP;
-	return mem_printf("dialect=%d\ngzip=%d\nencoding=%d\nids=%d\n"
+	return mem_printf("dialect=%d\ngzip=%d\nencoding=%d\npath=%d\nids=%d\n"
 	    "plain=%d\nextensions=%u\nconvert=%d\nrequired=%u\nhelo=%s\n"
 	    "from=%s\nto=%s\n",
-	    (int)peer->dialect, peer->gzip, (int)peer->encoding, peer->ids,
-	    peer->plain, outbound_extensions(peer), peer->convert != CONVERT_NONE,
+	    (int)peer->dialect, peer->gzip, (int)peer->encoding,
+	    (int)peer->path, peer->ids, peer->plain, outbound_extensions(peer), peer->convert != CONVERT_NONE,
 	    required, conf->hostname,
 	    conf->address != NULL ? conf->address : "",
 	    peer->address != NULL ? peer->address : "");
@@ -88,6 +89,8 @@ outbound_carries_dsn(const char *params)
 struct outbound {
 	struct exchange *x;
 	struct object object;
+	bool measuring;		/* what is written counts and goes nowhere */
+	struct measure measure;
 	struct bundle_writer *writer;
 	char *id, *helo, *from, *to;
 	struct buf made, text;
@@ -102,6 +105,16 @@ struct outbound {
 };
 
 static int
+count(void *ctx, const char *bytes, size_t len, struct err *e)
+{
+	struct outbound *ob = ctx;
+
+	(void)e;
+	measure_add(&ob->measure, bytes, len);
+	return 0;
+}
+
+static int
 keep(void *ctx, const char *bytes, size_t len, struct err *e)
 {
 	struct outbound *ob = ctx;
@@ -112,7 +125,7 @@ keep(void *ctx, const char *bytes, size_t len, struct err *e)
 }
 
 static void
-start_writer(struct outbound *ob)
+start_writer(struct outbound *ob, enum mime_encoding encoding)
 {
 	const char *params = ob->object.params;
 	struct bundle_params bp = {
@@ -120,8 +133,7 @@ start_writer(struct outbound *ob)
 		    "dialect"),
 		.gzip = param_number(params, "gzip") != 0,
 		.gzip_level = 6,
-		.encoding = (enum mime_encoding)param_number(params,
-		    "encoding"),
+		.encoding = encoding,
 		.ids = param_number(params, "ids") != 0,
 		.plain = param_number(params, "plain") != 0,
 		.extensions = param_number(params, "extensions"),
@@ -129,16 +141,48 @@ start_writer(struct outbound *ob)
 		.date_ms = ob->object.cut_wall_ms,
 	};
 
+	bundle_writer_free(ob->writer);
+	ob->part = ob->rcpt = 0;
+	bp.helo = ob->helo;
+	bp.from = ob->from;
+	bp.to = ob->to;
+	bp.id = ob->id;
+	ob->writer = bundle_writer_new(&bp, ob->measuring ? count : keep, ob);
+}
+
+/* An encoding that is to be chosen is chosen by what would go without. */
+static void
+start(struct outbound *ob)
+{
+	const char *params = ob->object.params;
+
 	ob->helo = param(params, "helo");
 	ob->from = param(params, "from");
 	ob->to = param(params, "to");
 	ob->id = mem_printf("pr-%s-%" PRIu64, spool_id(ob->x->spool),
 	    ob->object.id);
-	bp.helo = ob->helo;
-	bp.from = ob->from;
-	bp.to = ob->to;
-	bp.id = ob->id;
-	ob->writer = bundle_writer_new(&bp, keep, ob);
+	ob->measuring = param_number(params, "path") != CONF_PATH_UNKNOWN &&
+	    param_number(params, "gzip") == 0 &&
+	    param_number(params, "dialect") == BUNDLE_RFC2442;
+	measure_init(&ob->measure);
+	start_writer(ob, ob->measuring ? MIME_BINARY :
+	    (enum mime_encoding)param_number(params, "encoding"));
+}
+
+/* All was written once. */
+static int
+finish(struct outbound *ob, struct err *e)
+{
+	enum conf_path path = (enum conf_path)param_number(ob->object.params,
+	    "path");
+	int rc = bundle_writer_finish(ob->writer, e);
+
+	ob->finished = !ob->measuring;
+	if (rc != 0 || ob->finished)
+		return rc;
+	ob->measuring = false;
+	start_writer(ob, measure_choose(&ob->measure, path));
+	return 0;
 }
 
 int
@@ -156,7 +200,7 @@ exchange_outbound_new(struct exchange *x, uint64_t object,
 		exchange_outbound_free(ob);
 		return rc;
 	}
-	start_writer(ob);
+	start(ob);
 	*ob_out = ob;
 	return 0;
 }
@@ -230,10 +274,8 @@ step(struct outbound *ob, struct err *e)
 {
 	int rc;
 
-	if (ob->content == NULL && ob->part == ob->object.nparts) {
-		ob->finished = true;
-		return bundle_writer_finish(ob->writer, e);
-	}
+	if (ob->content == NULL && ob->part == ob->object.nparts)
+		return finish(ob, e);
 	if (ob->content == NULL)
 		return begin(ob, e);
 	if (ob->preparing)
