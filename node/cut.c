@@ -478,13 +478,12 @@ group_reports(struct exchange *x, const struct object *o, size_t i,
 	struct report *r;
 	struct leg *leg;
 
-	if (outbound_carries_dsn(o->params))
-		return;
 	for (; i < end; i++) {
 		leg = cut_leg(x, o->part[i].message, o->id);
 		if (leg == NULL)
 			continue;
-		if (report_relayed(x, leg, &r, &e) != 0)
+		if (report_relayed(x, leg,
+		    outbound_carries(o->params), &r, &e) != 0)
 			log_event(x->log, LOG_LEVEL_WARNING, "notice-lost",
 			    "id", message_name(leg->entry->id).s,
 			    "reason", e.text, NULL);

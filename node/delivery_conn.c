@@ -410,10 +410,14 @@ on_content(struct conn *c, const struct smtp_client_event *ev)
 	smtp_client_content(c->client, c->trace.ptr, c->trace.len);
 }
 
-/* Who offers DSN has got the parameters, and with them the duty to report. */
+/* Who offers DSN has got the parameters, and with them the duty to report; but
+ * DELIVERBY may ask each relay.  By LMTP nothing is relayed. */
 static enum delivery_outcome
 taken_outcome(const struct conn *c)
 {
+	if (!c->agent->agent->lmtp && smtp_timing_traced(
+	    &c->task->msg.env.timing, smtp_client_extensions(c->client)))
+		return DELIVERY_TRACED;
 	return (smtp_client_extensions(c->client) & SMTP_EXT_DSN) != 0 ?
 	    DELIVERY_PASSED : DELIVERY_RELAYED;
 }
@@ -560,12 +564,9 @@ conn_push(struct conn *c)
 static void
 shake_failed(struct conn *c, const struct err *e)
 {
-	char text[TEXT_SIZE];
-
 	if (c->agent->tls_mode == CONF_TLS_MAY)
 		c->agent->clear = true;
-	snprintf(text, sizeof(text), "STARTTLS: %s", e->text);
-	conn_break(c, "4.7.5", text);
+	conn_break(c, "4.7.5", e->text);	/* the session names the step */
 }
 
 /* Goes on with the handshake.  May free c. */

@@ -80,10 +80,10 @@ param_number(const char *params, const char *key)
 	return (unsigned)n;
 }
 
-bool
-outbound_carries_dsn(const char *params)
+unsigned
+outbound_carries(const char *params)
 {
-	return (param_number(params, "extensions") & SMTP_EXT_DSN) != 0;
+	return param_number(params, "extensions");
 }
 
 struct outbound {
