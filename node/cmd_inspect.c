@@ -134,25 +134,17 @@ recipients_json(struct inspection *in, const struct envelope *env)
 	return list;
 }
 
-/* MT-PRIORITY, DELIVERBY, FUTURERELEASE; null where nothing was said. */
+/* MT-PRIORITY and DELIVERBY; null where nothing was said.  A hold is asked of
+ * the node that a message is submitted to: no batch may. */
 static void
 add_timing(json_t *line, const struct smtp_timing *t)
 {
-	struct buf until = BUF_INIT;
-
-	if (t->hold == SMTP_HOLD_UNTIL)
-		smtp_date_write(&until, (int64_t)t->hold_value);
 	json_object_set_new(line, "priority", t->priority_given ?
 	    json_integer(t->priority) : json_null());
 	json_object_set_new(line, "by", t->by == SMTP_BY_NONE ? json_null() :
 	    json_pack("{s:I,s:s,s:b}", "secs", (json_int_t)t->by_secs,
 	    "mode", t->by == SMTP_BY_RETURN ? "return" : "notify",
 	    "trace", t->by_trace));
-	json_object_set_new(line, "hold_for", t->hold == SMTP_HOLD_FOR ?
-	    json_integer((json_int_t)t->hold_value) : json_null());
-	json_object_set_new(line, "hold_until", t->hold == SMTP_HOLD_UNTIL ?
-	    json_string(buf_cstr(&until)) : json_null());
-	buf_release(&until);
 }
 
 static void
@@ -184,22 +176,12 @@ transaction_json(struct inspection *in, const struct bundle_event *ev,
 static void
 timing_text(FILE *to, const struct smtp_timing *t)
 {
-	struct buf until = BUF_INIT;
-
 	if (t->priority_given)
 		fprintf(to, "  priority %d\n", t->priority);
 	if (t->by != SMTP_BY_NONE)
 		fprintf(to, "  by      %lld s, else %s%s\n",
 		    (long long)t->by_secs, t->by == SMTP_BY_RETURN ?
 		    "return" : "notify", t->by_trace ? ", trace" : "");
-	if (t->hold == SMTP_HOLD_FOR)
-		fprintf(to, "  hold    for %llu s\n",
-		    (unsigned long long)t->hold_value);
-	if (t->hold == SMTP_HOLD_UNTIL) {
-		smtp_date_write(&until, (int64_t)t->hold_value);
-		fprintf(to, "  hold    until %s\n", buf_cstr(&until));
-	}
-	buf_release(&until);
 }
 
 /* For a terminal; what could steer it is escaped. */
