@@ -44,7 +44,8 @@ outbound_params(const struct conf *conf, const struct conf_peer *peer,
 	    "plain=%d\nextensions=%u\nconvert=%d\nrequired=%u\nhelo=%s\n"
 	    "from=%s\nto=%s\n",
 	    (int)peer->dialect, peer->gzip, (int)peer->encoding,
-	    (int)peer->path, peer->ids, peer->plain, outbound_extensions(peer), peer->convert != CONVERT_NONE,
+	    (int)peer->path, peer->ids, peer->plain,
+	    outbound_extensions(peer), peer->convert != CONVERT_NONE,
 	    required, conf->hostname,
 	    conf->address != NULL ? conf->address : "",
 	    peer->address != NULL ? peer->address : "");

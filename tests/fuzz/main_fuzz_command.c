@@ -46,7 +46,8 @@ check_again(const struct envelope *env, unsigned extensions)
 		smtp_write_mail(&line, env, env->size, extensions);
 	else
 		smtp_write_rcpt(&line, env->rcpt, extensions);
-	FUZZ_CHECK(line.len > 2 && memcmp(line.ptr + line.len - 2, "\r\n", 2) == 0);
+	FUZZ_CHECK(line.len > 2 && memcmp(line.ptr + line.len - 2, "\r\n",
+	    2) == 0);
 	FUZZ_CHECK(memchr(line.ptr, '\n', line.len - 1) == NULL);
 	buf_truncate(&line, line.len - 2);
 	/* RCPT may use what MAIL has asked for */

@@ -49,7 +49,8 @@ give(struct player *p)
 	size_t after;
 
 	FUZZ_CHECK(smtp_server_waiting(p->s));
-	smtp_server_answer(p->s, r->code, *r->status != '\0' ? r->status : NULL, *r->text != '\0' ? r->text : NULL);
+	smtp_server_answer(p->s, r->code, *r->status != '\0' ? r->status :
+	    NULL, *r->text != '\0' ? r->text : NULL);
 	after = count_lines(buf_slice(smtp_server_output(p->s)));
 	FUZZ_CHECK(!smtp_server_waiting(p->s));
 	FUZZ_CHECK(after - before <= p->replies);
@@ -296,7 +297,8 @@ static void
 play(struct player *p, const struct smtp_server_options *opts,
     struct slice in, size_t piece, bool late)
 {
-	*p = (struct player){ .opts = opts, .s = smtp_server_new(opts), .late = late };
+	*p = (struct player){ .opts = opts, .s = smtp_server_new(opts),
+		.late = late };
 	smtp_server_greet(p->s, 220, NULL);
 	for (size_t n; in.len > 0; in.ptr += n, in.len -= n) {
 		n = next_piece(in, piece);

@@ -38,7 +38,8 @@ static const struct good {
 	    V TEXT8 CTE "8bit\r\n\r\n\xe4\r\n",
 	    V TEXT8 CTE "8bit\r\n\r\n\xe4\r\n" },
 	{ "text: RFC 6152 3, RFC 2045 6.7", CONVERT_7BIT,
-	    V TEXT8 CTE "8bit\r\nSubject: x\r\n\r\nn\xe4\xe4h 1=1 mostly us\r\n",
+	    V TEXT8 CTE "8bit\r\nSubject: x\r\n\r\n"
+	    "n\xe4\xe4h 1=1 mostly us\r\n",
 	    V TEXT8 "Subject: x\r\n" CTE "quoted-printable\r\n\r\n"
 	    "n=E4=E4h 1=3D1 mostly us\r\n" },
 	{ "a folded field goes whole: RFC 5322 2.2.3", CONVERT_7BIT,
@@ -200,7 +201,8 @@ static const struct bad {
 	{ "deep in what is signed", CONVERT_7BIT,
 	    V CT "multipart/signed; boundary=b\r\n\r\n--b\r\n"
 	    CT "multipart/mixed; boundary=c\r\n\r\n--c\r\n"
-	    CT "message/rfc822\r\n\r\n" V TEXT8 "\r\n\xe4\r\n--c--\r\n--b--\r\n",
+	    CT "message/rfc822\r\n\r\n" V TEXT8 "\r\n\xe4\r\n--c--\r\n"
+	    "--b--\r\n",
 	    "5.6.3" },
 	{ "encrypted: RFC 1847 2.2", CONVERT_8BIT,
 	    V CT "multipart/encrypted; boundary=b\r\n\r\n--b\r\n\r\nx\ny\r\n"

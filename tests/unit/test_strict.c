@@ -44,7 +44,8 @@ test_bad(void **state)
 		{ "RCPT TO: <a@b>", 501 }, { "RCPT TO:a@b", 501 },
 		{ "RCPT FROM:<a@b>", 501 }, { "MAIL FROM:", 501 },
 		/* 4.5.3.1.1 */
-		{ "MAIL FROM:<" X65 "@b>", 501 }, { "RCPT TO:<" X65 "@b>", 501 },
+		{ "MAIL FROM:<" X65 "@b>", 501 },
+		{ "RCPT TO:<" X65 "@b>", 501 },
 		/* of 1982 */
 		{ "TICK 0001", 500 }, { "VERB ON", 500 }, { "VERBOSE", 500 },
 		{ " DATA", 500 }, { "\tDATA", 500 },
