@@ -35,7 +35,7 @@ part_waits(struct custody *c, const struct object_part *part)
 static void
 claim_parts(struct custody *c, struct lot *lot, const struct serial_out *s)
 {
-	uint64_t lifetime = c->x->conf->lifetime_secs;
+	uint64_t lifetime = queue_lifetime_secs(c->x, lot->flow->target);
 	struct leg *leg;
 	size_t i;
 
@@ -54,6 +54,19 @@ claim_parts(struct custody *c, struct lot *lot, const struct serial_out *s)
 	}
 }
 
+static bool
+bundle_is_direct(struct custody *c, uint64_t id)
+{
+	struct err e = ERR_INIT;
+	struct bundle b;
+	bool direct = id != 0 &&
+	    spool_get_bundle(c->x->spool, id, &b, &e) == 0 && b.direct;
+
+	if (id != 0)
+		bundle_release(&b);
+	return direct;
+}
+
 static void
 load_lot(struct custody *c, const struct serial_out *s)
 {
@@ -64,6 +77,7 @@ load_lot(struct custody *c, const struct serial_out *s)
 	lot->attempts = s->attempts;
 	lot->next_secs = s->next_secs;
 	lot->bundle = s->bundle;
+	lot->direct = bundle_is_direct(c, s->bundle);
 	lot->priority = s->priority;
 	memcpy(lot->digest, s->digest, sizeof(lot->digest));
 	claim_parts(c, lot, s);
@@ -162,7 +176,7 @@ load_owed(struct custody *c, struct err *e)
 	do {
 		rc = spool_next_serial_in(c->x->spool, NULL, 0, &at, &s, e);
 		if (rc == 0 && s.owed)
-			answer_need(c, s.origin, false);
+			answer_owe(c, &s);
 		serial_in_release(&s);
 	} while (rc == 0 || (rc == ERR_CORRUPT &&
 	    !store_failed(spool_store(c->x->spool))));

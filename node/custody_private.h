@@ -41,6 +41,7 @@ struct lot {
 	uint64_t next_secs;	/* repeat then */
 	unsigned attempts;
 	bool hop_done;
+	bool direct;		/* its bundle is for the neighbour alone */
 	bool test;		/* carries no mail */
 	size_t legs;		/* not yet settled */
 	int priority;
@@ -58,11 +59,17 @@ struct flow {
 	uint64_t tested_serial, tested_secs;
 };
 
+struct owed_result {
+	uint64_t epoch, serial;
+};
+
 /* A site that is owed results, or our card. */
 struct answer {
 	struct list link;
 	char *site;
-	bool card;		/* it asked for our keys */
+	struct owed_result *owed;
+	size_t nowed;
+	bool card;		/* it asked for our keys, or has old ones */
 	int64_t due_ms;		/* monotonic */
 };
 
@@ -105,6 +112,8 @@ struct leg *lot_leg(struct custody *c, const struct lot *lot,
     uint64_t message);
 /* To be made a bundle of (again). */
 void lot_queue(struct custody *c, struct lot *lot);
+/* It cannot be sealed now: its mail waits, or it does. */
+void lot_postpone(struct custody *c, struct lot *lot);
 /* All of it is settled: the record goes. */
 void lot_complete(struct custody *c, struct lot *lot);
 /* Its legs wait again; rec: its parts. */
@@ -124,7 +133,13 @@ int custody_open_epoch(struct custody *c, struct err *e) MUST_CHECK;
 int custody_reserve_numbers(struct custody *c, struct err *e) MUST_CHECK;
 
 /* custody.c */
-void answer_need(struct custody *c, const char *site, bool card);
+/* The site is to have our card. */
+void answer_card(struct custody *c, const char *site);
+/* It is owed the result of this serial: the ledger's record says so. */
+void answer_owe(struct custody *c, const struct serial_in *in);
+struct answer *answer_find(struct custody *c, const char *site);
+/* The first n results went, and the card; what is left is due at once. */
+void answer_gave(struct custody *c, const char *site, size_t n, bool card);
 void answer_free(struct answer *a);
 /* Does the road to this site lead over peer? */
 bool custody_goes_by(struct custody *c, const char *site, const char *peer);
