@@ -2,7 +2,7 @@
 #ifndef BUNDLE_FRAME_H
 #define BUNDLE_FRAME_H
 /*
- * What is inside a parcel (postrider-parcel(5), "Frames"): bundles whole or in
+ * What is inside a parcel (postrider-parcel(5), "The frames"): bundles whole or in
  * fragments, hop acknowledgements, cards of sites, padding.  No I/O, no
  * crypto: these are the octets that bundle/seal.h seals and opens.
  *

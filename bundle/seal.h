@@ -2,7 +2,7 @@
 #ifndef BUNDLE_SEAL_H
 #define BUNDLE_SEAL_H
 /*
- * Sealing and opening (postrider-parcel(5), "Seals"), as streams that hold at
+ * Sealing and opening (postrider-parcel(5), "The seal"), as streams that hold at
  * most one chunk of 64 KiB.
  *
  *	s = sealer_new(&to, sink, ctx)

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * What one mail costs beyond its compressed batch: the figures that
- * postrider-parcel(5) states under "Sizes".
+ * postrider-parcel(5) states under "Size and padding".
  */
 #include <setjmp.h>
 #include <stdarg.h>
