@@ -92,7 +92,7 @@ bundle_writer_new(const struct bundle_params *params, sink_fn *sink,
 	struct bundle_writer *w = mem_alloc(1, sizeof(*w));
 	struct smtp_client_options opts = {
 		.batch = true,
-		.assumed = params->extensions,
+		.assumed = params->extensions & ~(unsigned)SMTP_EXT_XORIGIN,
 		.plain = params->plain,
 	};
 	int level = params->gzip_level != 0 ? params->gzip_level : 6;

@@ -13,7 +13,7 @@ static bool
 rewrite(enum smtp_verb verb, struct slice args, struct buf *out)
 {
 	struct envelope env;
-	struct smtp_refusal r;
+	struct smtp_refusal r = { 0, "", "" };
 	uint64_t octets;
 	bool last, good = false;
 

@@ -77,7 +77,8 @@ main(int argc, char **argv)
 {
 	struct bundle_params p = {
 		.dialect = BUNDLE_BSMTP, .helo = "paris.example",
-		.extensions = SMTP_EXT_RFC2442 | SMTP_EXT_NATIVE,
+		.extensions = SMTP_EXT_RFC2442 | SMTP_EXT_CHUNKING |
+		    SMTP_EXT_SMTPUTF8,
 	};
 	struct err e = ERR_INIT;
 	struct bundle_writer *w;

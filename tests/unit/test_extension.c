@@ -7,6 +7,7 @@
 #include <cmocka.h>
 
 #include "smtp/extension.h"
+#include "smtp/offer.h"
 
 static void
 test_keywords(void **state)
@@ -42,12 +43,26 @@ test_names(void **state)
 		    slice_of(smtp_extension_name(bit))), bit);
 }
 
+/* A server that claims it gets no numbers of ours. */
+static void
+test_origin_is_not_offered(void **state)
+{
+	struct smtp_offer o = { 0 };
+
+	(void)state;
+	smtp_offer_line(&o, slice_of("mx.example"));
+	smtp_offer_line(&o, slice_of("XORIGIN"));
+	smtp_offer_line(&o, slice_of("SMTPUTF8"));
+	assert_int_equal(o.extensions, SMTP_EXT_SMTPUTF8);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_keywords),
 		cmocka_unit_test(test_names),
+		cmocka_unit_test(test_origin_is_not_offered),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

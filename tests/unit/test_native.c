@@ -405,6 +405,33 @@ test_bare_has_no_origin(void **state)
 	bundle_reader_free(r);
 }
 
+/* Nor is it written there, whatever the caller allows. */
+static void
+test_bare_writes_no_origin(void **state)
+{
+	struct bundle_params p = params_of(SQUEEZE_NONE);
+	struct buf out = BUF_INIT;
+	struct bundle_writer *w;
+	struct envelope env;
+	struct err e = ERR_INIT;
+
+	(void)state;
+	p.dialect = BUNDLE_BSMTP;
+	p.gzip = p.ids = p.plain = false;
+	p.extensions = ~0U;
+	make_envelope(&env);
+	set_origin(&env);
+	w = bundle_writer_new(&p, to_buf, &out);
+	add_message(w, &env, 3, SLICE_LIT("x\r\n"), 9);
+	assert_int_equal(bundle_writer_finish(w, &e), 0);
+	bundle_writer_free(w);
+	envelope_release(&env);
+	assert_string_equal(buf_cstr(&out), "EHLO g.example\r\n"
+	    "MAIL FROM:<a@one.example> SIZE=3\r\n" RCPTS
+	    "DATA\r\nx\r\n.\r\nQUIT\r\n");
+	buf_release(&out);
+}
+
 /* Damage below the batch, and octets behind it. */
 static void
 test_damaged(void **state)
@@ -538,6 +565,7 @@ main(void)
 		cmocka_unit_test(test_many_recipients),
 		cmocka_unit_test(test_one_way_to_write),
 		cmocka_unit_test(test_bare_has_no_origin),
+		cmocka_unit_test(test_bare_writes_no_origin),
 		cmocka_unit_test(test_damaged),
 		cmocka_unit_test(test_round_trip_table),
 		cmocka_unit_test(test_round_trip_mails),
