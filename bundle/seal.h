@@ -2,8 +2,8 @@
 #ifndef BUNDLE_SEAL_H
 #define BUNDLE_SEAL_H
 /*
- * Sealing and opening (postrider-parcel(5), "The seal"), as streams that hold at
- * most one chunk of 64 KiB.
+ * Sealing and opening (postrider-parcel(5), "The seal"), as streams that hold
+ * at most one chunk of 64 KiB.
  *
  *	s = sealer_new(&to, sink, ctx)
  *	sealer_add ..., sealer_finish		the sink gets the object

@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import random
+import re
 import subprocess
 import sys
 
@@ -283,3 +284,61 @@ def test_both_read_the_same_inside(ours, name):
         assert theirs["good"] == read, (octets.hex(), theirs["why"])
         good += read
     assert 50 < good < 1450
+
+
+#
+# The page.
+#
+def displays():
+    with open(os.path.join(PROJECT, "man/postrider-parcel.5"),
+              encoding="utf-8") as file:
+        return re.findall(r"^\.Bd -literal.*\n((?:[^.].*\n|\n)*)\.Ed",
+                          file.read().split(".Sh EXAMPLES\n")[1], re.M)
+
+
+def test_example_of_the_page(ours):
+    """Both make it and open it; in it is the batch that the page ends on."""
+    plain, octets = (bytes.fromhex(text) for text in displays()[:2])
+    batch = displays()[-1].split("\n\n")[1].replace("\n", "")
+    paris, oslo = b"\1" * 32, b"\2" * 32
+    assert seal.seal(seal.PARCEL, "oslo", plain, seal.public(oslo), paris,
+                     None, b"\3" * 32, 1) == octets
+    frames, padding = inside.read_frames(plain)
+    assert padding == 3
+    assert frames[1] == {"type": "ack", "ranges": [],
+                         "id": "00112233445566778899aabbccddeeff"}
+    assert "destination" not in frames[0]
+    assert inside.read_bag("flow", bytes.fromhex(frames[0]["octets"])) == {
+        "epoch": "0123456789abcdef", "serial": 300, "floor": 299,
+        "padding": 0, "items": [{"type": "batch", "octets": batch}]}
+    answer = ours(do="open", site="oslo", kinds=["parcel"], receive=oslo,
+                  auth=OSLO, object=octets,
+                  peer={"auth": seal.public(paris).hex()})
+    assert (answer["fault"], answer["plain"]) == ("good", plain.hex())
+    assert ours(do="frames", plain=plain)["good"]
+
+
+def test_the_words_for_faults_are_those_of_the_page():
+    with open(os.path.join(PROJECT, "man/postrider-parcel.5"),
+              encoding="utf-8") as file:
+        listed = re.search(r"one of these words:\n(.*?)\.El", file.read(),
+                           re.S)[1]
+    with open(os.path.join(PROJECT, "bundle/opener.c"),
+              encoding="utf-8") as file:
+        ours = re.findall(r"\[OPEN_\w+\] = \"(\w+)\"", file.read())
+    assert ["good"] + re.findall(r"^\.It Cm (\w+)", listed, re.M) == ours
+
+
+def test_the_limits_are_those_of_the_page():
+    with open(os.path.join(PROJECT, "man/postrider-parcel.5"),
+              encoding="utf-8") as file:
+        page = " ".join(file.read().split())
+    with open(os.path.join(PROJECT, "bundle/frame.h"),
+              encoding="utf-8") as file:
+        header = file.read()
+    assert "#define FRAME_BUNDLE_MAX (UINT64_C(1) << 40)" in header
+    assert "1 to 2^40" in page
+    for name, said in (("FRAGMENT_MIN", "at least {} octets"),
+                       ("RANGES_MAX", "at most {}; 0 says")):
+        value = re.search(rf"#define FRAME_{name} (\d+)", header)[1]
+        assert said.format(value) in page
