@@ -14,6 +14,7 @@ import sys
 import pytest
 
 from peers_common import PROJECT, program
+from test_batch_native import dictionary, streams
 
 sys.path.insert(0, os.path.join(PROJECT, "tests/second"))
 import ed25519ph  # noqa: E402
@@ -311,6 +312,9 @@ def test_example_of_the_page(ours):
     assert inside.read_bag("flow", bytes.fromhex(frames[0]["octets"])) == {
         "epoch": "0123456789abcdef", "serial": 300, "floor": 299,
         "padding": 0, "items": [{"type": "batch", "octets": batch}]}
+    assert streams(bytes.fromhex(batch), dictionary()) == (
+        b"MAIL FROM:<a@b.example> XID=4k2\r\nRCPT TO:<c@d.example>\r\n"
+        b"BDAT 9 LAST\r\nHi: x\r\n\r\n")
     answer = ours(do="open", site="oslo", kinds=["parcel"], receive=oslo,
                   auth=OSLO, object=octets,
                   peer={"auth": seal.public(paris).hex()})
