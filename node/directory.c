@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "node/exchange_private.h"
+#include "node/keys.h"
 
 #define ASK_SECS 3600		/* between two key requests to a site */
 #define AUTH_KEY_SECS (400 * (uint64_t)86400)	/* replay memory of what is
@@ -395,31 +396,17 @@ directory_key_end_secs(struct directory *d, uint64_t id)
 static void
 refresh_card(struct directory *d)
 {
-	const struct conf *conf = d->x->conf;
-	struct keyring_about about = { NULL, 0, NULL, 0 };
-	const char **domain;
 	struct buf fresh = BUF_INIT;
 	struct err e = ERR_INIT;
-	size_t i, k;
 
-	domain = mem_alloc(1, sizeof(*domain));
-	for (i = 0; i < conf->ndeliveries; i++) {
-		const struct conf_strings *s = &conf->delivery[i].domains;
-
-		domain = mem_realloc(domain, about.ndomains + s->n + 1,
-		    sizeof(*domain));
-		for (k = 0; k < s->n; k++)
-			domain[about.ndomains++] = s->item[k];
-	}
-	about.domain = domain;
-	if (keyring_card(d->keyring, &about, &fresh, &d->counter, &e) != 0) {
+	if (keys_card(d->keyring, d->x->conf, NULL, &fresh, &d->counter,
+	    &e) != 0) {
 		log_event(d->x->log, LOG_LEVEL_WARNING, "keyring-failed",
 		    "reason", e.text, NULL);
 	} else {
 		buf_clear(&d->card);
 		buf_addslice(&d->card, buf_slice(&fresh));
 	}
-	free(domain);
 	buf_release(&fresh);
 }
 
