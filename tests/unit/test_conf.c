@@ -698,7 +698,8 @@ test_restart(void **state)
 	(void)state;
 	expect_restart(SITE, SITE LOCAL "peer a { }\n", "");
 	expect_restart(SITE, OTHER("log-level = debug; message-max = 5M"), "");
-	expect_restart(SITE, OTHER("spool = /s; cache = 9M"), "spool, keys, cache");
+	expect_restart(SITE, OTHER("spool = /s; cache = 9M"),
+	    "spool, keys, cache");
 	expect_restart(SITE, OTHER("run = /r"), "run, control");
 	expect_restart(OTHER("user = a"), OTHER("group = b"), "user, group");
 	expect_restart(SITE, OTHER("log = syslog"), "log");
