@@ -35,16 +35,14 @@ cli_keys_ask(const struct cli *cli, json_t *request, json_t **lines_out,
 	return status;
 }
 
-/* What is made is to be the daemon's own. */
+/* What is written is to be the daemon's own. */
 static int
-become_daemon(const struct conf *conf, enum keyfiles_how how, struct err *e)
+become_daemon(const struct conf *conf, struct err *e)
 {
 	uid_t uid;
 	gid_t gid;
 	int rc = account_find(conf, &uid, &gid, e);
 
-	if (rc == 0 && how == KEYFILES_MAKE)
-		rc = account_own_dir(conf->keys_dir, 0700, uid, gid, e);
 	return rc != 0 ? rc : account_become(conf, uid, gid, e);
 }
 
@@ -61,7 +59,7 @@ cli_keys_open(const struct cli *cli, enum keyfiles_how how,
 	(void)umask(0077);
 	rc = crypto_selftest(&e);
 	if (rc == 0 && how != KEYFILES_READ)
-		rc = become_daemon(*conf_out, how, &e);
+		rc = become_daemon(*conf_out, &e);
 	if (rc == 0)
 		rc = keys_open(*conf_out, how, clock_real(), rng_real(),
 		    keys_out, &e);

@@ -13,9 +13,9 @@
  * and the reason was printed. */
 int cli_keys_ask(const struct cli *cli, json_t *request, json_t **lines_out,
     json_t **end_out) MUST_CHECK;
-/* Opens the files.  To write, root first becomes the daemon's user, for good.
- * EX_OK and both, to be freed; else the exit status, and the reason was
- * printed. */
+/* Opens the files that are there.  To write, root first becomes the daemon's
+ * user, for good.  EX_OK and both, to be freed; else the exit status, and the
+ * reason was printed. */
 int cli_keys_open(const struct cli *cli, enum keyfiles_how how,
     struct conf **conf_out, struct keys **keys_out) MUST_CHECK;
 

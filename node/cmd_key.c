@@ -12,6 +12,7 @@
 
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/selftest.h"
 #include "node/account.h"
 #include "node/cli_keys.h"
 #include "node/control_impl.h"
@@ -231,8 +232,10 @@ make_keys(struct key_args *a, const struct conf *conf, struct slice import,
 	struct keys *keys;
 	uid_t uid;
 	gid_t gid;
-	int rc = account_find(conf, &uid, &gid, e);
+	int rc = crypto_selftest(e);
 
+	if (rc == 0)
+		rc = account_find(conf, &uid, &gid, e);
 	if (rc == 0)
 		rc = account_own_dir(conf->keys_dir, 0700, uid, gid, e);
 	if (rc == 0)

@@ -6,6 +6,7 @@
  * the configuration, which takes its place only if it can be loaded.
  */
 #include <getopt.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -42,10 +43,24 @@ usage(const struct cli *cli)
 	    "[--replace] FILE|-");
 }
 
+/* A card that is too large, or older than the one there is, gets no better by
+ * trying again. */
 static int
 failed(struct peer_args *a, int rc)
 {
-	return cli_fail(a->cli, cli_status(rc), "%s", a->err.text);
+	return cli_fail(a->cli, rc == ERR_LIMIT || rc == ERR_STATE ?
+	    EX_DATAERR : cli_status(rc), "%s", a->err.text);
+}
+
+/* What is said beside a section that is printed is no part of it. */
+static void __attribute__((format(printf, 2, 3)))
+say(const struct peer_args *a, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	vfprintf(a->print ? stderr : stdout, fmt, ap);
+	va_end(ap);
 }
 
 /*
@@ -205,7 +220,7 @@ add_routes(struct peer_args *a, struct buf *out)
 			add_quoted(out, domain);
 			buf_addf(out, " = %s\n", a->card.site);
 		} else if (strcmp(site, a->card.site) != 0) {
-			printf("the domain %s is %s%s here: it stays so\n",
+			say(a, "the domain %s is %s%s here: it stays so\n",
 			    domain, *site == '\0' ? "delivered" :
 			    "routed to ", site);
 		}
@@ -268,6 +283,16 @@ write_beside(const char *path, const char *fresh, const struct buf *section,
 	return rc;
 }
 
+static int
+sync_beside(const char *path, struct err *e)
+{
+	char *dir = mem_strndup(path, (size_t)(path_base(path) - path));
+	int rc = file_sync_dir(dir, e);
+
+	free(dir);
+	return rc;
+}
+
 /* All that can fail but for the disk has been tried when the card is put. */
 static int
 put_both(struct peer_args *a, const char *path, const char *fresh,
@@ -284,6 +309,8 @@ put_both(struct peer_args *a, const char *path, const char *fresh,
 		    &a->card, a->replace, &a->err);
 	if (rc >= 0 && rename(fresh, path) != 0)
 		rc = err_errno(&a->err, "cannot rename to %s", path);
+	if (rc >= 0)
+		rc = sync_beside(path, &a->err);
 	if (rc < 0)
 		(void)unlink(fresh);
 	return rc;
@@ -303,7 +330,7 @@ extend_conf(struct peer_args *a)
 	write_section(a, &section);
 	rc = put_both(a, path, fresh, &section);
 	if (rc >= 0)
-		printf("peer %s is added to %s; look it over, then "
+		say(a, "peer %s is added to %s; look it over, then "
 		    "\"postrider reload\"\n", a->card.site, path);
 	buf_release(&section);
 	free(fresh);
@@ -318,9 +345,9 @@ put_card(struct peer_args *a)
 	    a->replace, &a->err);
 
 	if (rc == 0)
-		printf("the card is the one that is there already\n");
+		say(a, "the card is the one that is there already\n");
 	if (rc == 1)
-		printf("the card is in %s; \"postrider reload\" puts it in "
+		say(a, "the card is in %s; \"postrider reload\" puts it in "
 		    "force\n", a->conf->cards_dir);
 	return rc;
 }
@@ -331,12 +358,12 @@ add_peer(struct peer_args *a)
 	const struct conf_peer *peer = conf_find_peer(a->conf, a->card.site);
 	struct buf section = BUF_INIT;
 
-	printf("%s %s\n", a->card.site, card_fingerprint(&a->card).text);
+	say(a, "%s %s\n", a->card.site, card_fingerprint(&a->card).text);
 	if (a->fingerprint == NULL)
-		printf("that is what \"postrider key\" has to show there: "
+		say(a, "that is what \"postrider key\" has to show there: "
 		    "compare, by telephone or so\n");
 	if (peer != NULL && peer->dialect != BUNDLE_NATIVE)
-		printf("peer %s is configured without \"dialect = native\": "
+		say(a, "peer %s is configured without \"dialect = native\": "
 		    "its card is of no use before\n", peer->name);
 	if (a->print) {
 		write_section(a, &section);

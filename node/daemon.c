@@ -71,6 +71,7 @@ job_result(void *ctx, struct delivery_job *job, size_t rcpt,
 		[DELIVERY_DONE] = VERDICT_DONE,
 		[DELIVERY_FAILED] = VERDICT_FAILED,
 		[DELIVERY_RELAYED] = VERDICT_RELAYED,
+		[DELIVERY_TRACED] = VERDICT_TRACED,
 		[DELIVERY_PASSED] = VERDICT_PASSED,
 	};
 	struct daemon *d = ctx;
@@ -352,20 +353,33 @@ tell(void *ctx, const char *text)
 	buf_addf(told->report, "%s\n", text);
 }
 
+static void
+tell_restart(struct daemon *d, const struct conf *conf, struct buf *report)
+{
+	struct buf words = BUF_INIT;
+	bool any = conf_needs_restart(d->conf, conf, &words);
+
+	if (daemon_keys_missing(d, conf)) {
+		buf_addf(&words, "%skeys (\"postrider key new\" makes them)",
+		    any ? ", " : "");
+		any = true;
+	}
+	if (any) {
+		buf_addf(report, "needs a restart: %s\n", buf_cstr(&words));
+		log_event(d->log, LOG_LEVEL_WARNING, "restart-needed",
+		    "settings", buf_cstr(&words), NULL);
+	}
+	buf_release(&words);
+}
+
 static int
 take_conf(struct running *r, struct conf *conf, struct buf *report,
     struct err *e)
 {
 	struct daemon *d = &r->d;
 	struct conf *old = d->conf;
-	struct buf words = BUF_INIT;
 
-	if (conf_needs_restart(old, conf, &words)) {
-		buf_addf(report, "needs a restart: %s\n", buf_cstr(&words));
-		log_event(d->log, LOG_LEVEL_WARNING, "restart-needed",
-		    "settings", buf_cstr(&words), NULL);
-	}
-	buf_release(&words);
+	tell_restart(d, conf, report);
 	r->reloading = true;
 	deliveries_free(r);
 	r->reloading = false;

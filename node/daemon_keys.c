@@ -29,6 +29,12 @@ daemon_keys_open(struct daemon *d, struct err *e)
 	return rc;
 }
 
+bool
+daemon_keys_missing(const struct daemon *d, const struct conf *conf)
+{
+	return d->keys == NULL && native_peer(conf) != NULL;
+}
+
 static void
 refuse(struct daemon *d, const char *reason)
 {

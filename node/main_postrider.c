@@ -45,6 +45,8 @@ static const struct command commands[] = {
 	    "see and change what waits" },
 	{ "trace", cmd_trace, NULL, "[--json] ID...",
 	    "tell the way of a message" },
+	{ "bundles", cmd_bundles, NULL, "[--json]",
+	    "show the bundles under way" },
 	{ "flush", cmd_flush, NULL, "PEER...",
 	    "send what waits for a peer now" },
 	{ "route", cmd_route, NULL, "[--json] ADDRESS...",

@@ -7,7 +7,7 @@
  *
  *	transit.c        life, hooks, lists	transit_draft.c  made here
  *	transit_queue.c  roads and queues	transit_retry.c  time
- *	transit_check.c  what is whole		neighbour.c      acknowledgements
+ *	transit_check.c  what is whole		neighbour.c      what we owe
  *	hoard.c          what one commit takes	parcel.c         objects
  *	parcel_text.c    their records		parcel_out.c     their octets
  *	parcel_in.c      parcels that come	parcel_frames.c  what is in them
@@ -75,6 +75,8 @@ struct neighbour {
 	bool card_asked;		/* it asked for our keys */
 	int64_t request_ms;		/* monotonic: ask for its not before */
 	unsigned requests;
+	int may;			/* can parcels be sealed for it? */
+	int64_t may_until_ms;		/* monotonic: good so long */
 	bool stale;			/* something in its parcels has gone */
 	bool last_full;			/* the last parcel was: no waiting for
 					 * company */
@@ -91,6 +93,7 @@ struct transit {
 	struct list limbo;		/* LEAVING without a road */
 	struct list arrived;
 	struct list checks;		/* ARRIVING, whole: to be hashed */
+	struct map *last_peer;		/* name: who has it now, as text */
 	struct transit_counters counters;
 	uint64_t due_secs;		/* when anything has to be looked at */
 	int64_t looked_ms;		/* monotonic: when it was */
@@ -121,6 +124,8 @@ int passage_end(struct exchange *x, struct spool_unit *u,
 /* The same in a unit of its own, for one that cannot be handed on: told. */
 int passage_lose(struct exchange *x, struct passage *p, const char *reason,
     struct err *e) MUST_CHECK;
+/* This neighbour has all of one of our own. */
+void transit_handed(struct exchange *x, const struct bundle *b);
 /* Look again at this time at the latest. */
 void transit_due(struct exchange *x, uint64_t secs);
 

@@ -565,6 +565,7 @@ nw_submit(struct nw *w, int i, const char *from, const char *to,
 
 	message_init(&m);
 	m.env.sender = mem_strdup(from);
+	m.env.timing = w->timing;
 	m.source = mem_strdup("test");
 	while ((address = strsep(&next, " ")) != NULL)
 		envelope_add_recipient(&m.env, address, NULL, NULL);

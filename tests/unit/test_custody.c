@@ -69,6 +69,28 @@ test_refused_recipient(void **state)
 	assert_settled(w);
 }
 
+/* BY asks to be told of delays, and with T of each relay (RFC 2852 4.1.4): of
+ * the bundle's taking by its origin alone. */
+static void
+test_traced(void **state)
+{
+	struct nw *w = *state;
+	int traced;
+
+	w->timing = (struct smtp_timing){ .by = SMTP_BY_NOTIFY,
+	    .by_secs = 3600 };
+	for (traced = 0; traced < 2; traced++) {
+		w->timing.by_trace = traced;
+		assert_true(nw_submit(w, AT_PARIS, "ann@paris.example",
+		    "bob@oslo.example", MAIL) != 0);
+		nw_pass(w, 60);
+		assert_int_equal(1 + traced, w->site[AT_OSLO].delivered);
+		assert_int_equal(traced, w->site[AT_PARIS].delivered);
+		assert_mail(w, AT_PARIS, "Action: relayed\r\n", traced);
+	}
+	assert_settled(w);
+}
+
 /* Files that are lost are sent again, files that come twice change nothing. */
 static void
 test_loss_and_repetition(void **state)
@@ -508,6 +530,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_delivers),
 		TEST(test_refused_recipient),
+		TEST(test_traced),
 		TEST(test_loss_and_repetition),
 		TEST(test_crashes),
 		TEST(test_expires),

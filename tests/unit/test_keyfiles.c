@@ -299,18 +299,21 @@ test_destroyed(void **state)
 	free(identity);
 }
 
+/* But for its last character the text of a key of zeros. */
+#define ZEROS "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA"
+
 static void
 test_psk(void **state)
 {
 	static const char *const bad[] = {
 		"", "\n", "postrider-psk 1 ", "postrider-psk 1 AAAA\n",
-		"postrider-psk 2 AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\n",
-		"postrider-psk 1 AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\n",
-		"postrider-psk 1 AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAB\n",
-		"postrider-psk 1 AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\n"
-		"\n",
-		" postrider-psk 1 AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
+		"postrider-psk 2 " ZEROS "A\n",
+		"postrider-psk 1 " ZEROS "A=\n",
+		"postrider-psk 1 " ZEROS "B\n",
+		"postrider-psk 1 " ZEROS "A\n\n",
+		" postrider-psk 1 " ZEROS "A",
 	};
+	static const char good[] = "postrider-psk 1 " ZEROS "A\n";
 	struct place *p = *state;
 	char *path = path_join(p->top, "oslo.psk");
 	unsigned char one[32], two[32], zero[32] = { 0 };
@@ -338,8 +341,8 @@ test_psk(void **state)
 	}
 	/* with and without the line's end */
 	for (size_t end = 0; end < 2; end++) {
-		assert_int_equal(file_replace(p->top, "oslo.psk", bad[7],
-		    strlen(bad[7]) - 1 - end, 0600, &e), 0);
+		assert_int_equal(file_replace(p->top, "oslo.psk", good,
+		    strlen(good) - end, 0600, &e), 0);
 		assert_int_equal(keyfiles_read_psk(path, two, &e), 0);
 		assert_memory_equal(two, zero, 32);
 	}
