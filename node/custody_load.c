@@ -228,7 +228,7 @@ file_agrees(struct custody *c)
 			return false;
 	}
 	/* A new spool has nothing to agree on yet. */
-	return spool_numbers_reserved(x->spool) == 0 ||
+	return spool_numbers_reserved(x->spool) <= 1 ||
 	    serials_knows(x->serials, "", spool_epoch(x->spool));
 }
 
