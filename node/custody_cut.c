@@ -299,7 +299,7 @@ custody_test_status(struct exchange *x, const char *site, uint64_t serial,
 	struct lot *lot = lot_find(c, site, serial);
 
 	memset(st, 0, sizeof(*st));
-	if (f == NULL)
+	if (f == NULL || (lot != NULL && lot->state == LOT_VOID))
 		return false;
 	st->peer = transit_next_peer(x, site);
 	if (lot == NULL) {
