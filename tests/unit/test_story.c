@@ -143,13 +143,20 @@ test_test_is_over(void **state)
 	struct flow_in f;
 	struct buf at = BUF_INIT;
 	struct err e = ERR_INIT;
-	uint64_t serial;
+	uint64_t serial, again;
 
 	w->site[AT_OSLO].road[AT_LONDON].cut = true;
 	assert_int_equal(0, custody_test(s->x, "oslo", &serial, &e));
 	nw_pass(w, 600);
 	assert_true(custody_test_status(s->x, "oslo", serial, &st));
 	assert_int_equal(CUSTODY_UNDERWAY, st.stage);
+	/* One at a time; it goes again at once. */
+	assert_int_equal(0, custody_test(s->x, "oslo", &again, &e));
+	assert_true(again == serial);
+	nw_pass(w, 60);
+	assert_true(custody_test_status(s->x, "oslo", serial, &st));
+	assert_int_equal(2, st.attempts);
+	assert_true(st.age_secs <= 60);
 	nw_pass(w, 4 * 86400);
 	assert_false(custody_test_status(s->x, "oslo", serial, &st));
 	custody_counters(s->x, &c);
