@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * postriderd: start-up is a checklist.  Options; the configuration, every
- * fault of it (-n stops here); the log; the sockets; privileges; the spool;
- * "ready"; the loop.
+ * fault of it (-n stops here); the log; the self-test of the cryptography;
+ * the sockets; privileges; the spool; "ready"; the loop.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -16,6 +16,7 @@
 
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/selftest.h"
 #include "node/daemon_main.h"
 
 #define DEFAULT_CONF "/etc/postrider/postrider.conf"
@@ -202,7 +203,9 @@ start(struct daemon_start *ds, struct err *e)
 	gid_t gid;
 	int rc;
 
-	rc = find_user(conf, &uid, &gid, e);
+	rc = crypto_selftest(e);
+	if (rc == 0)
+		rc = find_user(conf, &uid, &gid, e);
 	if (rc == 0)
 		rc = own_dir(conf->spool_dir, 0700, uid, gid, e);
 	if (rc == 0)
