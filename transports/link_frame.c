@@ -256,7 +256,7 @@ void
 scanner_init(struct scanner *s, const struct rs *rs, uint32_t seed)
 {
 	*s = (struct scanner){ .rs = rs, .seed = seed, .held = BUF_INIT,
-	    .body = BUF_INIT };
+	    .body = BUF_INIT, .want = FRAME_CODED_HEADER };
 }
 
 void
@@ -414,8 +414,10 @@ try_front(struct scanner *s, uint64_t seq_near, uint64_t ack_near,
 	f->wire_len = frame_wire_len(len, f->level);
 	if (len > FRAME_BODY_MAX)
 		return -1;
-	if (s->held.len < f->wire_len)
+	if (s->held.len < f->wire_len) {
+		s->want = f->wire_len;
 		return s->give_up ? -1 : 0;
+	}
 	if (take_frame(s, header, header_len, len, ack_near, f))
 		return 1;
 	s->bad++;
@@ -430,11 +432,11 @@ scanner_next(struct scanner *s, uint64_t seq_near, uint64_t ack_near,
 
 	while ((rc = try_front(s, seq_near, ack_near, f_out)) < 0) {
 		buf_consume(&s->held, 1);
-		s->lost = true;
+		s->want = FRAME_CODED_HEADER;
 	}
 	if (rc == 1) {
 		buf_consume(&s->held, f_out->wire_len);
-		s->lost = false;
+		s->want = FRAME_CODED_HEADER;
 	}
 	return rc;
 }

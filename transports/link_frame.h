@@ -72,7 +72,8 @@ struct scanner {
 	uint32_t seed;
 	struct buf held;
 	struct buf body;	/* of the frame that was given out */
-	bool lost;		/* the last octets made no frame */
+	size_t want;		/* octets that must be held before it is worth
+				 * another look */
 	bool give_up;		/* do not wait for what is missing */
 	uint64_t bad;		/* frames damaged beyond repair */
 };

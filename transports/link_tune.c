@@ -1,0 +1,207 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * A model of the line instead of rules of thumb: expected yield is the share
+ * of payload in a frame times the probability that it arrives, computed for
+ * each level and a ladder of sizes.  Wrong octets are taken as a Poisson
+ * process, other damage as a rate for each octet sent.
+ */
+#include "transports/link_tune.h"
+
+#include <math.h>
+
+#define FADE_OCTETS 131072.0	/* evidence is worth half after this */
+#define PRIOR_OCTETS 4096.0	/* as if so much had been sent */
+#define PRIOR_LOST 0.004	/* and so many frames lost */
+#define FRAME_SECS_MAX 2.2	/* longest frame */
+#define SIZE_MIN 32
+#define SIZE_FIRST 512
+#define LEVEL_FIRST 2
+#define FRESH_MAX 16		/* frames between two choices */
+#define BETTER 1.004		/* by so much a change must be better */
+#define CREDIT_MAX 64
+#define PATIENCE_MIN_US 100000
+#define PATIENCE_FIRST_US 3000000
+#define RATE_GUESS 1000000.0	/* octets a second where not known */
+
+static const size_t sizes[] = { 32, 48, 64, 96, 128, 192, 256, 384, 512, 768,
+	1024, 1536, 2048, 3072, FRAME_BODY_MAX };
+
+#define NSIZES (sizeof(sizes) / sizeof(sizes[0]))
+
+/* What a frame carries beside its payload: an acknowledgement. */
+#define BODY_EXTRA 4
+
+static double
+loss_rate(const struct tune *t, int coded)
+{
+	return (t->lost[coded] + PRIOR_LOST) / (t->sent[coded] +
+	    PRIOR_OCTETS);
+}
+
+/* The probability that at most `most` of len octets are wrong. */
+static double
+at_most(double rate, double len, size_t most)
+{
+	double mean = rate * len, term = exp(-mean), sum = term;
+
+	for (size_t i = 1; i <= most; i++) {
+		term *= mean / (double)i;
+		sum += term;
+	}
+	return sum > 1 ? 1 : sum;
+}
+
+/* The probability that error correction can put a frame right. */
+static double
+corrected(double noise, size_t wire_len, unsigned level)
+{
+	double words = ceil((double)wire_len / RS_WORD_MAX);
+
+	return pow(at_most(noise, (double)wire_len / words,
+	    frame_parity(level) / 2), words);
+}
+
+static double
+yield(const struct tune *t, unsigned level, size_t size)
+{
+	size_t wire_len = frame_wire_len(size, level);
+	double share = ((double)size - BODY_EXTRA) / (double)wire_len;
+	double plain = loss_rate(t, 0), other = loss_rate(t, 1);
+	double noise = t->noise >= 0 ? t->noise : plain;
+
+	if (t->level > 0 && t->noise >= 0)
+		plain = noise + other;
+	if (level == 0)
+		return share * exp(-plain * (double)wire_len);
+	return share * corrected(noise, wire_len, level) *
+	    exp(-other * (double)wire_len);
+}
+
+static void
+choose(struct tune *t)
+{
+	double best = yield(t, t->level, t->size) * BETTER;
+
+	t->fresh = 0;
+	for (unsigned level = 0; level < FRAME_LEVELS; level++) {
+		for (size_t i = 0; i < NSIZES; i++) {
+			double y;
+
+			if (sizes[i] > t->size_max)
+				break;
+			y = yield(t, level, sizes[i]);
+			if (y <= best)
+				continue;
+			best = y;
+			t->level = level;
+			t->size = sizes[i];
+		}
+	}
+}
+
+void
+tune_init(struct tune *t, double rate)
+{
+	*t = (struct tune){ .rate = rate, .noise = -1, .srtt_us = -1 };
+	t->size_max = FRAME_BODY_MAX;
+	if (rate > 0 && rate * FRAME_SECS_MAX < FRAME_BODY_MAX)
+		t->size_max = (size_t)(rate * FRAME_SECS_MAX);
+	if (t->size_max < SIZE_MIN)
+		t->size_max = SIZE_MIN;
+	t->level = LEVEL_FIRST;
+	t->size = t->size_max < SIZE_FIRST ? t->size_max : SIZE_FIRST;
+}
+
+void
+tune_hello(struct tune *t, size_t wrong, size_t len)
+{
+	t->sent[0] += (double)len;
+	t->lost[0] += (double)wrong;
+	choose(t);
+}
+
+static void
+fade(struct tune *t, double octets)
+{
+	double keep = exp2(-octets / FADE_OCTETS);
+
+	for (int i = 0; i < 2; i++) {
+		t->lost[i] *= keep;
+		t->sent[i] *= keep;
+	}
+	t->credit *= keep;
+}
+
+void
+tune_fate(struct tune *t, const struct stream_fate *f)
+{
+	int coded = f->level > 0;
+	double lost = f->arrived ? 0 : 1;
+
+	fade(t, (double)f->wire_len);
+	t->sent[coded] += (double)f->wire_len;
+	if (!f->arrived && t->credit >= 1) {
+		t->credit -= 1;
+		lost = 0;
+	}
+	/* What correction was not expected to manage says nothing new. */
+	if (coded && lost > 0 && t->noise >= 0)
+		lost = corrected(t->noise, f->wire_len, f->level);
+	t->lost[coded] += lost;
+	if (lost > 0 || ++t->fresh >= FRESH_MAX)
+		choose(t);
+}
+
+void
+tune_report(struct tune *t, uint8_t noise, uint8_t bad)
+{
+	uint8_t more = (uint8_t)(bad - t->bad);
+	double add = more;
+
+	t->bad = bad;
+	if (t->level > 0)
+		t->noise = frame_noise_rate(noise);
+	if (more == 0)
+		return;
+	if (t->level > 0 && t->noise >= 0)
+		add *= corrected(t->noise, frame_wire_len(t->size, t->level),
+		    t->level);
+	t->lost[t->level > 0] += add;
+	t->credit += more;
+	if (t->credit > CREDIT_MAX)
+		t->credit = CREDIT_MAX;
+	choose(t);
+}
+
+void
+tune_rtt(struct tune *t, int64_t rtt_us)
+{
+	int64_t off;
+
+	if (t->srtt_us < 0) {
+		t->srtt_us = rtt_us;
+		t->rttvar_us = rtt_us / 4;
+		return;
+	}
+	off = rtt_us - t->srtt_us;
+	t->srtt_us += off / 8;
+	t->rttvar_us += ((off < 0 ? -off : off) - t->rttvar_us) / 4;
+}
+
+int64_t
+tune_airtime_us(const struct tune *t, size_t octets)
+{
+	double rate = t->rate > 0 ? t->rate : RATE_GUESS;
+
+	return (int64_t)((double)octets * 1e6 / rate);
+}
+
+int64_t
+tune_patience_us(const struct tune *t)
+{
+	int64_t more = PATIENCE_MIN_US + tune_airtime_us(t, t->size);
+
+	if (t->srtt_us < 0)
+		return PATIENCE_FIRST_US + more;
+	return t->srtt_us + 4 * t->rttvar_us + more;
+}
