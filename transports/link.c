@@ -168,8 +168,10 @@ take_ack(struct link *l, const struct frame *f)
 
 	if (!stream_acked(&l->sender, f, l->now_us, &news))
 		return;
-	if (news)
+	if (news) {
 		l->backoff = 0;
+		l->news_us = l->now_us;
+	}
 	if (l->sender.rtt_us >= 0)
 		tune_rtt(&l->tune, l->sender.rtt_us);
 	l->sender.rtt_us = -1;
@@ -194,7 +196,9 @@ take_frame(struct link *l, const struct frame *f)
 	if (f->level > 0)
 		count_noise(l, f->wrong, f->wire_len);
 	if (f->flags & FRAME_REPORT)
-		tune_report(&l->tune, f->noise, f->bad);
+		tune_report(&l->tune, f->noise, f->bad,
+		    l->sender.nsegments > 0 ? l->sender.segments[0].level :
+		    l->tune.level);
 	if (f->flags & FRAME_ACK)
 		take_ack(l, f);
 	if (f->payload.len > 0)
@@ -209,8 +213,9 @@ note_damage(struct link *l)
 {
 	if (l->scanner.bad == l->bad_told)
 		return;
-	if (l->octets > 0)
-		count_noise(l, 1, 0);
+	if (l->scanner.bad_level > 0)
+		count_noise(l, frame_parity(l->scanner.bad_level) / 2 + 1,
+		    RS_WORD_MAX);
 	l->report = true;
 	acknowledge_within(l, 0);
 }

@@ -50,15 +50,17 @@ frame_wire_len(size_t body_len, unsigned level)
 uint8_t
 frame_noise_octet(double rate)
 {
-	double octet = rate <= 0 ? 255 : -8 * log2(rate);
+	double octet = rate == 0 ? 255 : rate < 0 ? 0 : -8 * log2(rate);
 
-	return octet >= 255 ? 255 : octet <= 0 ? 0 : (uint8_t)octet;
+	if (rate >= 0 && octet < 1)
+		octet = 1;
+	return octet >= 255 ? 255 : (uint8_t)octet;
 }
 
 double
 frame_noise_rate(uint8_t octet)
 {
-	return octet == 255 ? 0 : exp2(-(double)octet / 8);
+	return octet == 255 ? 0 : octet == 0 ? -1 : exp2(-(double)octet / 8);
 }
 
 uint64_t
@@ -421,6 +423,7 @@ try_front(struct scanner *s, uint64_t seq_near, uint64_t ack_near,
 	if (take_frame(s, header, header_len, len, ack_near, f))
 		return 1;
 	s->bad++;
+	s->bad_level = f->level;
 	return -1;
 }
 

@@ -59,8 +59,8 @@ size_t frame_overhead(const struct frame *f);
 void frame_build(struct buf *out, const struct rs *rs, uint32_t seed,
     const struct frame *f);
 
-/* A rate of wrong octets as one octet on a logarithmic scale (255: none),
- * and back. */
+/* A rate of wrong octets as one octet on a logarithmic scale (255: none; 0:
+ * not known, a negative rate), and back. */
 uint8_t frame_noise_octet(double rate);
 double frame_noise_rate(uint8_t octet);
 
@@ -76,6 +76,7 @@ struct scanner {
 				 * another look */
 	bool give_up;		/* do not wait for what is missing */
 	uint64_t bad;		/* frames damaged beyond repair */
+	unsigned bad_level;	/* of the last of them */
 };
 
 void scanner_init(struct scanner *s, const struct rs *rs, uint32_t seed);

@@ -292,6 +292,9 @@ items_fill(struct items *it, struct buf *record, size_t max)
 			start_sending(it, s, record);
 		} else {
 			put_data(it, s, record, max - record->len);
+			/* Who waits for its end does not wait for more. */
+			if (s->state == OUT_SENT && s->file.size > max)
+				return;
 		}
 		put_control(it, record, max);
 	}

@@ -32,6 +32,8 @@ struct link {
 	struct buf line;	/* our call or answer, as a line */
 	bool say_line;		/* it is to be sent */
 	int64_t call_us;	/* when to call again */
+	int64_t said_call_us;	/* when the last call was made */
+	unsigned calls;
 	int64_t wait_us;	/* and how long to wait then */
 
 	/* session */
@@ -45,6 +47,7 @@ struct link {
 	struct buf incoming;	/* the record being received */
 	uint64_t frames;	/* received */
 	int64_t heard_us, fed_us, said_us;
+	int64_t news_us;	/* of what we sent */
 	int64_t ack_us;		/* when to acknowledge; LINK_NEVER */
 	uint64_t ack_from;	/* offset acknowledged last */
 	double wrong, octets;	/* received with error correction; fade */

@@ -94,6 +94,7 @@ open_session(struct link *l, const struct hello *h, unsigned needs)
 	tune_hello(&l->tune, h->wrong, h->len);
 	l->state = LINK_OPEN;
 	l->heard_us = l->fed_us = l->said_us = l->turn_us = l->now_us;
+	l->news_us = l->now_us;
 	l->ack_us = LINK_NEVER;
 	l->turn = l->config.caller;
 	l->idle_us = IDLE_MIN_US;
@@ -137,6 +138,7 @@ link_start(struct link *l)
 {
 	l->since_us = l->call_us = l->now_us;
 	l->wait_us = CALL_WAIT_US;
+	l->calls = 0;
 	buf_clear(&l->call);
 	buf_clear(&l->line);
 	if (!l->config.caller) {
@@ -162,6 +164,8 @@ link_call(struct link *l)
 	}
 	buf_release(&payload);
 	l->say_line = true;
+	l->calls++;
+	l->said_call_us = l->now_us;
 	l->call_us = l->now_us + l->wait_us +
 	    tune_airtime_us(&l->tune, 3 * l->line.len);
 	l->wait_us += l->wait_us / 2;
@@ -258,6 +262,9 @@ take_answer(struct link *l, const struct hello *h)
 	}
 	l->say_line = false;
 	open_session(l, h, needs);
+	/* Calls that were repeated tell nothing about time. */
+	if (l->calls == 1)
+		tune_rtt(&l->tune, l->now_us - l->said_call_us);
 	l->ack_us = l->now_us;
 out:
 	buf_release(&payload);

@@ -248,23 +248,31 @@ stream_acked(struct stream_sender *s, const struct frame *f, int64_t now_us,
 }
 
 int64_t
-stream_last_gone_us(const struct stream_sender *s)
+stream_gone_us(const struct stream_sender *s)
 {
-	int64_t last = -1;
+	int64_t first = -1;
 
-	for (size_t i = 0; i < s->nsegments; i++)
-		if (!s->segments[i].lost && s->segments[i].gone_us > last)
-			last = s->segments[i].gone_us;
-	return last;
+	for (size_t i = 0; i < s->nsegments; i++) {
+		const struct stream_segment *g = &s->segments[i];
+
+		if (!g->lost && (first < 0 || g->gone_us < first))
+			first = g->gone_us;
+	}
+	return first;
 }
 
 void
-stream_probe(struct stream_sender *s)
+stream_probe(struct stream_sender *s, bool blame)
 {
-	if (s->nsegments == 0 || s->segments[0].lost)
+	size_t i = 0;
+
+	while (i < s->nsegments && s->segments[i].lost)
+		i++;
+	if (i == s->nsegments)
 		return;
-	s->segments[0].lost = true;
-	tell(s, &s->segments[0], false);
+	s->segments[i].lost = true;
+	if (blame)
+		tell(s, &s->segments[i], false);
 }
 
 void

@@ -72,11 +72,12 @@ void stream_gone(struct stream_sender *s, uint64_t seq, size_t len,
  * not from this session.  *news_out: whether it said anything new. */
 bool stream_acked(struct stream_sender *s, const struct frame *f,
     int64_t now_us, bool *news_out);
-/* When the frame that was sent last among those not acknowledged had left,
- * or -1 if nothing is in flight. */
-int64_t stream_last_gone_us(const struct stream_sender *s);
-/* The timer ran out: the first octets in flight are to be sent again. */
-void stream_probe(struct stream_sender *s);
+/* When the frame that was sent first among those in flight had left, or -1 if
+ * nothing is in flight. */
+int64_t stream_gone_us(const struct stream_sender *s);
+/* The timer ran out: the first octets in flight are to be sent again.
+ * blame: they count as lost for who tunes the size of frames. */
+void stream_probe(struct stream_sender *s, bool blame);
 
 /* Nothing in flight can arrive any more. */
 void stream_all_lost(struct stream_sender *s);

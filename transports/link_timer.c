@@ -74,7 +74,7 @@ fill_head(struct link *l, struct frame *f)
 	if (l->report) {
 		f->flags |= FRAME_REPORT;
 		f->noise = frame_noise_octet(l->octets > 0 ?
-		    l->wrong / l->octets : 0);
+		    l->wrong / l->octets : -1);
 		f->bad = (uint8_t)l->scanner.bad;
 	}
 	if (l->ack_us == LINK_NEVER && (l->agreed & LINK_HALF) == 0)
@@ -190,11 +190,11 @@ link_patience_us(const struct link *l)
 static int64_t
 probe_us(const struct link *l)
 {
-	int64_t gone = stream_last_gone_us(&l->sender);
+	int64_t gone = stream_gone_us(&l->sender);
 
 	if (gone < 0 || (l->agreed & LINK_HALF) != 0)
 		return LINK_NEVER;
-	return gone + link_patience_us(l);
+	return (gone > l->news_us ? gone : l->news_us) + link_patience_us(l);
 }
 
 static int64_t
@@ -304,8 +304,8 @@ tick_open(struct link *l)
 		link_process(l);
 	}
 	if (probe_us(l) <= l->now_us) {
-		stream_probe(&l->sender);
-		l->backoff++;
+		stream_probe(&l->sender, l->backoff++ > 0);
+		l->news_us = l->now_us;
 	}
 	if ((l->agreed & LINK_HALF) != 0 && !l->turn &&
 	    claim_us(l) <= l->now_us) {

@@ -19,8 +19,8 @@
 #define FRESH_MAX 16		/* frames between two choices */
 #define BETTER 1.004		/* by so much a change must be better */
 #define CREDIT_MAX 64
-#define PATIENCE_MIN_US 100000
-#define PATIENCE_FIRST_US 3000000
+#define PATIENCE_MIN_US 400000	/* more than the peer waits to acknowledge */
+#define PATIENCE_FIRST_US 2000000
 #define RATE_GUESS 1000000.0	/* octets a second where not known */
 
 static const size_t sizes[] = { 32, 48, 64, 96, 128, 192, 256, 384, 512, 768,
@@ -117,7 +117,12 @@ tune_hello(struct tune *t, size_t wrong, size_t len)
 {
 	t->sent[0] += (double)len;
 	t->lost[0] += (double)wrong;
-	choose(t);
+	if (wrong > 0)
+		choose(t);
+	if (t->level < LEVEL_FIRST)
+		t->level = LEVEL_FIRST;
+	if (t->size > SIZE_FIRST)
+		t->size = SIZE_FIRST;
 }
 
 static void
@@ -153,20 +158,20 @@ tune_fate(struct tune *t, const struct stream_fate *f)
 }
 
 void
-tune_report(struct tune *t, uint8_t noise, uint8_t bad)
+tune_report(struct tune *t, uint8_t noise, uint8_t bad, unsigned level)
 {
 	uint8_t more = (uint8_t)(bad - t->bad);
 	double add = more;
 
 	t->bad = bad;
-	if (t->level > 0)
+	if (frame_noise_rate(noise) >= 0)
 		t->noise = frame_noise_rate(noise);
 	if (more == 0)
 		return;
-	if (t->level > 0 && t->noise >= 0)
-		add *= corrected(t->noise, frame_wire_len(t->size, t->level),
-		    t->level);
-	t->lost[t->level > 0] += add;
+	if (level > 0 && t->noise >= 0)
+		add *= corrected(t->noise, frame_wire_len(t->size, level),
+		    level);
+	t->lost[level > 0] += add;
 	t->credit += more;
 	if (t->credit > CREDIT_MAX)
 		t->credit = CREDIT_MAX;

@@ -33,7 +33,8 @@ void tune_init(struct tune *t, double rate);
 /* wrong of len octets had to be put right in the handshake. */
 void tune_hello(struct tune *t, size_t wrong, size_t len);
 void tune_fate(struct tune *t, const struct stream_fate *f);
-void tune_report(struct tune *t, uint8_t noise, uint8_t bad);
+/* The peer's counters; level: of the frames that they are about. */
+void tune_report(struct tune *t, uint8_t noise, uint8_t bad, unsigned level);
 void tune_rtt(struct tune *t, int64_t rtt_us);
 /* How long after the last frame has left its acknowledgement is late. */
 int64_t tune_patience_us(const struct tune *t);
