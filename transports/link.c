@@ -286,4 +286,9 @@ link_stats(const struct link *l, struct link_stats *stats_out)
 	stats_out->rtt_ms = l->tune.srtt_us < 0 ? -1 : l->tune.srtt_us / US;
 	stats_out->level = l->tune.level;
 	stats_out->frame_size = l->tune.size;
+	stats_out->memory = l->out.cap + l->incoming.cap +
+	    l->sender.held.cap + l->receiver.window + l->scanner.held.cap +
+	    l->scanner.body.cap + l->items.control.cap + l->finder.held.cap +
+	    l->finder.word.cap + STREAM_SEGMENTS_MAX *
+	    sizeof(struct stream_segment);
 }

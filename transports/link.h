@@ -123,6 +123,7 @@ struct link_stats {
 	int64_t rtt_ms;		/* -1: not known */
 	unsigned level;		/* of error correction */
 	size_t frame_size;
+	size_t memory;		/* octets of buffers held */
 };
 
 struct link;

@@ -29,9 +29,20 @@ draw(struct air *w, double probability)
 }
 
 void
+air_change(struct air *w, const struct air_line *line)
+{
+	w->line = *line;
+	for (int i = 0; i < 2; i++) {
+		w->ends[i].next_error = draw(w, line->bit_errors);
+		w->ends[i].next_drop = draw(w, line->drops);
+		w->ends[i].next_burst = draw(w, line->bursts);
+	}
+}
+
+void
 air_init(struct air *w, const struct air_line *line, uint64_t seed)
 {
-	*w = (struct air){ .line = *line };
+	*w = (struct air){ .now_us = 0 };
 	rng_seeded_init(&w->rng, seed);
 	rng_seeded_init(&w->link_rng, seed + 1000);
 	memset(w->secret, 7, sizeof(w->secret));
@@ -41,10 +52,8 @@ air_init(struct air *w, const struct air_line *line, uint64_t seed)
 		e->air = w;
 		e->config.caller = i == 0;
 		e->config.rate = line->rate;
-		e->next_error = draw(w, line->bit_errors);
-		e->next_drop = draw(w, line->drops);
-		e->next_burst = draw(w, line->bursts);
 	}
+	air_change(w, line);
 }
 
 void
@@ -254,11 +263,11 @@ damage(struct air *w, struct air_end *e, unsigned char c)
 		e->burst_left = 1 + (unsigned)rng_below(&w->rng.rng,
 		    w->line.burst_len);
 		e->next_burst = 1 + draw(w, w->line.bursts);
-		e->faults++;
 	}
 	e->next_burst -= 1;
 	if (e->burst_left > 0) {
 		e->burst_left--;
+		e->faults++;
 		c = (unsigned char)rng_below(&w->rng.rng, 256);
 	}
 	if (e->next_drop < 1) {
@@ -286,6 +295,8 @@ put_on_line(struct air *w, struct air_end *e, unsigned char c)
 	e->free_part = (1000000 + e->free_part) % w->line.rate;
 	if (w->line.half && other->free_us > w->now_us)
 		c ^= 0x55;
+	if (w->tap != NULL)
+		buf_addc(w->tap, (char)c);
 	became = damage(w, e, c);
 	if (became < 0)
 		return;

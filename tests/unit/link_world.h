@@ -70,12 +70,15 @@ struct air {
 	struct rng_seeded rng, link_rng;
 	int64_t now_us;
 	unsigned char secret[LINK_SECRET_LEN];
-	bool nagle;		/* test's hook: one character at a time */
+	bool nagle;		/* one character at a time */
+	struct buf *tap;	/* all that is put on the line */
 };
 
 void air_init(struct air *w, const struct air_line *line,
     uint64_t seed);
 void air_release(struct air *w);
+/* The line becomes another one, of the same rate. */
+void air_change(struct air *w, const struct air_line *line);
 /* A file of so many octets to be sent by an end; its number. */
 size_t air_file(struct air *w, int end, uint64_t size, uint8_t priority);
 /* Opens a link at an end, with the files not yet sent. */
