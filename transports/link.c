@@ -66,6 +66,15 @@ link_offer(struct link *l, const struct link_file *f)
 	return items_offer(&l->items, f);
 }
 
+bool
+link_has_room(const struct link *l)
+{
+	for (size_t i = 0; i < LINK_FILES_MAX; i++)
+		if (l->items.out[i].state == OUT_FREE)
+			return true;
+	return false;
+}
+
 uint64_t
 link_progress(const struct link *l, uint64_t tag)
 {

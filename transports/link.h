@@ -133,6 +133,7 @@ void link_free(struct link *l);
 
 /* Queues a file; the name is copied.  False: LINK_FILES_MAX are queued. */
 bool link_offer(struct link *l, const struct link_file *f);
+bool link_has_room(const struct link *l);
 /* Octets of a queued file that have been sent, for display. */
 uint64_t link_progress(const struct link *l, uint64_t tag);
 /* Ends the session soon, whatever is queued. */
