@@ -349,7 +349,7 @@ talk(struct conversation *v)
 static void
 say_rest(struct conversation *v)
 {
-	int64_t until = v->now_ms + STOP_MS;
+	int64_t until = v->now_ms + STOP_MS, drained;
 
 	while (!v->lost && v->now_ms < until && put_out(v)) {
 		struct pollfd p = { .fd = v->line->out_fd,
@@ -358,6 +358,9 @@ say_rest(struct conversation *v)
 		(void)poll(&p, 1, (int)(until - v->now_ms));
 		v->now_ms = clock_mono_ms(clock_real());
 	}
+	drained = link_drained_ms(v->link);
+	if (!v->lost && drained > v->now_ms && drained < until)
+		(void)poll(NULL, 0, (int)(drained - v->now_ms));
 }
 
 static void

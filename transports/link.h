@@ -147,6 +147,10 @@ int64_t link_tick(struct link *l, int64_t now_ms);
  * is known no more than the line can take by now. */
 size_t link_pull(struct link *l, void *chars, size_t max, int64_t now_ms);
 
+/* When all that was pulled has left, if the line keeps its rate: who hangs up
+ * waits until then. */
+int64_t link_drained_ms(const struct link *l);
+
 enum link_state link_state(const struct link *l);
 void link_stats(const struct link *l, struct link_stats *stats_out);
 /* Which file it is, across sessions: of size, hash and name. */

@@ -108,6 +108,15 @@ items_idle(const struct items *it)
 	return it->control.len == 0;
 }
 
+bool
+items_quiet(const struct items *it)
+{
+	for (size_t i = 0; i < LINK_FILES_MAX; i++)
+		if (it->in[i].state == IN_TAKING)
+			return false;
+	return items_idle(it);
+}
+
 /* The most urgent file that has something to send, or NULL. */
 static struct out_slot *
 most_urgent(struct items *it)

@@ -54,6 +54,8 @@ void items_restart(struct items *it);
 bool items_offer(struct items *it, const struct link_file *f);
 /* Whether nothing is queued, nor waits for the peer's word. */
 bool items_idle(const struct items *it);
+/* The same, and nothing is being received. */
+bool items_quiet(const struct items *it);
 /* Whether there is anything to send now. */
 bool items_ready(const struct items *it);
 /* The peer has that much of a file. */

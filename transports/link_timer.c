@@ -287,6 +287,12 @@ link_pull(struct link *l, void *chars, size_t max, int64_t now_ms)
 	return n;
 }
 
+int64_t
+link_drained_ms(const struct link *l)
+{
+	return (l->free_us + US - 1) / US;
+}
+
 static int64_t
 stall_us(const struct link *l)
 {
@@ -315,7 +321,7 @@ tick_open(struct link *l)
 	}
 	if (l->now_us - l->heard_us <= l->config.silence_ms * US)
 		return;
-	if (!l->config.stay && items_idle(&l->items) && l->items.peer_idle)
+	if (!l->config.stay && items_quiet(&l->items))
 		l->state = LINK_CLOSED;
 	else
 		link_restart(l);

@@ -141,7 +141,8 @@ tty_watch_carrier(struct tty *t)
 	(void)tcsetattr(t->fd, TCSANOW, &now);
 }
 
-/* tcdrain(3) would wait for ever where the other end has said XOFF. */
+/* tcdrain(3) would wait for ever where the other end has said XOFF.  What
+ * has not left by then is given up, or close(2) would wait for it. */
 static void
 drain(const struct tty *t)
 {
@@ -152,6 +153,7 @@ drain(const struct tty *t)
 			return;
 		(void)poll(NULL, 0, DRAIN_STEP_MS);
 	}
+	(void)tcflush(t->fd, TCOFLUSH);
 }
 
 static void
@@ -171,7 +173,6 @@ tty_close(struct tty *t)
 {
 	if (t->fd >= 0) {
 		drain(t);
-		(void)tcflush(t->fd, TCIOFLUSH);
 		if (t->modem)
 			hang_up(t);
 		(void)tcsetattr(t->fd, TCSANOW, &t->before);
