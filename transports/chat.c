@@ -23,7 +23,7 @@ struct chat {
 	struct chat_config config;
 	char *words[CHAT_WORDS_MAX];
 	size_t nwords;
-	char *fails[CHAT_WORDS_MAX];
+	char *fails[CHAT_WORDS_MAX];	/* expanded */
 	size_t nfails;
 	enum chat_state state;
 	size_t word;		/* the one at work */
@@ -108,6 +108,26 @@ check_word(const struct chat *c, const char *word, bool send, struct err *e)
 			    "is not set (\\T phone, \\L user, \\P "
 			    "password-file)", word);
 	}
+	return 0;
+}
+
+/* A string that ends the script, in place. */
+static int
+expand_fail(char *word, struct err *e)
+{
+	char *to = word;
+
+	for (const char *at = word; *at != '\0'; at++) {
+		int octet = *at;
+
+		if (*at == '\\')
+			octet = simple_escape(*++at);
+		if (octet <= 0)
+			return err_set(e, ERR_SYNTAX, "\"%s\": unknown escape "
+			    "in chat-fail", word);
+		*to++ = (char)octet;
+	}
+	*to = '\0';
 	return 0;
 }
 
@@ -210,6 +230,8 @@ chat_new(const struct chat_config *config, int64_t now_ms,
 		rc = cut(config->script, c->words, &c->nwords, e);
 	if (rc == 0 && config->fails != NULL)
 		rc = cut(config->fails, c->fails, &c->nfails, e);
+	for (size_t i = 0; rc == 0 && i < c->nfails; i++)
+		rc = expand_fail(c->fails[i], e);
 	for (size_t i = 0; rc == 0 && i < c->nwords; i++)
 		rc = check_word(c, c->words[i], i % 2 == 1, e);
 	if (rc < 0) {

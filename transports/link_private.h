@@ -54,6 +54,7 @@ struct link {
 	uint64_t bad_told;	/* of scanner.bad */
 	bool report;		/* what they say is to be reported */
 	unsigned backoff;	/* probes since the last news */
+	bool pushed;		/* the last frame is acknowledged at once */
 	bool ending;		/* END is queued */
 	unsigned farewells;	/* frames still to be sent */
 

@@ -119,7 +119,7 @@ link_session_release(struct link *l)
 	keys_release(&l->keys);
 	l->frames = l->ack_from = l->bad_told = 0;
 	l->wrong = l->octets = 0;
-	l->report = l->spoke = l->ending = false;
+	l->report = l->spoke = l->ending = l->pushed = false;
 	l->backoff = l->farewells = 0;
 }
 

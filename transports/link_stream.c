@@ -186,7 +186,7 @@ segment_arrived(struct stream_sender *s, const struct stream_segment *g,
 {
 	if (g->turn >= s->arrived_turn)
 		s->arrived_turn = g->turn + 1;
-	if (g->lost)
+	if (g->lost && g->again)
 		return;
 	tell(s, g, true);
 	if (!g->again)
@@ -280,6 +280,14 @@ stream_all_lost(struct stream_sender *s)
 {
 	for (size_t i = 0; i < s->nsegments; i++)
 		s->segments[i].lost = true;
+}
+
+void
+stream_echo(struct stream_sender *s)
+{
+	for (size_t i = 0; i < s->nsegments; i++)
+		if (!s->segments[i].again)
+			s->segments[i].lost = true;
 }
 
 void

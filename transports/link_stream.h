@@ -79,6 +79,9 @@ int64_t stream_gone_us(const struct stream_sender *s);
  * blame: they count as lost for who tunes the size of frames. */
 void stream_probe(struct stream_sender *s, bool blame);
 
+/* What is in flight and was sent once is sent again, unasked: the line has
+ * nothing better to do. */
+void stream_echo(struct stream_sender *s);
 /* Nothing in flight can arrive any more. */
 void stream_all_lost(struct stream_sender *s);
 

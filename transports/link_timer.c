@@ -175,6 +175,11 @@ make_frame(struct link *l)
 		f.flags |= FRAME_PUSH;
 	give_turn(l, &f);
 	send_frame(l, &f);
+	/* The last frames have nobody behind them to tell of their loss. */
+	l->pushed = (f.flags & FRAME_PUSH) != 0;
+	if (l->pushed && (l->agreed & LINK_HALF) == 0 &&
+	    tune_noisy(&l->tune) && tune_is_far(&l->tune))
+		stream_echo(&l->sender);
 }
 
 int64_t
@@ -183,7 +188,7 @@ link_patience_us(const struct link *l)
 	unsigned backoff = l->backoff < BACKOFF_MAX ? l->backoff :
 	    BACKOFF_MAX;
 
-	return tune_patience_us(&l->tune) << backoff;
+	return tune_patience_us(&l->tune, l->pushed) << backoff;
 }
 
 /* When the next probe is due, or LINK_NEVER. */

@@ -19,7 +19,10 @@
 #define FRESH_MAX 16		/* frames between two choices */
 #define BETTER 1.004		/* by so much a change must be better */
 #define CREDIT_MAX 64
+#define NOISY 0.2		/* frames lost, of late */
 #define PATIENCE_MIN_US 400000	/* more than the peer waits to acknowledge */
+#define PATIENCE_PUSHED_US 60000
+#define FAR_US 300000
 #define PATIENCE_FIRST_US 2000000
 #define RATE_GUESS 1000000.0	/* octets a second where not known */
 
@@ -193,6 +196,18 @@ tune_rtt(struct tune *t, int64_t rtt_us)
 	t->rttvar_us += ((off < 0 ? -off : off) - t->rttvar_us) / 4;
 }
 
+bool
+tune_noisy(const struct tune *t)
+{
+	return t->noise > 0 || t->lost[0] + t->lost[1] > NOISY;
+}
+
+bool
+tune_is_far(const struct tune *t)
+{
+	return t->srtt_us > FAR_US + tune_airtime_us(t, t->size);
+}
+
 int64_t
 tune_airtime_us(const struct tune *t, size_t octets)
 {
@@ -202,9 +217,10 @@ tune_airtime_us(const struct tune *t, size_t octets)
 }
 
 int64_t
-tune_patience_us(const struct tune *t)
+tune_patience_us(const struct tune *t, bool pushed)
 {
-	int64_t more = PATIENCE_MIN_US + tune_airtime_us(t, t->size);
+	int64_t more = (pushed ? PATIENCE_PUSHED_US : PATIENCE_MIN_US) +
+	    tune_airtime_us(t, t->size);
 
 	if (t->srtt_us < 0)
 		return PATIENCE_FIRST_US + more;

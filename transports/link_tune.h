@@ -36,8 +36,14 @@ void tune_fate(struct tune *t, const struct stream_fate *f);
 /* The peer's counters; level: of the frames that they are about. */
 void tune_report(struct tune *t, uint8_t noise, uint8_t bad, unsigned level);
 void tune_rtt(struct tune *t, int64_t rtt_us);
-/* How long after the last frame has left its acknowledgement is late. */
-int64_t tune_patience_us(const struct tune *t);
+/* Whether frames get lost here now and then. */
+bool tune_noisy(const struct tune *t);
+/* Whether an acknowledgement takes so long that a frame might as well be sent
+ * twice meanwhile. */
+bool tune_is_far(const struct tune *t);
+/* How long after a frame has left its acknowledgement is late; pushed: the
+ * peer does not wait for more before it acknowledges. */
+int64_t tune_patience_us(const struct tune *t, bool pushed);
 /* How long so many octets are on the line. */
 int64_t tune_airtime_us(const struct tune *t, size_t octets);
 
