@@ -81,7 +81,8 @@ octal(const char **at)
 static int
 simple_escape(char c)
 {
-	static const char names[] = "rnbtsea\\-", values[] = "\r\n\b\t \033\a\\-";
+	static const char names[] = "rnbtsea\\-";
+	static const char values[] = "\r\n\b\t \033\a\\-";
 	const char *at = strchr(names, c);
 
 	return c == '\0' || at == NULL ? -1 : values[at - names];
@@ -157,7 +158,7 @@ next_expected(struct chat *c, int64_t now_ms)
 	const char *at = c->rest;
 
 	buf_clear(&c->expected);
-	for (; *at != '\0' && *at != '-'; ) {
+	while (*at != '\0' && *at != '-') {
 		if (*at != '\\') {
 			buf_addc(&c->expected, *at++);
 			continue;

@@ -11,8 +11,8 @@
  *	link_tick named; link_free once the state is LINK_CLOSED or
  *	LINK_FAILED
  *
- *	            handshake               both idle, or link_end
- *	LINK_HELLO ----------> LINK_OPEN ---------------------------> LINK_CLOSED
+ *	            handshake              both idle, or link_end
+ *	LINK_HELLO ----------> LINK_OPEN ----------------------> LINK_CLOSED
  *	   |  ^                    |
  *	   |  |  silence, or a damaged record, or the peer starts anew
  *	   |  +--------------------+

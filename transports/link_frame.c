@@ -17,7 +17,7 @@
 #define MARK_PLAIN 0xc0
 #define MARK_CODED 0x30
 #define MARK_MASK 0xf0
-#define MASK_STEP 0x5b	/* the parity of a header is masked with its multiples */
+#define MASK_STEP 0x5b	/* its multiples mask the parity of a header */
 #define BODY_REPORT 2
 #define BODY_ACK 3
 

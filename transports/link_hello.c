@@ -27,7 +27,8 @@ put_digits(struct buf *out, const unsigned char *octets, size_t len)
 
 	for (size_t i = 0; i < len; i++) {
 		bits = (bits << 8 | octets[i]) & 0x3fff;
-		for (nbits += 8; nbits >= 6; )  {
+		nbits += 8;
+		while (nbits >= 6) {
 			nbits -= 6;
 			buf_addc(out, digits[bits >> nbits & 0x3f]);
 		}

@@ -74,9 +74,10 @@ void
 rs_encode(const struct rs *rs, const unsigned char *data, size_t len,
     size_t parity, unsigned char *parity_out)
 {
-	const unsigned char *gen = rs->gen[parity];
+	const unsigned char *gen;
 
 	assert(parity <= RS_PARITY_MAX && len + parity <= RS_WORD_MAX);
+	gen = rs->gen[parity];
 	memset(parity_out, 0, parity);
 	for (size_t i = 0; i < len; i++) {
 		unsigned char feed = data[i] ^ parity_out[0];

@@ -329,19 +329,16 @@ static void
 arrive(struct air *w, struct air_end *e)
 {
 	struct air_end *other = &w->ends[e == w->ends];
-	size_t n = 0;
+	size_t n = 0, step;
 
 	while (n < e->ntimes && e->times_us[n] <= w->now_us)
 		n++;
 	if (n == 0)
 		return;
-	for (size_t i = 0; i < n && other->link != NULL; ) {
-		size_t step = w->nagle ? 1 : n - i;
-
+	step = w->nagle ? 1 : n;
+	for (size_t i = 0; i < n && other->link != NULL; i += step)
 		link_feed(other->link, e->chars.ptr + i, step,
 		    w->now_us / US);
-		i += step;
-	}
 	buf_consume(&e->chars, n);
 	e->ntimes -= n;
 	memmove(e->times_us, e->times_us + n, e->ntimes * sizeof(int64_t));

@@ -69,14 +69,15 @@ say(struct chat *c, int64_t now, const char *text, size_t step)
 {
 	size_t len = strlen(text);
 
-	for (size_t i = 0; i < len && chat_state(c) == CHAT_RUNNING; ) {
-		size_t n = len - i < step ? len - i : step;
-		size_t used = chat_feed(c, text + i, n, now);
+	while (len > 0 && chat_state(c) == CHAT_RUNNING) {
+		size_t used = chat_feed(c, text, len < step ? len : step,
+		    now);
 
-		/* What it leaves while it sends is said again later. */
+		/* What it leaves while it sends is said no more. */
 		if (used == 0)
 			break;
-		i += used;
+		text += used;
+		len -= used;
 	}
 }
 

@@ -2,8 +2,9 @@
 /*
  * How much of a line's rate the link makes use of, in virtual time: the rows
  * of the serial benchmark, measured at the protocol itself.  "whole" is from
- * the start of both ends to the end of the calling one for one file of 200 KiB, "steady"
- * the rate between the end of the first and of the last of several files.
+ * the start of both ends to the end of the calling one for one file of
+ * 200 KiB, "steady" the rate between the end of the first and of the last of
+ * several files.
  */
 #include "link_world.h"
 
