@@ -70,6 +70,7 @@ job_result(void *ctx, struct delivery_job *job, size_t rcpt,
 		[DELIVERY_DONE] = VERDICT_DONE,
 		[DELIVERY_FAILED] = VERDICT_FAILED,
 		[DELIVERY_RELAYED] = VERDICT_RELAYED,
+		[DELIVERY_TRACED] = VERDICT_TRACED,
 		[DELIVERY_PASSED] = VERDICT_PASSED,
 	};
 	struct daemon *d = ctx;

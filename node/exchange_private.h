@@ -274,11 +274,15 @@ void report_done(struct exchange *x, struct report *r);
 /* Is there somebody who can be told? */
 bool report_has_sender(const struct message *m);
 bool report_wants(const struct recipient *rcpt, enum smtp_notify what);
+/* Did it not say NEVER? */
+bool report_may_tell(const struct recipient *rcpt);
 /* What of this the index keeps. */
 void report_hints(const struct message *m, const struct message_state *st,
     struct entry *entry);
-/* For a leg that went where the parameters do not go; NULL: nobody asked. */
+/* For a leg that went where the parameters of these extensions go; NULL: there
+ * is nothing to tell, or it is for others. */
 int report_relayed(struct exchange *x, const struct leg *leg,
+    unsigned extensions,
     struct report **r_out, struct err *e) MUST_CHECK;
 /* Tells of delays that are due; true while there are more. */
 bool report_delays(struct exchange *x);

@@ -55,6 +55,11 @@ check_again(const struct envelope *env, unsigned extensions)
 	FUZZ_CHECK(take(buf_slice(&line), extensions, false, &again) == 0);
 	fuzz_show_envelope(&one, env);
 	fuzz_show_envelope(&other, &again);
+	/* a hold is kept by whom it was asked of and never written */
+	if (env->sender != NULL && env->timing.hold == SMTP_HOLD_NONE) {
+		fuzz_show_timing(&one, &env->timing);
+		fuzz_show_timing(&other, &again.timing);
+	}
 	fuzz_same(&one, &other);
 	envelope_release(&again);
 	buf_release(&line);
