@@ -113,7 +113,9 @@ put_out(struct link *l, const struct buf *chars)
 {
 	if (l->free_us < l->now_us)
 		l->free_us = l->now_us;
-	l->free_us += tune_airtime_us(&l->tune, chars->len);
+	/* A line of unknown rate says itself when it has enough. */
+	if (l->config.rate != 0)
+		l->free_us += tune_airtime_us(&l->tune, chars->len);
 	buf_addslice(&l->out, buf_slice(chars));
 	l->said_us = l->now_us;
 }

@@ -23,6 +23,7 @@
 #define PATIENCE_MIN_US 400000	/* more than the peer waits to acknowledge */
 #define PATIENCE_PUSHED_US 60000
 #define FAR_US 300000
+#define PATIENCE_UNKNOWN_US 5000000	/* buffers of unknown depth */
 #define PATIENCE_FIRST_US 2000000
 #define RATE_GUESS 1000000.0	/* octets a second where not known */
 
@@ -221,6 +222,9 @@ tune_patience_us(const struct tune *t, bool pushed)
 {
 	int64_t more = (pushed ? PATIENCE_PUSHED_US : PATIENCE_MIN_US) +
 	    tune_airtime_us(t, t->size);
+
+	if (t->rate <= 0)
+		more += PATIENCE_UNKNOWN_US;
 
 	if (t->srtt_us < 0)
 		return PATIENCE_FIRST_US + more;

@@ -28,6 +28,7 @@
 #define PART_PREFIX ".link-"
 #define PART_SUFFIX ".part"
 #define PART_SECS_MAX (30 * 24 * 3600)	/* nobody goes on with it any more */
+#define PARTS_MAX 64
 #define NAME_KEPT 128
 #define HASH_STEP 65536
 #define DISK_RESERVE (UINT64_C(16) << 20)
@@ -192,6 +193,47 @@ sweep_parts(const struct reception *r)
 		close(fd);
 }
 
+static bool
+is_open(const struct reception *r, uint64_t id)
+{
+	for (unsigned i = 0; i < LINK_FILES_MAX; i++)
+		if (r->slots[i].fd >= 0 && r->slots[i].id == id)
+			return true;
+	return false;
+}
+
+/* Before another file is begun: no more than PARTS_MAX lie about, or a peer
+ * could fill the disk with beginnings; the oldest goes. */
+static void
+limit_parts(const struct reception *r)
+{
+	int fd = openat(r->dir_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
+	struct dirent *d;
+	uint64_t id, oldest = 0;
+	time_t when = 0;
+	size_t count = 0;
+
+	while (dir != NULL && (d = readdir(dir)) != NULL) {
+		struct stat st;
+
+		if (!parse_part(d->d_name, &id) || fstatat(r->dir_fd,
+		    d->d_name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+			continue;
+		count++;
+		if (is_open(r, id) || (when != 0 && st.st_mtime >= when))
+			continue;
+		oldest = id;
+		when = st.st_mtime;
+	}
+	if (count >= PARTS_MAX && when != 0)
+		(void)unlinkat(r->dir_fd, part_name(oldest).s, 0);
+	if (dir != NULL)
+		closedir(dir);
+	else if (fd >= 0)
+		close(fd);
+}
+
 int
 reception_new(struct contract *c, uint64_t max_size,
     struct reception **r_out, struct err *e)
@@ -282,9 +324,11 @@ reception_open(struct reception *r, unsigned slot,
 		return LINK_HAVE_ALL;
 	if (!has_space(r, f->size))
 		return LINK_REFUSE_LATER;
-	for (unsigned i = 0; i < LINK_FILES_MAX; i++)
-		if (r->slots[i].fd >= 0 && r->slots[i].id == id)
-			return LINK_REFUSE_LATER;
+	if (is_open(r, id))
+		return LINK_REFUSE_LATER;
+	if (faccessat(r->dir_fd, part_name(id).s, F_OK,
+	    AT_SYMLINK_NOFOLLOW) < 0)
+		limit_parts(r);
 	in->fd = openat(r->dir_fd, part_name(id).s, O_RDWR | O_CREAT |
 	    O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0600);
 	if (in->fd < 0)
