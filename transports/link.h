@@ -30,7 +30,7 @@
 #include "transports/link_coding.h"
 
 #define LINK_SECRET_LEN 32
-#define LINK_FILES_MAX 32	/* at once, each way */
+#define LINK_FILES_MAX 64	/* at once, each way */
 #define LINK_NAME_MAX 255
 #define LINK_PARTIALS_MAX 64
 #define LINK_WINDOW_MAX (4U << 20)

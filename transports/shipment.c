@@ -16,6 +16,7 @@
 
 #define HASH_STEP 65536
 #define RETRY_MS 60000
+#define RESERVE 16		/* places in the link, for small files */
 #define PROGRESS_STEP 2048	/* octets between two reports, at least */
 
 enum parcel_state {
@@ -240,12 +241,32 @@ smallest(const struct shipment *s, int64_t now_ms)
 	return best;
 }
 
+/* The last places are kept for what is smaller than all that was offered, so
+ * that a long queue does not keep a small file from overtaking. */
+static bool
+has_place(const struct shipment *s, const struct parcel *p)
+{
+	size_t offered = 0;
+	bool smaller = true;
+
+	for (size_t i = 0; i < s->count; i++) {
+		const struct parcel *o = &s->parcels[i];
+
+		if (o->state != PARCEL_OFFERED)
+			continue;
+		offered++;
+		smaller = smaller && p->file.size < o->file.size;
+	}
+	return smaller || offered < LINK_FILES_MAX - RESERVE;
+}
+
 void
 shipment_offer(struct shipment *s, struct link *l, int64_t now_ms)
 {
 	struct parcel *p;
 
-	while (link_has_room(l) && (p = smallest(s, now_ms)) != NULL) {
+	while (link_has_room(l) && (p = smallest(s, now_ms)) != NULL &&
+	    has_place(s, p)) {
 		if (!parcel_open(s, p) ||
 		    (!p->hashed && !parcel_hash(p))) {
 			/* It disappeared, or is not to be read now. */

@@ -298,6 +298,42 @@ test_dead_line(void **state)
 	air_release(&w);
 }
 
+/* Many small files do not wait for each other's answers. */
+static void
+test_many_files(void **state)
+{
+	struct air_line far = good;
+	struct air w;
+
+	(void)state;
+	far.delay_ms = 500;
+	air_init(&w, &far, 14);
+	for (int i = 0; i < 60; i++)
+		air_file(&w, 0, 300, 1);
+	start(&w);
+	finish(&w, 8000);
+	air_release(&w);
+}
+
+/* A socket does not tell its rate; it just takes no more. */
+static void
+test_unknown_rate(void **state)
+{
+	struct link_stats stats;
+	struct air w;
+
+	(void)state;
+	air_init(&w, &good, 13);
+	w.ends[0].config.rate = w.ends[1].config.rate = 0;
+	air_file(&w, 0, 300 * KIB, 2);
+	air_file(&w, 1, 300 * KIB, 2);
+	start(&w);
+	finish(&w, 40000);
+	link_stats(w.ends[0].link, &stats);
+	assert_true(stats.repeated < 20 * KIB);
+	air_release(&w);
+}
+
 static void
 test_garbage(void **state)
 {
@@ -444,6 +480,8 @@ main(void)
 		cmocka_unit_test(test_needs_are_found),
 		cmocka_unit_test(test_stays),
 		cmocka_unit_test(test_dead_line),
+		cmocka_unit_test(test_many_files),
+		cmocka_unit_test(test_unknown_rate),
 		cmocka_unit_test(test_garbage),
 		cmocka_unit_test(test_faults),
 	};
