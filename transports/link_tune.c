@@ -12,9 +12,13 @@
 #define FADE_OCTETS 131072.0	/* evidence is worth half after this */
 #define PRIOR_OCTETS 4096.0	/* as if so much had been sent */
 #define PRIOR_LOST 0.004	/* and so many frames lost */
+#define DOUBT 0.05		/* frames that a clean line may lose yet */
+#define NOISE_OCTETS 8192.0	/* see noise_rate */
 #define FRAME_SECS_MAX 2.2	/* longest frame */
 #define SIZE_MIN 32
-#define SIZE_FIRST 512
+#define SIZE_FIRST 1024
+#define SIZE_FIRST_SLOW 512	/* where that would take long */
+#define SLOW 4000		/* octets a second */
 #define LEVEL_FIRST 2
 #define FRESH_MAX 16		/* frames between two choices */
 #define BETTER 1.004		/* by so much a change must be better */
@@ -35,11 +39,35 @@ static const size_t sizes[] = { 32, 48, 64, 96, 128, 192, 256, 384, 512, 768,
 /* What a frame carries beside its payload: an acknowledgement. */
 #define BODY_EXTRA 4
 
+/* Damage that error correction does not help against, for each octet. */
 static double
-loss_rate(const struct tune *t, int coded)
+other_rate(const struct tune *t)
 {
-	return (t->lost[coded] + PRIOR_LOST) / (t->sent[coded] +
-	    PRIOR_OCTETS);
+	return (t->lost[1] + PRIOR_LOST) / (t->sent[1] + PRIOR_OCTETS);
+}
+
+/* Damage of any kind, for each octet: frames lost without correction, and
+ * with it, and what was put right.  A line is not believed to be clean
+ * before much has passed over it. */
+static double
+plain_rate(const struct tune *t)
+{
+	double wrong = t->noise > 0 ? t->noise * t->sent[1] : 0;
+
+	return (t->lost[0] + t->lost[1] + wrong) /
+	    (t->sent[0] + t->sent[1] + PRIOR_OCTETS) +
+	    DOUBT / (t->seen + PRIOR_OCTETS);
+}
+
+/* Octets that are wrong, where correction sees them: what the peer says,
+ * which weighs as much as there was to see. */
+static double
+noise_rate(const struct tune *t, double plain)
+{
+	if (t->noise < 0)
+		return plain;
+	return (t->noise * t->sent[1] + plain * NOISE_OCTETS) /
+	    (t->sent[1] + NOISE_OCTETS);
 }
 
 /* The probability that at most `most` of len octets are wrong. */
@@ -70,15 +98,12 @@ yield(const struct tune *t, unsigned level, size_t size)
 {
 	size_t wire_len = frame_wire_len(size, level);
 	double share = ((double)size - BODY_EXTRA) / (double)wire_len;
-	double plain = loss_rate(t, 0), other = loss_rate(t, 1);
-	double noise = t->noise >= 0 ? t->noise : plain;
+	double plain = plain_rate(t);
 
-	if (t->level > 0 && t->noise >= 0)
-		plain = noise + other;
 	if (level == 0)
 		return share * exp(-plain * (double)wire_len);
-	return share * corrected(noise, wire_len, level) *
-	    exp(-other * (double)wire_len);
+	return share * corrected(noise_rate(t, plain), wire_len, level) *
+	    exp(-other_rate(t) * (double)wire_len);
 }
 
 static void
@@ -113,7 +138,9 @@ tune_init(struct tune *t, double rate)
 	if (t->size_max < SIZE_MIN)
 		t->size_max = SIZE_MIN;
 	t->level = LEVEL_FIRST;
-	t->size = t->size_max < SIZE_FIRST ? t->size_max : SIZE_FIRST;
+	t->size = rate > 0 && rate < SLOW ? SIZE_FIRST_SLOW : SIZE_FIRST;
+	if (t->size > t->size_max)
+		t->size = t->size_max;
 }
 
 void
@@ -148,6 +175,7 @@ tune_fate(struct tune *t, const struct stream_fate *f)
 	double lost = f->arrived ? 0 : 1;
 
 	fade(t, (double)f->wire_len);
+	t->seen += (double)f->wire_len;
 	t->sent[coded] += (double)f->wire_len;
 	if (!f->arrived && t->credit >= 1) {
 		t->credit -= 1;

@@ -19,6 +19,7 @@ struct tune {
 	double rate;		/* octets a second; 0: not known */
 	double lost[2], sent[2];	/* without and with correction: frames
 					 * lost, octets sent; both fade */
+	double seen;		/* octets sent; does not fade */
 	double noise;		/* rate of wrong octets; below 0: unknown */
 	double credit;		/* damage reported before it shows as loss */
 	uint8_t bad;		/* the peer's counter */
