@@ -7,7 +7,7 @@
  */
 #include "transports/link_private.h"
 
-#define LEAD_US 60000		/* output is made so long before it can go */
+#define LEAD_US 100000		/* output is made so long before it can go */
 #define STALL_US 300000		/* silence inside a frame, rate known */
 #define STALL_UNKNOWN_US 5000000
 #define STALL_OCTETS 64

@@ -121,9 +121,6 @@ take(struct settings *s, struct way *w)
 	double may;
 	ssize_t n;
 
-	/* An idle line starts its next character now. */
-	if (w->free_us < now - STEP_NS / 1000 * 20)
-		w->free_us = now;
 	may = (double)(now - w->free_us) / each_us + FIFO;
 	if (may > (double)sizeof(in))
 		may = sizeof(in);
@@ -142,6 +139,10 @@ take(struct settings *s, struct way *w)
 		}
 		if (n > 0)
 			w->free_us += (int64_t)(each_us * (double)n);
+		/* A line with nothing to do starts its next character then;
+		 * one that was only not looked at in time catches up. */
+		if (n < (ssize_t)may && w->free_us < now)
+			w->free_us = now;
 	}
 	hold_writer(w);
 }
@@ -247,6 +248,7 @@ main(int argc, char **argv)
 			perror("line: pty");
 			return 1;
 		}
+		ways[i].free_us = now_us();
 		snprintf(name, sizeof(name), "%s", ptsname(ways[i].from));
 		printf("%s\n", name);
 	}
