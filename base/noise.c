@@ -216,16 +216,15 @@ mix_ephemeral(struct noise *n, const unsigned char public[X25519_LEN])
 static void
 write_ephemeral(struct noise *n, struct buf *out)
 {
-	unsigned char wire[X25519_LEN], bit = 0;
+	unsigned char bit = 0;
 
 	assert(n->p.rng != NULL);
 	x25519_secret(n->p.rng, n->e_secret);
 	x25519_public(n->e_secret, n->e_public);
 	if (n->p.mask)
 		rng_fill(n->p.rng, &bit, 1);
-	memcpy(wire, n->e_public, sizeof(wire));
-	wire[31] |= bit & 0x80;
-	buf_add(out, wire, sizeof(wire));
+	n->e_public[31] |= bit & 0x80;
+	buf_add(out, n->e_public, sizeof(n->e_public));
 	mix_ephemeral(n, n->e_public);
 }
 
@@ -267,8 +266,6 @@ read_ephemeral(struct noise *n, struct slice *rest, struct err *e)
 	if (rc != 0)
 		return rc;
 	memcpy(n->e_remote, key.ptr, X25519_LEN);
-	if (n->p.mask)
-		n->e_remote[31] &= 0x7f;
 	mix_ephemeral(n, n->e_remote);
 	return 0;
 }
@@ -406,7 +403,10 @@ noise_init(struct noise *n, const struct noise_params *p)
 	n->p = *p;
 	if (p->secret != NULL) {
 		memcpy(n->secret, p->secret, X25519_LEN);
-		x25519_public(n->secret, n->public);
+		if (p->public != NULL)
+			memcpy(n->public, p->public, X25519_LEN);
+		else
+			x25519_public(n->secret, n->public);
 	}
 	if (p->remote != NULL) {
 		memcpy(n->remote, p->remote, X25519_LEN);
@@ -414,7 +414,7 @@ noise_init(struct noise *n, const struct noise_params *p)
 	}
 	if (p->psk != NULL)
 		memcpy(n->psk, p->psk, NOISE_KEY_LEN);
-	n->p.secret = n->p.remote = n->p.psk = NULL;
+	n->p.secret = n->p.public = n->p.remote = n->p.psk = NULL;
 	n->p.prologue = SLICE_LIT("");
 	start_hash(n);
 	mix_hash(n, p->prologue);

@@ -84,9 +84,16 @@ struct noise_params {
 	const unsigned char *remote;	/* the peer's static public key */
 	const unsigned char *psk;	/* NOISE_KEY_LEN octets */
 	/*
-	 * On the wire bit 255 of each ephemeral key is random, and it is
-	 * cleared before use; so the key looks like any other octets but for
-	 * the test whether it is on the curve.  Both ends set it or neither.
+	 * The public half of `secret` where the caller has it: who tries one
+	 * message under many prologues is spared a multiplication for each.
+	 */
+	const unsigned char *public;
+	/*
+	 * Bit 255 of each ephemeral key that we write is random, so that the
+	 * key looks like any other octets but for the test whether it is on
+	 * the curve.  The agreement passes that bit over (RFC 7748 5), the
+	 * hash does not: it takes the key as it is on the wire, and a bit
+	 * that was flipped there is found.  A reader need not set it.
 	 */
 	bool mask;
 	/*

@@ -61,11 +61,18 @@ static const struct request_row {
 	{ "broken-show", control_broken_show, FOR_ADMINS },
 	{ "broken-delete", control_broken_delete, FOR_ADMINS },
 	{ "broken-export", control_broken_export, FOR_ADMINS },
+	{ "bundles", control_bundles, FOR_ADMINS },
 	{ "flush", control_flush, FOR_ADMINS },
 	{ "reload", control_reload, FOR_ADMINS },
 	{ "stop", control_stop, FOR_ADMINS },
 	{ "verify", control_verify, FOR_ADMINS },
 	{ "backup", control_backup, FOR_ADMINS },
+	{ "trace", control_trace, FOR_ADMINS },
+	{ "peer-test", control_peer_test, FOR_ADMINS },
+	{ "peer-test-status", control_peer_test_status, FOR_ADMINS },
+	{ "keys", control_keys, FOR_ALL },
+	{ "key-rotate", control_key_rotate, FOR_ADMINS },
+	{ "card", control_card, FOR_ADMINS },
 	{ "submit", control_submit, FOR_SUBMIT },
 	{ "receive", control_receive, FOR_ALL },	/* looks itself */
 };

@@ -11,12 +11,11 @@
 #include <stdlib.h>
 
 #include "base/text.h"
-#include "node/content.h"
 #include "node/exchange_private.h"
+#include "node/feed.h"
 #include "node/measure.h"
 #include "smtp/extension.h"
 
-#define RECIPIENTS_MAX 100	/* of a transaction, RFC 5321 4.5.3.1.8 */
 #define PIECE 65536
 #define STEPS 64		/* in one turn, though nothing come of them */
 
@@ -87,28 +86,27 @@ outbound_carries(const char *params)
 	return param_number(params, "extensions");
 }
 
-struct outbound {
-	struct exchange *x;
-	struct object object;
+struct batch_out {
+	struct outbound base;
 	bool measuring;		/* what is written counts and goes nowhere */
 	struct measure measure;
 	struct bundle_writer *writer;
 	char *id, *helo, *from, *to;
-	struct buf made, text;
-	size_t part;			/* at hand */
-	size_t rcpt;			/* of it, written so far */
-	size_t chosen[RECIPIENTS_MAX], nchosen;
-	struct message m;
-	struct content *content;
-	bool preparing;		/* it */
+	struct buf made;
+	struct feed feed;
 	bool finished;
-	struct smtp_refusal refusal;	/* of the message at hand */
 };
+
+static struct batch_out *
+batch_out_of(struct outbound *base)
+{
+	return list_entry(base, struct batch_out, base);
+}
 
 static int
 count(void *ctx, const char *bytes, size_t len, struct err *e)
 {
-	struct outbound *ob = ctx;
+	struct batch_out *ob = ctx;
 
 	(void)e;
 	measure_add(&ob->measure, bytes, len);
@@ -118,7 +116,7 @@ count(void *ctx, const char *bytes, size_t len, struct err *e)
 static int
 keep(void *ctx, const char *bytes, size_t len, struct err *e)
 {
-	struct outbound *ob = ctx;
+	struct batch_out *ob = ctx;
 
 	(void)e;
 	buf_add(&ob->made, bytes, len);
@@ -126,42 +124,51 @@ keep(void *ctx, const char *bytes, size_t len, struct err *e)
 }
 
 static void
-start_writer(struct outbound *ob, enum mime_encoding encoding)
+start_writer(struct batch_out *ob, enum mime_encoding encoding)
 {
-	const char *params = ob->object.params;
+	const struct object *o = &ob->base.object;
 	struct bundle_params bp = {
-		.dialect = (enum bundle_dialect)param_number(params,
+		.dialect = (enum bundle_dialect)param_number(o->params,
 		    "dialect"),
-		.gzip = param_number(params, "gzip") != 0,
+		.gzip = param_number(o->params, "gzip") != 0,
 		.gzip_level = 6,
 		.encoding = encoding,
-		.ids = param_number(params, "ids") != 0,
-		.plain = param_number(params, "plain") != 0,
-		.extensions = param_number(params, "extensions"),
-		.required = param_number(params, "required"),
-		.date_ms = ob->object.cut_wall_ms,
+		.ids = param_number(o->params, "ids") != 0,
+		.plain = param_number(o->params, "plain") != 0,
+		.extensions = param_number(o->params, "extensions"),
+		.required = param_number(o->params, "required"),
+		.date_ms = o->cut_wall_ms,
 	};
 
-	bundle_writer_free(ob->writer);
-	ob->part = ob->rcpt = 0;
 	bp.helo = ob->helo;
 	bp.from = ob->from;
 	bp.to = ob->to;
 	bp.id = ob->id;
 	ob->writer = bundle_writer_new(&bp, ob->measuring ? count : keep, ob);
+	feed_init(&ob->feed, ob->base.x->spool, ob->writer, o->part, o->nparts,
+	    o->cut_secs);
+	if (param_number(o->params, "convert") != 0)
+		feed_convert(&ob->feed, bp.extensions);
+}
+
+static void
+stop_writer(struct batch_out *ob)
+{
+	feed_release(&ob->feed);
+	bundle_writer_free(ob->writer);
 }
 
 /* An encoding that is to be chosen is chosen by what would go without. */
 static void
-start(struct outbound *ob)
+start(struct batch_out *ob)
 {
-	const char *params = ob->object.params;
+	const char *params = ob->base.object.params;
 
 	ob->helo = param(params, "helo");
 	ob->from = param(params, "from");
 	ob->to = param(params, "to");
-	ob->id = mem_printf("pr-%s-%" PRIu64, spool_id(ob->x->spool),
-	    ob->object.id);
+	ob->id = mem_printf(OUTBOUND_ID_PREFIX "%s-%" PRIu64,
+	    spool_id(ob->base.x->spool), ob->base.object.id);
 	ob->measuring = param_number(params, "path") != CONF_PATH_UNKNOWN &&
 	    param_number(params, "gzip") == 0 &&
 	    param_number(params, "dialect") == BUNDLE_RFC2442;
@@ -172,51 +179,44 @@ start(struct outbound *ob)
 
 /* All was written once. */
 static int
-finish(struct outbound *ob, struct err *e)
+finish(struct batch_out *ob, struct err *e)
 {
-	enum conf_path path = (enum conf_path)param_number(ob->object.params,
-	    "path");
+	enum conf_path path = (enum conf_path)param_number(
+	    ob->base.object.params, "path");
 	int rc = bundle_writer_finish(ob->writer, e);
 
 	ob->finished = !ob->measuring;
 	if (rc != 0 || ob->finished)
 		return rc;
 	ob->measuring = false;
+	stop_writer(ob);
 	start_writer(ob, measure_choose(&ob->measure, path));
 	return 0;
 }
 
 int
-exchange_outbound_new(struct exchange *x, uint64_t object,
-    struct outbound **ob_out, struct err *e)
+outbound_new(struct exchange *x, struct object *o, struct outbound **ob_out,
+    struct err *e)
 {
-	struct outbound *ob = mem_alloc(1, sizeof(*ob));
-	int rc;
+	struct batch_out *ob = mem_alloc(1, sizeof(*ob));
 
-	ob->x = x;
-	object_init(&ob->object);
-	message_init(&ob->m);
-	rc = spool_get_object(x->spool, object, &ob->object, e);
-	if (rc != 0) {
-		exchange_outbound_free(ob);
-		return rc;
-	}
+	(void)e;
+	ob->base.dialect = &batch_dialect;
+	ob->base.x = x;
+	ob->base.object = *o;
 	start(ob);
-	*ob_out = ob;
+	*ob_out = &ob->base;
 	return 0;
 }
 
 void
-exchange_outbound_free(struct outbound *ob)
+outbound_free(struct outbound *base)
 {
-	if (ob == NULL)
-		return;
-	content_close(ob->content);
-	bundle_writer_free(ob->writer);
-	message_release(&ob->m);
-	object_release(&ob->object);
+	struct batch_out *ob = batch_out_of(base);
+
+	stop_writer(ob);
+	object_release(&ob->base.object);
 	buf_release(&ob->made);
-	buf_release(&ob->text);
 	free(ob->id);
 	free(ob->helo);
 	free(ob->from);
@@ -224,87 +224,24 @@ exchange_outbound_free(struct outbound *ob)
 	free(ob);
 }
 
-/* Opens the content for the next recipients of the part at hand. */
 static int
-begin(struct outbound *ob, struct err *e)
+step(struct batch_out *ob, struct err *e)
 {
-	const struct object_part *part = &ob->object.part[ob->part];
-	const char *params = ob->object.params;
-	int rc = 0;
+	int rc = feed_step(&ob->feed, e);
 
-	if (ob->rcpt == 0) {
-		message_release(&ob->m);
-		message_init(&ob->m);
-		rc = spool_get_message(ob->x->spool, part->message, &ob->m, e);
-		/* Counted to when it was cut: made again it is the same. */
-		smtp_timing_pass(&ob->m.env.timing, ob->object.cut_secs >
-		    ob->m.accepted_secs ? ob->object.cut_secs -
-		    ob->m.accepted_secs : 0);
-	}
-	ob->nchosen = 0;
-	while (rc == 0 && ob->nchosen < RECIPIENTS_MAX &&
-	    ob->rcpt < part->nrcpt)
-		ob->chosen[ob->nchosen++] = part->rcpt[ob->rcpt++];
 	if (rc == 0)
-		rc = content_open(ob->x->spool, &ob->m, ob->chosen,
-		    ob->nchosen, param_number(params, "extensions"),
-		    param_number(params, "convert") != 0, &ob->content, e);
-	ob->preparing = rc == 0;
-	return rc == ERR_NOT_FOUND ? ERR_CORRUPT : rc;
-}
-
-/* A piece of getting it ready; then its transaction begins. */
-static int
-prepare(struct outbound *ob, struct err *e)
-{
-	int rc = content_prepare(ob->content, &ob->refusal, e);
-
-	if (rc != 0)
-		return rc == 1 ? 0 : rc;
-	ob->preparing = false;
-	rc = bundle_writer_begin(ob->writer, content_envelope(ob->content),
-	    content_facts(ob->content), ob->m.hops, ob->chosen, ob->nchosen,
-	    e);
-	if (rc == ERR_UNSUPPORTED)
-		ob->refusal = *bundle_writer_refusal(ob->writer);
-	return rc;
-}
-
-static int
-step(struct outbound *ob, struct err *e)
-{
-	int rc;
-
-	if (ob->content == NULL && ob->part == ob->object.nparts)
 		return finish(ob, e);
-	if (ob->content == NULL)
-		return begin(ob, e);
-	if (ob->preparing)
-		return prepare(ob, e);
-	buf_clear(&ob->text);
-	rc = content_read(ob->content, &ob->text, e);
-	if (rc >= 0 && ob->text.len > 0 && bundle_writer_content(ob->writer,
-	    ob->text.ptr, ob->text.len, e) < 0)
-		return e->code;
-	if (rc != 0)
-		return rc == 1 ? 0 : rc;
-	content_close(ob->content);
-	ob->content = NULL;
-	if (ob->rcpt == ob->object.part[ob->part].nrcpt) {
-		ob->part++;
-		ob->rcpt = 0;
-	}
-	return bundle_writer_end_message(ob->writer, e);
+	return rc < 0 ? rc : 0;
 }
 
 /* Takes the message at hand out of the object; the others wait again.  Its
  * entry, or NULL. */
 static struct entry *
-put_aside(struct outbound *ob, struct target **t_out)
+put_aside(struct batch_out *ob, struct target **t_out)
 {
-	struct exchange *x = ob->x;
-	struct cut *c = map_get_u64(x->cuts, ob->object.id);
-	uint64_t id = ob->object.part[ob->part].message;
+	struct exchange *x = ob->base.x;
+	struct cut *c = map_get_u64(x->cuts, ob->base.object.id);
+	uint64_t id = feed_message(&ob->feed);
 	struct err e = ERR_INIT;
 
 	if (c == NULL)
@@ -318,10 +255,10 @@ put_aside(struct outbound *ob, struct target **t_out)
 
 /* It fails alone, for whoever it is. */
 static void
-fail_damaged(struct outbound *ob, const struct err *e)
+fail_damaged(struct batch_out *ob, const struct err *e)
 {
-	struct exchange *x = ob->x;
-	uint64_t id = ob->object.part[ob->part].message;
+	struct exchange *x = ob->base.x;
+	uint64_t id = feed_message(&ob->feed);
 	struct target *t;
 	struct entry *entry;
 
@@ -338,25 +275,27 @@ fail_damaged(struct outbound *ob, const struct err *e)
 
 /* This road cannot carry it, and it cannot be converted. */
 static void
-fail_refused(struct outbound *ob)
+fail_refused(struct batch_out *ob)
 {
+	const struct smtp_refusal *r = feed_refusal(&ob->feed);
 	struct target *t;
 	struct entry *entry = put_aside(ob, &t);
 	char *text = mem_printf("the road to this site cannot carry it: %s",
-	    ob->refusal.text);
+	    r->text);
 
 	for (size_t i = 0; entry != NULL && i < entry->nlegs; i++) {
 		if (entry->leg[i].target == t && entry->leg[i].nrcpt > 0 &&
 		    entry->leg[i].status == LEG_READY)
-			settle_fail(ob->x, &entry->leg[i],
-			    ob->refusal.status, text, false);
+			settle_fail(ob->base.x, &entry->leg[i], r->status,
+			    text, false);
 	}
 	free(text);
 }
 
 int
-exchange_outbound_read(struct outbound *ob, struct buf *out, struct err *e)
+outbound_read(struct outbound *base, struct buf *out, struct err *e)
 {
+	struct batch_out *ob = batch_out_of(base);
 	int rc = 0;
 
 	for (int i = 0; rc == 0 && i < STEPS && !ob->finished &&
