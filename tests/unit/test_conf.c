@@ -295,8 +295,8 @@ test_faults(void **state)
 		    "2: key-life: half of it, 45d, is how long an old key "
 		    "and the next are both good; the longest lifetime of mail "
 		    "and the longest gap between contacts take 46d" },
-		{ SITE "peer a { dialect = rfc2442\ncompress = gzip\nencoding = "
-		       "8bit }\n",
+		{ SITE "peer a { dialect = rfc2442\ncompress = gzip\n"
+		       "encoding = 8bit }\n",
 		    "4: compress = gzip needs encoding = base64" },
 		{ SITE "peer a { batch-size = 0 }\n", "2: batch-size = 0" },
 		{ SITE "peer a { batch-count = 0 }\n", "2: batch-count = 0" },
