@@ -200,8 +200,6 @@ road_deadline_ms(struct exchange *x, struct target *t)
 
 	if (t->peer == NULL)
 		return INT64_MAX;
-	if (t->pause_ms > mono)
-		at = t->pause_ms;
 	if (!schedule_is_empty(t->peer->call)) {
 		wall = clock_wall_ms(x->clock);
 		call = schedule_next(t->peer->call, wall, t->last_call_ms,
@@ -213,8 +211,11 @@ road_deadline_ms(struct exchange *x, struct target *t)
 			    60000);
 		else
 			call = mono + 60000;
-		return at < call ? at : call;
+		/* A call that is due and was tried waits for the pause. */
+		return call > t->pause_ms ? call : t->pause_ms;
 	}
+	if (t->pause_ms > mono)
+		at = t->pause_ms;
 	if (!list_empty(&t->ready) && cut_pace_ms(t) > mono &&
 	    cut_pace_ms(t) < at)
 		at = cut_pace_ms(t);
