@@ -154,7 +154,7 @@ haul_write_step(struct road *r)
 
 	if (r->outbound == NULL)
 		return;
-	if (mishap(r->site->world, 50)) {
+	if (mishap(r->site->world, r->site->world->weather.unwritten)) {
 		exchange_object_unwritten(r->site->x, r->object, "a whim");
 		write_over(r);
 		return;
@@ -177,10 +177,12 @@ haul_write_step(struct road *r)
  * The transport.
  */
 static int64_t
-travel_ms(struct world *w)
+travel_ms(const struct road *r)
 {
-	return 100 + (int64_t)roll(w, w->set.calm ? MINUTE_MS :
-	    roll(w, 10) == 0 ? 10 * HOUR_MS : 10 * MINUTE_MS);
+	struct world *w = r->site->world;
+
+	return 100 + (int64_t)roll(w, (uint64_t)(roll(w, 10) == 0 ?
+	    r->way->worst_ms : r->way->way_ms));
 }
 
 static struct road *
@@ -195,7 +197,7 @@ ship(struct road *r, const struct parcel *p, size_t octets)
 	struct world *w = r->site->world;
 	struct slice bytes = { p->bytes.ptr, octets };
 
-	event_add(w, travel_ms(w), EVENT_ARRIVE, r->to,
+	event_add(w, travel_ms(r), EVENT_ARRIVE, r->to,
 	    road_number(way_back(r)), parcel_new(w, p->name, bytes));
 }
 
@@ -229,7 +231,7 @@ next_parcel(struct road *r)
 	list_for_each(item, &r->out) {
 		struct parcel *p = list_entry(item, struct parcel, link);
 
-		if (!p->tried)
+		if (!p->tried && !p->damaged)
 			return p;
 	}
 	return NULL;
@@ -253,22 +255,23 @@ static bool
 bad_luck(struct road *r, struct parcel *p)
 {
 	struct world *w = r->site->world;
+	const struct weather *o = &w->weather;
 
-	if (mishap(w, 12)) {
+	if (mishap(w, o->carrier)) {
 		w->losses++;
 		haul_exit(r, 75, "no carrier");
-	} else if (mishap(w, 12)) {
+	} else if (mishap(w, o->killed)) {
 		w->repeats++;
 		ship(r, p, p->bytes.len);
 		haul_exit(r, roll(w, 2) == 0 ? -1 : 1, "lost in mid air");
-	} else if (mishap(w, 15)) {
+	} else if (mishap(w, o->torn)) {
 		w->torn++;
 		ship(r, p, tear(w, &p->bytes));
 		haul_exit(r, 75, "torn");
-	} else if (mishap(w, 15)) {
+	} else if (mishap(w, o->failed)) {
 		exchange_transport_failed(r->site->x, r->to->name, p->name,
 		    false, "not this one");
-	} else if (mishap(w, 200)) {
+	} else if (mishap(w, o->refused)) {
 		exchange_transport_failed(r->site->x, r->to->name, p->name,
 		    true, "never this one");
 	} else {
@@ -291,6 +294,10 @@ haul_step(struct road *r)
 		haul_exit(r, 0, "");
 		return;
 	}
+	if (r->way->dead_until_ms > w->now_ms) {
+		haul_exit(r, 75, "no link");
+		return;
+	}
 	p->tried = true;
 	if (bad_luck(r, p)) {
 		if (r->running)
@@ -299,7 +306,7 @@ haul_step(struct road *r)
 		return;
 	}
 	ship(r, p, p->bytes.len);
-	if (mishap(w, 15)) {
+	if (mishap(w, w->weather.twice)) {
 		w->repeats++;
 		ship(r, p, p->bytes.len);
 	}
@@ -446,6 +453,14 @@ haul_drop(struct site *s)
 	}
 }
 
+/* No transport reads it any more; it has to be noticed and made again. */
+static void
+damage(struct parcel *p)
+{
+	buf_truncate(&p->bytes, p->bytes.len / 2);
+	p->damaged = true;
+}
+
 void
 haul_sweep(struct site *s)
 {
@@ -460,10 +475,12 @@ haul_sweep(struct site *s)
 			    link);
 
 			if (!exchange_knows_object(s->x, r->to->name,
-			    p->name) || mishap(s->world, 10))
+			    p->name) || mishap(s->world,
+			    s->world->weather.swept))
 				parcel_free(p);
-			else if (mishap(s->world, 10))
-				buf_truncate(&p->bytes, p->bytes.len / 2);
+			else if (mishap(s->world,
+			    s->world->weather.swept))
+				damage(p);
 		}
 		if (!list_empty(&r->in) && !s->asked_intake) {
 			s->asked_intake = true;
