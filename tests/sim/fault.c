@@ -78,6 +78,87 @@ absence(struct world *w, struct site *s)
 	site_absent(s, some_while(w));
 }
 
+static void
+make_backup(struct world *w, struct site *s)
+{
+	if (!w->weather.restores || s->disk == NULL)
+		return;
+	backup_make(s);
+	tell(w, s->name, "sim: backup");
+}
+
+/* Sites with a spool of their own, that nobody depends on without knowing. */
+static void
+lose_state(struct world *w, struct site *s)
+{
+	if (w->weather.restores && !list_empty(&s->backups)) {
+		site_absent(s, some_while(w) / 4);
+		backup_restore(s);
+	} else if (w->weather.rebuilds) {
+		site_absent(s, some_while(w) / 4);
+		backup_rebuild(s);
+	}
+}
+
+static void
+death(struct world *w, struct site *s)
+{
+	if (!w->weather.deaths || w->deaths > w->nsites / 10)
+		return;
+	w->deaths++;
+	site_die(s);
+}
+
+static void
+rotate(struct world *w, struct site *s)
+{
+	if (!w->weather.rotations)
+		return;
+	w->rotations++;
+	keys_rotate(s);
+}
+
+/* Once: for so long that nobody has a key of it any more. */
+static void
+silence(struct world *w, struct site *s)
+{
+	if (!w->weather.silence || w->now_ms > 10 * DAY_MS)
+		return;
+	w->weather.silence = false;
+	site_absent(s, 30 * DAY_MS + (int64_t)roll(w, 50 *
+	    (uint64_t)DAY_MS));
+}
+
+/* What happens to a site that is up. */
+static void
+site_fault(struct world *w, struct site *s)
+{
+	switch (roll(w, 14)) {
+	case 0:
+		absence(w, s);
+		break;
+	case 1:
+	case 2:
+		make_backup(w, s);
+		break;
+	case 3:
+		lose_state(w, s);
+		break;
+	case 4:
+		death(w, s);
+		break;
+	case 5:
+		rotate(w, s);
+		break;
+	case 6:
+		silence(w, s);
+		break;
+	default:
+		order_crash(w, s);
+		break;
+	}
+}
+
 /* From now on all goes well. */
 static void
 faults_end(struct world *w)
@@ -115,15 +196,11 @@ fault(struct world *w)
 	case 3:
 		partition(w);
 		break;
-	case 4:
-		if (s->up)
-			absence(w, s);
-		break;
 	default:
 		if (s->up)
-			order_crash(w, s);
+			site_fault(w, s);
 		break;
 	}
-	event_add(w, (int64_t)roll(w, w->weather.fault_gap_ms), EVENT_FAULT,
-	    NULL, 0, NULL);
+	event_add(w, (int64_t)roll(w, w->weather.fault_gap_ms * (w->now_ms >
+	    10 * DAY_MS ? 20 : 1)), EVENT_FAULT, NULL, 0, NULL);
 }

@@ -62,6 +62,12 @@ road_number(const struct road *r)
 	return (uint64_t)(r - r->site->road);
 }
 
+static bool
+is_native(const struct road *r)
+{
+	return r->way->tongue == TONGUE_NATIVE;
+}
+
 /*
  * Writing.
  */
@@ -136,7 +142,8 @@ write_finish(struct road *r)
 	struct err e = ERR_INIT;
 
 	digest_of(&r->bytes, digest);
-	check_made(r, digest);
+	if (!is_native(r))
+		check_made(r, digest);
 	parcel_free(parcel_find(&r->out, r->name));
 	list_add_tail(&r->out, &parcel_new(r->site->world, r->name,
 	    buf_slice(&r->bytes))->link);
@@ -199,6 +206,59 @@ ship(struct road *r, const struct parcel *p, size_t octets)
 
 	event_add(w, travel_ms(r), EVENT_ARRIVE, r->to,
 	    road_number(way_back(r)), parcel_new(w, p->name, bytes));
+}
+
+/* A copy that is no longer what it was, or ends where it should not. */
+static void
+ship_damaged(struct road *r, const struct parcel *p)
+{
+	struct world *w = r->site->world;
+	const struct weather *o = &w->weather;
+	struct parcel *copy = parcel_new(w, p->name, buf_slice(&p->bytes));
+	struct road *to = way_back(r);
+	struct site *s;
+
+	w->damaged++;
+	if (mishap(w, o->flipped))
+		copy->bytes.ptr[roll(w, copy->bytes.len)] ^=
+		    (char)(1 << roll(w, 8));
+	if (mishap(w, o->shortened))
+		buf_truncate(&copy->bytes, roll(w, copy->bytes.len));
+	if (mishap(w, o->lengthened))
+		buf_add(&copy->bytes, p->bytes.ptr, 1 + roll(w,
+		    p->bytes.len));
+	if (mishap(w, o->astray)) {
+		s = &w->site[roll(w, w->nsites)];
+		to = &s->road[roll(w, s->nroads)];
+	}
+	if (!is_native(to) || mishap(w, o->lost)) {
+		parcel_free(copy);
+		return;
+	}
+	event_add(w, travel_ms(r), EVENT_ARRIVE, to->site, road_number(to),
+	    copy);
+}
+
+/* Some are kept, and come again some day. */
+static void
+keep_past(struct road *r, const struct parcel *p)
+{
+	struct world *w = r->site->world;
+	struct parcel *old;
+
+	if (w->weather.replayed == 0 || roll(w, 3) != 0)
+		return;
+	list_add_tail(&r->past, &parcel_new(w, p->name,
+	    buf_slice(&p->bytes))->link);
+	if (++r->npast > 5) {
+		r->npast--;
+		parcel_free(list_entry(r->past.next, struct parcel, link));
+	}
+	old = list_entry(r->past.next, struct parcel, link);
+	if (mishap(w, w->weather.replayed)) {
+		w->repeats++;
+		ship(r, old, old->bytes.len);
+	}
 }
 
 static void
@@ -294,7 +354,7 @@ haul_step(struct road *r)
 		haul_exit(r, 0, "");
 		return;
 	}
-	if (r->way->dead_until_ms > w->now_ms) {
+	if (r->way->dead_until_ms > w->now_ms || r->to->dead) {
 		haul_exit(r, 75, "no link");
 		return;
 	}
@@ -305,7 +365,12 @@ haul_step(struct road *r)
 			    NULL);
 		return;
 	}
-	ship(r, p, p->bytes.len);
+	if (is_native(r) && p->bytes.len > 0 && mishap(w, 3))
+		ship_damaged(r, p);
+	else
+		ship(r, p, p->bytes.len);
+	if (is_native(r))
+		keep_past(r, p);
 	if (mishap(w, w->weather.twice)) {
 		w->repeats++;
 		ship(r, p, p->bytes.len);
@@ -320,6 +385,10 @@ haul_step(struct road *r)
 void
 haul_arrive(struct road *r, struct parcel *p)
 {
+	if (r->site->dead) {
+		parcel_free(p);
+		return;
+	}
 	list_add_tail(&r->in, &p->link);
 	tell(r->site->world, r->site->name, "sim: arrived %s from %s, %zu "
 	    "octets", p->name, r->to->name, p->bytes.len);

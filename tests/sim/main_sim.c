@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * sim [--seed N] [--runs K] [--seconds S] [--least K] [--jobs J] [--dir DIR]
- *     [--bdb] [--sites N] [--verbose]
+ *     [--bdb] [--sites N] [--realm old|native|mixed] [--verbose]
  *
  * Plays worlds from seed N on: K of them, or as many as S seconds allow.
  * Every eighth is calm: no faults, and then everything comes exactly once.
@@ -20,7 +20,7 @@ usage(void)
 {
 	fprintf(stderr, "usage: sim [--seed N] [--runs K] [--seconds S] "
 	    "[--least K]\n\t[--jobs J] [--dir DIR] [--bdb] [--sites N] "
-	    "[--verbose]\n");
+	    "\n\t[--realm old|native|mixed] [--verbose]\n");
 	return 64;
 }
 
@@ -32,6 +32,20 @@ number(const char *text)
 	if (num_parse(slice_of(text), INT32_MAX, &n) != 0)
 		exit(usage());
 	return n;
+}
+
+static int
+realm(const char *name)
+{
+	static const char *const names[] = { [REALM_OLD] = "old",
+		[REALM_NATIVE] = "native", [REALM_MIXED] = "mixed" };
+	int i;
+
+	for (i = 0; i < 3; i++) {
+		if (strcmp(name, names[i]) == 0)
+			return i;
+	}
+	exit(usage());
 }
 
 static void
@@ -46,6 +60,7 @@ read_options(struct crew *c, int argc, char **argv)
 		{ "dir", required_argument, NULL, 'd' },
 		{ "bdb", no_argument, NULL, 'b' },
 		{ "sites", required_argument, NULL, 'n' },
+		{ "realm", required_argument, NULL, 'w' },
 		{ "verbose", no_argument, NULL, 'v' },
 		{ NULL, 0, NULL, 0 }
 	};
@@ -61,6 +76,7 @@ read_options(struct crew *c, int argc, char **argv)
 		case 'd': c->set.dir = optarg; break;
 		case 'b': c->bdb = true; break;
 		case 'n': c->set.sites = number(optarg); break;
+		case 'w': c->set.realm = realm(optarg); break;
 		case 'v': c->set.verbose = true; break;
 		default: exit(usage());
 		}
@@ -73,7 +89,7 @@ read_options(struct crew *c, int argc, char **argv)
 int
 main(int argc, char **argv)
 {
-	struct crew c = { .set = { .seed = 1, .dir = "." }, .jobs = 1 };
+	struct crew c = { .set = { .seed = 1, .dir = ".", .realm = -1 }, .jobs = 1 };
 	char *dir;
 	int bad;
 

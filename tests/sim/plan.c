@@ -41,6 +41,20 @@ side_make(struct world *w, struct side *side)
 	if (roll(w, 5) == 0)
 		side->batch_age_mins = 1 + (unsigned)roll(w, 20);
 	side->binary = roll(w, 2) == 0;
+	if (roll(w, 2) == 0)
+		side->parcel_octets = 2048 + roll(w, 200000);
+	if (roll(w, 3) == 0)
+		side->shape = roll(w, 2) == 0 ? 1 : 4096 + roll(w, 60000);
+	side->each = roll(w, 3) == 0;
+}
+
+static enum tongue
+some_tongue(struct world *w, size_t a, size_t b)
+{
+	if (w->realm == REALM_NATIVE || (w->realm == REALM_MIXED &&
+	    w->site[a].gate == NULL && w->site[b].gate == NULL))
+		return TONGUE_NATIVE;
+	return roll(w, 2) == 0 ? TONGUE_BSMTP : TONGUE_RFC2442;
 }
 
 static void
@@ -52,8 +66,9 @@ link_make(struct world *w, size_t a, size_t b)
 	l = &w->link[w->nlinks++];
 	*l = (struct link){ .site = { a, b } };
 	l->cost = 1 + (unsigned)roll(w, 10);
-	l->tongue = roll(w, 2) == 0 ? TONGUE_BSMTP : TONGUE_RFC2442;
+	l->tongue = some_tongue(w, a, b);
 	l->gzip = roll(w, 2) == 0;
+	l->sign = roll(w, 10) == 0;
 	switch (roll(w, 4)) {
 	case 0:
 		l->way_ms = 5000;
@@ -86,20 +101,28 @@ has_link(const struct world *w, size_t a, size_t b)
 	return false;
 }
 
-/* A tree, and some more.  Long chains are for small worlds. */
+/* A tree, and some more.  Long chains are for small worlds.  In a mixed one
+ * some at the end have one neighbour each. */
 static void
 links_make(struct world *w)
 {
 	bool chain = w->nsites <= 10 && roll(w, 3) == 0;
-	size_t i, a, b, more = roll(w, w->nsites);
+	size_t i, a, b, more, n = w->nsites;
 
-	for (i = 1; i < w->nsites; i++)
+	if (w->realm == REALM_MIXED)
+		n -= 1 + roll(w, w->nsites / 2);
+	for (i = 1; i < n; i++)
 		link_make(w, chain ? i - 1 : roll(w, i), i);
-	while (more-- > 0) {
-		a = roll(w, w->nsites);
-		b = roll(w, w->nsites);
+	for (more = roll(w, n); more > 0; more--) {
+		a = roll(w, n);
+		b = roll(w, n);
 		if (a != b && !has_link(w, a, b))
 			link_make(w, a, b);
+	}
+	for (i = n; i < w->nsites; i++) {
+		a = roll(w, n);
+		w->site[i].gate = &w->site[a];
+		link_make(w, a, i);
 	}
 }
 
@@ -137,6 +160,59 @@ weather_make(struct world *w)
 	o->full_disks = roll(w, 3) == 0;
 }
 
+/* Where everything is acknowledged, far more may go wrong. */
+static void
+bad_weather_make(struct world *w)
+{
+	struct weather *o = &w->weather;
+
+	if (w->realm == REALM_OLD)
+		return;
+	o->lost = some_odds(w);
+	o->flipped = some_odds(w);
+	o->shortened = some_odds(w);
+	o->lengthened = some_odds(w);
+	o->replayed = some_odds(w);
+	o->astray = some_odds(w);
+	o->rotations = roll(w, 3) == 0;
+	w->strict = roll(w, 2) == 0;
+	if (w->strict || w->realm != REALM_NATIVE || w->set.bdb)
+		return;
+	o->restores = roll(w, 2) == 0;
+	o->rebuilds = roll(w, 3) == 0;
+	o->deaths = roll(w, 4) == 0;
+	o->silence = roll(w, 15) == 0;
+}
+
+static enum realm
+some_realm(struct world *w)
+{
+	uint64_t n = roll(w, 100);
+
+	if (w->set.realm >= 0)
+		return (enum realm)w->set.realm;
+	return n < 10 ? REALM_OLD : n < 37 ? REALM_MIXED : REALM_NATIVE;
+}
+
+/* Strict is where nothing lasts as long as mail lives. */
+static void
+times_make(struct world *w)
+{
+	if (w->strict) {
+		w->weather.partitions = w->weather.absences = false;
+		w->weather.full_disks = false;
+	}
+	w->lifetime_days = w->strict || w->set.calm || w->realm == REALM_OLD ?
+	    5 : 2 + (unsigned)roll(w, 4);
+	w->key_days = 2 * (w->lifetime_days + 1) + roll(w, 10);
+	w->faults_end_ms = DAY_MS + (int64_t)roll(w, (uint64_t)DAY_MS *
+	    (roll(w, 8) == 0 ? 12 : 3));
+	if (w->weather.silence)
+		w->faults_end_ms = 100 * DAY_MS;
+	else if (w->weather.rotations)
+		w->faults_end_ms += 10 * DAY_MS;
+}
+
 static size_t
 some_size(struct world *w)
 {
@@ -155,8 +231,11 @@ static void
 describe(struct world *w)
 {
 	static const char *const tongue[] = { [TONGUE_RFC2442] = "rfc2442",
-		[TONGUE_BSMTP] = "bsmtp" };
+		[TONGUE_BSMTP] = "bsmtp", [TONGUE_NATIVE] = "native" };
 	size_t i, k;
+
+	tell(w, "plan", "lifetime %u days, keys %" PRIu64 ", strict %d",
+	    w->lifetime_days, w->key_days, w->strict);
 
 	for (i = 0; i < w->nlinks; i++) {
 		const struct link *l = &w->link[i];
@@ -197,6 +276,7 @@ roads_make(struct world *w, struct site *s)
 			r->way = l;
 			list_init(&r->out);
 			list_init(&r->in);
+			list_init(&r->past);
 			list_init(&r->made);
 		}
 	}
@@ -208,11 +288,12 @@ plan_make(struct world *w)
 	size_t i;
 
 	w->nsites = some_size(w);
-	w->faults_end_ms = DAY_MS + (int64_t)roll(w, (uint64_t)DAY_MS *
-	    (roll(w, 8) == 0 ? 12 : 3));
+	w->realm = some_realm(w);
 	weather_make(w);
-	links_make(w);
+	bad_weather_make(w);
+	times_make(w);
 	w->site = mem_alloc(w->nsites, sizeof(*w->site));
+	links_make(w);
 	for (i = 0; i < w->nsites; i++) {
 		struct site *s = &w->site[i];
 
@@ -259,8 +340,9 @@ put_site(struct buf *b, const struct site *s)
 
 	buf_addf(b, "site %s {\n postmaster = postmaster@%s.example\n"
 	    " hostname = mail.%s.example\n address = bundle@%s.example\n"
-	    " spool = %s\n run = %s\n min-free = 1M\n hops-max = 60\n}\n",
-	    n, n, n, n, dir, dir);
+	    " spool = %s\n run = %s\n min-free = 1M\n hops-max = 60\n"
+	    " lifetime = %ud\n}\n", n, n, n, n, dir, dir,
+	    s->world->lifetime_days);
 	buf_addf(b, "delivery home {\n domains = { %s.example }\n"
 	    " to = maildir:/sim/home\n}\n", n);
 	buf_addf(b, "delivery staff {\n domains = { staff.%s.example }\n"
@@ -281,6 +363,22 @@ put_side(struct buf *b, const struct side *side)
 }
 
 static void
+put_native(struct buf *b, const struct link *l, const struct side *side)
+{
+	buf_addf(b, " dialect = native\n compress = %s\n",
+	    side->each ? "each" : l->gzip ? "together" : "none");
+	if (side->parcel_octets != 0)
+		buf_addf(b, " parcel-size = %" PRIu64 "\n",
+		    side->parcel_octets);
+	if (side->shape == 1)
+		buf_adds(b, " shape = padme\n");
+	else if (side->shape != 0)
+		buf_addf(b, " shape = %" PRIu64 "\n", side->shape);
+	if (l->sign)
+		buf_adds(b, " seal = sign\n forward-signed = yes\n");
+}
+
+static void
 put_peer(struct buf *b, const struct road *r)
 {
 	const struct link *l = r->way;
@@ -288,18 +386,46 @@ put_peer(struct buf *b, const struct road *r)
 	const char *to = r->to->name;
 
 	buf_addf(b, "peer %s {\n cost = %u\n may-relay = yes\n"
-	    " transport = /bin/true\n", to, l->cost);
-	if (l->tongue == TONGUE_RFC2442)
+	    " transport = /bin/true\n lifetime = %ud\n", to, l->cost,
+	    r->site->world->lifetime_days);
+	if (l->tongue == TONGUE_NATIVE)
+		put_native(b, l, side);
+	else if (l->tongue == TONGUE_RFC2442)
 		buf_addf(b, " dialect = rfc2442\n compress = %s\n"
 		    " address = bundle@%s.example\n", l->gzip ? "gzip" :
 		    "none", to);
 	else
 		buf_adds(b, " dialect = bsmtp\n ids = yes\n");
-	if (side->binary)
+	if (side->binary && l->tongue != TONGUE_NATIVE)
 		buf_addf(b, " extensions = { %s }\n",
 		    l->tongue == TONGUE_RFC2442 ? "CHUNKING, MT-PRIORITY" :
 		    "8BITMIME, MT-PRIORITY");
 	put_side(b, side);
+	buf_adds(b, "}\n");
+}
+
+/* Mail for one at the edge is for its gate, as far as others know. */
+static const char *
+way_to(const struct site *s, const struct site *to)
+{
+	return to->gate != NULL && to->gate != s && s->gate == NULL ?
+	    to->gate->name : to->name;
+}
+
+static void
+put_routes(struct buf *b, const struct site *s)
+{
+	const struct world *w = s->world;
+	const char *to;
+	size_t i;
+
+	buf_adds(b, "routes {\n");
+	for (i = 0; i < w->nsites; i++) {
+		to = way_to(s, &w->site[i]);
+		if (i != s->index)
+			buf_addf(b, " %s.example = %s\n .%s.example = %s\n",
+			    names[i], to, names[i], to);
+	}
 	buf_adds(b, "}\n");
 }
 
@@ -312,17 +438,12 @@ put_rest(struct buf *b, const struct site *s)
 	for (i = 0; i < w->nlinks; i++) {
 		const struct link *l = &w->link[i];
 
-		if (l->site[0] != s->index && l->site[1] != s->index)
+		if (l->site[0] != s->index && l->site[1] != s->index &&
+		    (s->gate != NULL || w->site[l->site[1]].gate == NULL))
 			buf_addf(b, "link %s %s { cost = %u }\n",
 			    names[l->site[0]], names[l->site[1]], l->cost);
 	}
-	buf_adds(b, "routes {\n");
-	for (i = 0; i < w->nsites; i++) {
-		if (i != s->index)
-			buf_addf(b, " %s.example = %s\n .%s.example = %s\n",
-			    names[i], names[i], names[i], names[i]);
-	}
-	buf_adds(b, "}\n");
+	put_routes(b, s);
 }
 
 static void

@@ -10,6 +10,7 @@
  *	world.c	time and events		haul.c	files between nodes
  *	fault.c	what goes wrong		mails.c	what is submitted
  *	crew.c	many worlds at once	truth.c	what was promised and came
+ *	keys.c	keys, cards, backups	check.c	the reckoning
  */
 #include <stdbool.h>
 #include <stdint.h>
@@ -70,7 +71,11 @@ struct made {
 	unsigned char digest[SHA256_LEN];
 };
 
-enum tongue { TONGUE_RFC2442, TONGUE_BSMTP };
+/* OLD: nobody acknowledges anything.  MIXED: some sites at the edge speak old
+ * dialects with their gates. */
+enum realm { REALM_OLD, REALM_NATIVE, REALM_MIXED };
+
+enum tongue { TONGUE_RFC2442, TONGUE_BSMTP, TONGUE_NATIVE };
 
 /* How one end of a link is set up. */
 struct side {
@@ -79,6 +84,9 @@ struct side {
 	unsigned batch_count;	/* 0: the default */
 	unsigned batch_age_mins;
 	bool binary;		/* carries what does not end in CR LF */
+	uint64_t parcel_octets;	/* native; 0: the default */
+	uint64_t shape;		/* 0: none, 1: padme, else so many octets */
+	bool each;		/* compress */
 };
 
 struct link {
@@ -86,6 +94,7 @@ struct link {
 	unsigned cost;
 	enum tongue tongue;
 	bool gzip;
+	bool sign;		/* native: in clear */
 	int64_t way_ms, worst_ms;	/* how long files travel */
 	int64_t dead_until_ms;
 	struct side side[2];
@@ -95,14 +104,20 @@ struct link {
 struct weather {
 	uint64_t unwritten, carrier, killed, torn, failed, refused, twice,
 	    deferred, returned, swept, stillborn;
+	/* of native links alone */
+	uint64_t lost, flipped, shortened, lengthened, replayed, astray;
 	uint64_t fault_gap_ms;
 	bool partitions, absences, jumps, full_disks;
+	/* of native worlds alone */
+	bool restores, rebuilds, deaths, rotations, silence;
 };
 
 struct road {
 	struct site *site, *to;
 	struct link *way;
 	struct list out, in;	/* parcels */
+	struct list past;	/* some that went, to come again */
+	size_t npast;
 	struct list made;
 	bool running, stopping;
 	struct outbound *outbound;
@@ -114,6 +129,13 @@ struct road {
 struct job {
 	struct list link;
 	struct exchange_action a;
+};
+
+/* A spool as it was. */
+struct backup {
+	struct list link;
+	struct store_mem_disk *disk;
+	int64_t at_ms;
 };
 
 struct site {
@@ -128,7 +150,13 @@ struct site {
 	char *dir;		/* of Berkeley DB, or NULL */
 	struct spool *spool;
 	struct exchange *x;
-	bool up, full;
+	bool up, full, dead;
+	bool lost_state;	/* it was restored or rebuilt */
+	struct site *gate;	/* of one at the edge, its only neighbour */
+	struct keyring *keyring;
+	struct serials *serials;
+	struct list key_files, backups;
+	struct buf card;	/* as the operators have it */
 	unsigned life;
 	uint64_t timer;
 	int64_t timer_ms;	/* when it comes; 0: not */
@@ -150,6 +178,9 @@ struct rcpt_truth {
 	int notify;		/* as smtp_notify_parse says */
 	unsigned delivered;
 	unsigned failed, delayed, relayed, arrived;	/* told of */
+	unsigned unsure;	/* of those failed: not confirmed */
+	int64_t when_ms;	/* when it was delivered last */
+	bool may_lose, may_repeat;	/* since a site lost its state */
 	struct site *where;	/* delivered from this message there */
 	uint64_t message;
 };
@@ -170,6 +201,7 @@ struct settings {
 	bool bdb;
 	bool calm;		/* neither faults nor losses */
 	size_t sites;		/* 0: as the seed says */
+	int realm;		/* -1: as the seed says */
 	const char *dir;	/* for stories and databases */
 	bool verbose;
 	bool story;		/* is it written down? */
@@ -179,6 +211,10 @@ struct world {
 	struct settings set;
 	struct rng_seeded rng;
 	struct weather weather;
+	enum realm realm;
+	bool strict;		/* results always get through in time */
+	unsigned lifetime_days;
+	uint64_t key_days;	/* that a receiving key lives */
 	int64_t faults_end_ms, now_ms;
 	struct link *link;
 	size_t nlinks;
@@ -193,6 +229,7 @@ struct world {
 	unsigned wrongs;
 	bool quiet;		/* faults are over */
 	uint64_t crashes, repeats, losses, torn, absences, partitions;
+	uint64_t damaged, restores, rebuilds, deaths, rotations, unsure;
 	size_t held_most;	/* octets that an exchange kept in memory */
 };
 
@@ -221,6 +258,23 @@ struct site *plan_home(struct world *w, const char *address);
 /* fault.c */
 void fault(struct world *w);
 
+/* keys.c */
+void keys_init(struct site *s);
+void keys_release(struct site *s);
+/* Makes the keyring from its files; keys where there are none. */
+void keys_open(struct site *s);
+void keys_close(struct site *s);
+/* All files are lost: it will be another identity. */
+void keys_forget(struct site *s);
+/* The card of each other site, as its operator gave it. */
+void keys_give_cards(struct site *s);
+void keys_rotate(struct site *s);
+void backup_make(struct site *s);
+/* While it is down: an old spool takes the place of the present one, or a new
+ * one does. */
+void backup_restore(struct site *s);
+void backup_rebuild(struct site *s);
+
 /* crew.c */
 struct crew {
 	struct settings set;	/* of the first */
@@ -240,13 +294,18 @@ void site_start(struct site *s);
 void site_crash(struct site *s);
 /* The same, and it stays away for so long. */
 void site_absent(struct site *s, int64_t ms);
+/* The same, for ever. */
+void site_die(struct site *s);
 /* Commits, answers submitters, carries out actions; after every event. */
 void site_settle(struct site *s);
 void site_timer(struct site *s, uint64_t timer);
 void site_deliver(struct site *s, uint64_t number);
 bool site_is_empty(struct site *s);
-void site_check_empty(struct site *s);
 struct road *site_road(struct site *s, const char *peer);
+int site_open_spool(struct site *s, struct err *e) MUST_CHECK;
+/* Appends the content of a message. */
+int site_read(struct site *s, uint64_t id, struct buf *content, struct err *e)
+    MUST_CHECK;
 
 /* haul.c */
 struct parcel *parcel_new(struct world *w, const char *name, struct slice b);
@@ -275,6 +334,13 @@ void mails_free(struct world *w);
 /* What a Maildir would say; records what came. */
 enum delivery_verdict truth_deliver(struct site *s, const struct message *m,
     size_t rcpt, struct slice content, const char **status_out);
-void truth_check(struct world *w);
+/* Whatever this site keeps may be lost, what it delivered since then may come
+ * again. */
+void truth_excuse(struct site *s, int64_t since_ms);
+
+/* check.c */
+void check_all(struct world *w);
+/* Nothing is left in a spool that came to rest. */
+void check_spool(struct site *s);
 
 #endif

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "base/file.h"
+#include "node/transit.h"
 
 /* Octets that an exchange may keep in memory, and as many for each road: a
  * compressor has some 300 KiB of its own. */
@@ -53,6 +54,7 @@ site_init(struct site *s)
 	if (!w->set.story)
 		log_set_level(s->log, LOG_LEVEL_FATAL);
 	list_init(&s->jobs);
+	keys_init(s);
 	s->conf = plan_conf(s);
 	if (!w->set.bdb)
 		s->disk = store_mem_disk_new();
@@ -97,32 +99,60 @@ open_store(struct site *s, struct store **store_out, struct err *e)
 	return store_open_bdb(&opts, store_out, e);
 }
 
-static int
-open_all(struct site *s, struct err *e)
+int
+site_open_spool(struct site *s, struct err *e)
 {
 	struct spool_options sopts = { .clock = &s->clock,
 	    .rng = &s->world->rng.rng, .log = s->log,
 	    .min_free_bytes = s->conf->min_free, .free_bytes = free_bytes,
 	    .free_ctx = s, .dir = s->world->set.dir };
-	struct exchange_options xopts = { .clock = &s->clock,
-	    .rng = &s->world->rng.rng, .log = s->log, .conf = s->conf };
 	struct store *store;
 	int rc;
 
 	rc = open_store(s, &store, e);
-	if (rc == 0)
-		rc = spool_open(store, &sopts, &s->spool, e);
+	return rc != 0 ? rc : spool_open(store, &sopts, &s->spool, e);
+}
+
+static int
+open_all(struct site *s, struct err *e)
+{
+	struct exchange_options xopts = { .clock = &s->clock,
+	    .rng = &s->world->rng.rng, .log = s->log, .conf = s->conf };
+	int rc;
+
+	rc = site_open_spool(s, e);
 	if (rc != 0)
 		return rc;
+	keys_open(s);
 	xopts.spool = s->spool;
+	xopts.keyring = s->keyring;
+	xopts.serials = s->serials;
 	s->x = exchange_new(&xopts);
-	return exchange_start(s->x, e);
+	rc = exchange_start(s->x, e);
+	if (rc == 0)
+		keys_give_cards(s);
+	return rc;
+}
+
+/* Its card is another's than the others have: their operators are given the
+ * new one and start their nodes again. */
+static void
+tell_others(struct site *s)
+{
+	struct world *w = s->world;
+	size_t i;
+
+	for (i = 0; i < w->nsites; i++) {
+		if (&w->site[i] != s && w->site[i].up)
+			site_crash(&w->site[i]);
+	}
 }
 
 void
 site_start(struct site *s)
 {
 	struct world *w = s->world;
+	bool strange = s->card.len == 0;
 	struct err e = ERR_INIT;
 	int rc;
 
@@ -147,6 +177,17 @@ site_start(struct site *s)
 	}
 	tell(w, s->name, "sim: up");
 	haul_sweep(s);
+	if (s->life > 1 && strange && s->card.len > 0)
+		tell_others(s);
+}
+
+static void
+parcels_free(struct list *dir)
+{
+	struct list *item, *after;
+
+	list_for_each_safe(item, after, dir)
+		parcel_free(list_entry(item, struct parcel, link));
 }
 
 static void
@@ -224,10 +265,12 @@ go_down(struct site *s, int64_t ms)
 		close_below(s->dir);
 	}
 	forget_jobs(s);
+	keys_close(s);
 	s->x = NULL;
 	s->spool = NULL;
 	s->up = false;
-	event_add(w, ms, EVENT_RESTART, s, 0, NULL);
+	if (ms != 0)
+		event_add(w, ms, EVENT_RESTART, s, 0, NULL);
 }
 
 void
@@ -249,6 +292,21 @@ site_absent(struct site *s, int64_t ms)
 	go_down(s, ms);
 }
 
+void
+site_die(struct site *s)
+{
+	size_t i;
+
+	tell(s->world, s->name, "sim: dies");
+	go_down(s, 0);
+	s->dead = true;
+	truth_excuse(s, INT64_MAX);
+	for (i = 0; i < s->nroads; i++) {
+		parcels_free(&s->road[i].in);
+		parcels_free(&s->road[i].out);
+	}
+}
+
 static void
 remove_dir(const char *dir)
 {
@@ -260,15 +318,6 @@ remove_dir(const char *dir)
 	if (d != NULL)
 		(void)closedir(d);
 	(void)rmdir(dir);
-}
-
-static void
-parcels_free(struct list *dir)
-{
-	struct list *item, *after;
-
-	list_for_each_safe(item, after, dir)
-		parcel_free(list_entry(item, struct parcel, link));
 }
 
 void
@@ -286,6 +335,7 @@ site_release(struct site *s)
 		buf_release(&r->bytes);
 		parcels_free(&r->out);
 		parcels_free(&r->in);
+		parcels_free(&r->past);
 		list_for_each_safe(item, after, &r->made) {
 			struct made *m = list_entry(item, struct made, link);
 
@@ -297,6 +347,8 @@ site_release(struct site *s)
 	forget_jobs(s);
 	exchange_free(s->x);
 	spool_close(s->spool);
+	keys_close(s);
+	keys_release(s);
 	store_mem_disk_free(s->disk);
 	if (s->dir != NULL)
 		remove_dir(s->dir);
@@ -416,8 +468,8 @@ site_timer(struct site *s, uint64_t timer)
 		wrong(s->world, "%s: tick: %s", s->name, e.text);
 }
 
-static int
-read_content(struct site *s, uint64_t id, struct buf *content, struct err *e)
+int
+site_read(struct site *s, uint64_t id, struct buf *content, struct err *e)
 {
 	struct spool_body *body;
 	int rc;
@@ -443,7 +495,7 @@ deliver(struct site *s, const struct exchange_action *a)
 
 	message_init(&m);
 	if (spool_get_message(s->spool, a->message, &m, &e) != 0 ||
-	    read_content(s, a->message, &content, &e) != 0) {
+	    site_read(s, a->message, &content, &e) != 0) {
 		if (!has_crashed(s))
 			wrong(s->world, "%s: job: %s", s->name, e.text);
 	} else {
@@ -486,39 +538,16 @@ bool
 site_is_empty(struct site *s)
 {
 	struct exchange_counters c;
+	struct transit_status st;
+	uint64_t id = 0;
 	size_t i;
 
 	exchange_counters(s->x, &c);
+	if (transit_next_status(s->x, &id, &st))
+		return false;
 	for (i = 0; i < s->nroads; i++) {
 		if (!list_empty(&s->road[i].in) || !list_empty(&s->road[i].out))
 			return false;
 	}
 	return c.messages == 0;
-}
-
-/* Not only the index: a restart finds nothing either. */
-void
-site_check_empty(struct site *s)
-{
-	struct err e = ERR_INIT;
-	struct message m;
-	struct object o;
-	uint64_t id = 0, object = 0;
-	size_t i;
-
-	message_init(&m);
-	object_init(&o);
-	if (spool_next_message(s->spool, &id, &m, &e) != ERR_NOT_FOUND)
-		wrong(s->world, "%s: message %s is left in the spool", s->name,
-		    message_name(id).s);
-	if (spool_next_object(s->spool, &object, &o, &e) != ERR_NOT_FOUND)
-		wrong(s->world, "%s: object %" PRIu64 " is left in the spool",
-		    s->name, object);
-	for (i = 0; i < s->nroads; i++) {
-		if (!list_empty(&s->road[i].out))
-			wrong(s->world, "%s: files are left for %s", s->name,
-			    s->road[i].to->name);
-	}
-	message_release(&m);
-	object_release(&o);
 }

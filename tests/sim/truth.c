@@ -47,6 +47,7 @@ number_after(struct slice in, const char *text)
 /*
  * Notices.
  */
+#define NOT_CONFIRMED "not confirmed"
 #define FIELD "\r\nFinal-Recipient: rfc822;"
 #define ACTION "\r\nAction: "
 
@@ -65,11 +66,13 @@ notice_mail(const char *to, struct slice content)
 
 static void
 record_action(struct world *w, struct rcpt_truth *rt, const char *action,
-    size_t len)
+    size_t len, bool unsure)
 {
 	struct slice a = { action, len };
 
-	if (slice_eqs(a, "failed"))
+	if (slice_eqs(a, "failed") && unsure)
+		w->unsure++, rt->unsure++, rt->failed++;
+	else if (slice_eqs(a, "failed"))
 		rt->failed++;
 	else if (slice_eqs(a, "delayed"))
 		rt->delayed++;
@@ -83,7 +86,7 @@ record_action(struct world *w, struct rcpt_truth *rt, const char *action,
 
 /* One field of a notice: the address at its front, the action behind. */
 static void
-record_field(struct world *w, struct mail *mail, struct slice in)
+record_field(struct world *w, struct mail *mail, struct slice in, bool unsure)
 {
 	const char *end = memchr(in.ptr, '\r', in.len);
 	const char *action = memmem(in.ptr, in.len, ACTION, strlen(ACTION));
@@ -100,7 +103,8 @@ record_field(struct world *w, struct mail *mail, struct slice in)
 		wrong(w, "mail %" PRIu64 ": a notice about somebody else",
 		    mail->id);
 	else if (stop != NULL)
-		record_action(w, rt, action, (size_t)(stop - action));
+		record_action(w, rt, action, (size_t)(stop - action),
+		    unsure);
 }
 
 /* A notice: who of which mail is told of? */
@@ -109,6 +113,8 @@ record_notice(struct site *s, const char *to, struct slice content)
 {
 	struct mail *mail = mails_find(s->world, notice_mail(to, content));
 	const char *at;
+	bool unsure = memmem(content.ptr, content.len, NOT_CONFIRMED,
+	    strlen(NOT_CONFIRMED)) != NULL;
 
 	if (mail == NULL)
 		return;			/* about a notice */
@@ -117,7 +123,7 @@ record_notice(struct site *s, const char *to, struct slice content)
 		at += strlen(FIELD);
 		content.len -= (size_t)(at - content.ptr);
 		content.ptr = at;
-		record_field(s->world, mail, content);
+		record_field(s->world, mail, content, unsure);
 	}
 }
 
@@ -160,12 +166,15 @@ record_mail(struct site *s, const struct message *m, const char *to,
 		wrong(w, "mail %" PRIu64 " came to %s at %s", id, to, s->name);
 		return;
 	}
-	if (rt->delivered > 0 && (rt->where != s || rt->message != m->id))
+	if (rt->delivered > 0 && !rt->may_repeat &&
+	    (rt->where != s || rt->message != m->id))
 		wrong(w, "mail %" PRIu64 " came to %s twice, as two messages",
 		    id, to);
 	rt->delivered++;
 	rt->where = s;
 	rt->message = m->id;
+	rt->when_ms = w->now_ms;
+	rt->may_repeat = false;
 }
 
 enum delivery_verdict
@@ -196,86 +205,94 @@ truth_deliver(struct site *s, const struct message *m, size_t rcpt,
 }
 
 /*
- * The reckoning.
+ * Sites that lose what they know.
  */
-static bool
-may_fail(const struct rcpt_truth *rt)
+static void
+excuse_notice(struct mail *mail, struct slice content)
 {
-	return strncmp(rt->address, "full.", 5) == 0 ||
-	    strncmp(rt->address, "never.", 6) == 0 ||
-	    strncmp(rt->address, "nobody@", 7) == 0;
+	const char *at, *end;
+	struct rcpt_truth *rt;
+
+	while ((at = memmem(content.ptr, content.len, FIELD,
+	    strlen(FIELD))) != NULL) {
+		at += strlen(FIELD);
+		content.len -= (size_t)(at - content.ptr);
+		content.ptr = at;
+		end = memchr(at, '\r', content.len);
+		rt = end == NULL ? NULL : mails_rcpt(mail,
+		    (struct slice){ at, (size_t)(end - at) });
+		if (rt != NULL)
+			rt->may_lose = true;
+	}
 }
 
-/* Is what was told true, and was it asked for? */
 static void
-check_told(struct world *w, const struct mail *mail,
-    const struct rcpt_truth *rt)
+excuse_message(struct site *s, const struct message *m)
 {
-	bool sender = mail->sender[0] != '\0';
+	struct buf content = BUF_INIT;
+	struct rcpt_truth *rt;
+	struct err e = ERR_INIT;
+	struct mail *mail;
+	bool report;
+	size_t i;
 
-	if (sender && rt->failed > 0 &&
-	    (rt->notify & SMTP_NOTIFY_FAILURE) == 0)
-		wrong(w, "mail %" PRIu64 " to %s: told of failure, which "
-		    "nobody wanted", mail->id, rt->address);
-	if (rt->delayed > 0 && (rt->notify & SMTP_NOTIFY_DELAY) == 0)
-		wrong(w, "mail %" PRIu64 " to %s: told of delay, which nobody "
-		    "wanted", mail->id, rt->address);
-	if (rt->arrived + rt->relayed > 0 &&
-	    (rt->notify & SMTP_NOTIFY_SUCCESS) == 0)
-		wrong(w, "mail %" PRIu64 " to %s: told of success, which "
-		    "nobody wanted", mail->id, rt->address);
-	if (rt->arrived > 0 && rt->delivered == 0)
-		wrong(w, "mail %" PRIu64 " to %s: told that it came, which it "
-		    "did not", mail->id, rt->address);
+	if (site_read(s, m->id, &content, &e) != 0)
+		wrong(s->world, "%s: %s", s->name, e.text);
+	if (is_notice(m, buf_slice(&content), &report)) {
+		mail = mails_find(s->world, notice_mail(
+		    m->env.rcpt[0].address, buf_slice(&content)));
+		if (mail != NULL)
+			excuse_notice(mail, buf_slice(&content));
+	} else {
+		mail = mails_find(s->world, m->env.sender[0] == 's' ?
+		    number_at(slice_of(m->env.sender + 1)) :
+		    number_after(buf_slice(&content), "X-Sim: "));
+		for (i = 0; mail != NULL && i < m->env.nrcpt; i++) {
+			rt = mails_rcpt(mail,
+			    slice_of(m->env.rcpt[i].address));
+			if (rt != NULL)
+				rt->may_lose = true;
+		}
+	}
+	buf_release(&content);
 }
 
-/* Without any fault everything is exact. */
 static void
-check_calm(struct world *w, const struct mail *mail,
-    const struct rcpt_truth *rt)
+excuse_spool(struct site *s)
 {
-	unsigned success = (rt->notify & SMTP_NOTIFY_SUCCESS) != 0 &&
-	    mail->sender[0] != '\0';
+	struct err e = ERR_INIT;
+	struct message m;
+	uint64_t id = 0;
 
-	if (rt->delivered + rt->failed > 1)
-		wrong(w, "mail %" PRIu64 " to %s: came %u times, told of "
-		    "failure %u times", mail->id, rt->address, rt->delivered,
-		    rt->failed);
-	if (may_fail(rt) || mail->open)
+	store_mem_disk_revive(s->disk);
+	if (site_open_spool(s, &e) != 0) {
+		wrong(s->world, "%s: %s", s->name, e.text);
 		return;
-	if (rt->delivered != 1)
-		wrong(w, "mail %" PRIu64 " to %s came %u times", mail->id,
-		    rt->address, rt->delivered);
-	if (rt->arrived != success)
-		wrong(w, "mail %" PRIu64 " to %s: told of success %u times",
-		    mail->id, rt->address, rt->arrived);
-}
-
-static void
-check_rcpt(struct world *w, const struct mail *mail,
-    const struct rcpt_truth *rt)
-{
-	/* A mail that ends without a line end may be refused by a road; who
-	 * does not want to be told is not told of that either. */
-	if (rt->delivered + rt->failed == 0 &&
-	    (rt->notify & SMTP_NOTIFY_FAILURE) != 0)
-		wrong(w, "mail %" PRIu64 " to %s is lost", mail->id,
-		    rt->address);
-	if (rt->delivered > 0 && may_fail(rt))
-		wrong(w, "mail %" PRIu64 " to %s came", mail->id,
-		    rt->address);
-	check_told(w, mail, rt);
-	if (w->set.calm)
-		check_calm(w, mail, rt);
+	}
+	message_init(&m);
+	while (spool_next_message(s->spool, &id, &m, &e) == 0) {
+		excuse_message(s, &m);
+		message_release(&m);
+		message_init(&m);
+	}
+	message_release(&m);
+	spool_close(s->spool);
+	s->spool = NULL;
 }
 
 void
-truth_check(struct world *w)
+truth_excuse(struct site *s, int64_t since_ms)
 {
+	struct world *w = s->world;
 	size_t i, k;
 
+	excuse_spool(s);
 	for (i = 0; i < w->nmails; i++) {
-		for (k = 0; w->mail[i]->accepted && k < w->mail[i]->nrcpt; k++)
-			check_rcpt(w, w->mail[i], &w->mail[i]->rcpt[k]);
+		for (k = 0; k < w->mail[i]->nrcpt; k++) {
+			struct rcpt_truth *rt = &w->mail[i]->rcpt[k];
+
+			if (rt->where == s && rt->when_ms + 1000 >= since_ms)
+				rt->may_repeat = true;
+		}
 	}
 }

@@ -151,7 +151,8 @@ is_over(struct world *w)
 	    w->nheap > w->ntimers)
 		return false;
 	for (i = 0; i < w->nsites; i++) {
-		if (!w->site[i].up || !site_is_empty(&w->site[i]))
+		if (!w->site[i].dead && (!w->site[i].up ||
+		    !site_is_empty(&w->site[i])))
 			return false;
 	}
 	return true;
@@ -219,6 +220,8 @@ start(struct world *w)
 		site_init(&w->site[i]);
 	for (i = 0; i < w->nsites; i++)
 		site_start(&w->site[i]);
+	for (i = 0; i < w->nsites; i++)
+		keys_give_cards(&w->site[i]);
 	n = 4 + roll(w, 10) + w->nsites;
 	for (i = 0; i < n; i++)
 		event_add(w, (int64_t)roll(w, (uint64_t)w->faults_end_ms),
@@ -232,30 +235,33 @@ start(struct world *w)
 static void
 report(const struct world *w)
 {
-	printf("seed %" PRIu64 "%s: %s: %zu sites, %zu mails, %" PRIu64
+	static const char *const realm[] = { [REALM_OLD] = "old",
+		[REALM_NATIVE] = "native", [REALM_MIXED] = "mixed" };
+
+	printf("seed %" PRIu64 "%s: %s: %s, %zu sites, %zu mails, %" PRIu64
 	    " crashes, %" PRIu64 " absences, %" PRIu64 " partitions, %" PRIu64
-	    " files repeated, %" PRIu64 " runs lost, %" PRIu64 " torn; %"
-	    PRIu64 " events, %zu KiB held at most\n", w->set.seed,
+	    " files repeated, %" PRIu64 " runs lost, %" PRIu64 " torn, %"
+	    PRIu64 " damaged; %" PRIu64 " restores, %" PRIu64 " rebuilds, %"
+	    PRIu64 " deaths, %" PRIu64 " rotations; %" PRIu64
+	    " not confirmed; %" PRIu64 " events, %zu KiB held at most\n", w->set.seed,
 	    w->set.calm ? " (calm)" : w->set.bdb ? " (Berkeley DB)" : "",
-	    w->wrongs > 0 ? "FAILED" : "good", w->nsites, w->nmails,
+	    w->wrongs > 0 ? "FAILED" : "good", realm[w->realm], w->nsites, w->nmails,
 	    w->crashes, w->absences, w->partitions, w->repeats, w->losses,
-	    w->torn, w->events, w->held_most / 1024);
+	    w->torn, w->damaged, w->restores, w->rebuilds, w->deaths,
+	    w->rotations, w->unsure, w->events, w->held_most / 1024);
 }
 
 static bool
 play_once(const struct settings *set)
 {
 	struct world *w = mem_alloc(1, sizeof(*w));
-	size_t i;
 	bool bad;
 
 	w->set = *set;
 	rng_seeded_init(&w->rng, set->seed);
 	start(w);
 	play(w);
-	truth_check(w);
-	for (i = 0; i < w->nsites && w->wrongs == 0; i++)
-		site_check_empty(&w->site[i]);
+	check_all(w);
 	bad = w->wrongs > 0;
 	if (set->story)
 		write_story(w);

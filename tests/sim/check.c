@@ -1,0 +1,186 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The reckoning: what senders were promised against what came and what they
+ * were told, and what is left in the spools.
+ */
+#include "tests/sim/sim.h"
+
+#include <inttypes.h>
+
+#include "spool/custody.h"
+
+static bool
+may_fail(const struct rcpt_truth *rt)
+{
+	return strncmp(rt->address, "full.", 5) == 0 ||
+	    strncmp(rt->address, "never.", 6) == 0 ||
+	    strncmp(rt->address, "nobody@", 7) == 0;
+}
+
+/* Is what was told true, and was it asked for? */
+static void
+check_told(struct world *w, const struct mail *mail,
+    const struct rcpt_truth *rt)
+{
+	bool sender = mail->sender[0] != '\0';
+
+	if (sender && rt->failed > 0 &&
+	    (rt->notify & SMTP_NOTIFY_FAILURE) == 0)
+		wrong(w, "mail %" PRIu64 " to %s: told of failure, which "
+		    "nobody wanted", mail->id, rt->address);
+	if (rt->delayed > 0 && (rt->notify & SMTP_NOTIFY_DELAY) == 0)
+		wrong(w, "mail %" PRIu64 " to %s: told of delay, which nobody "
+		    "wanted", mail->id, rt->address);
+	if (rt->arrived + rt->relayed > 0 &&
+	    (rt->notify & SMTP_NOTIFY_SUCCESS) == 0)
+		wrong(w, "mail %" PRIu64 " to %s: told of success, which "
+		    "nobody wanted", mail->id, rt->address);
+	if (rt->arrived > 0 && rt->delivered == 0)
+		wrong(w, "mail %" PRIu64 " to %s: told that it came, which it "
+		    "did not", mail->id, rt->address);
+}
+
+/* Without any fault everything is exact. */
+static void
+check_calm(struct world *w, const struct mail *mail,
+    const struct rcpt_truth *rt)
+{
+	unsigned success = (rt->notify & SMTP_NOTIFY_SUCCESS) != 0 &&
+	    mail->sender[0] != '\0';
+
+	if (rt->delivered + rt->failed > 1)
+		wrong(w, "mail %" PRIu64 " to %s: came %u times, told of "
+		    "failure %u times", mail->id, rt->address, rt->delivered,
+		    rt->failed);
+	if (may_fail(rt) || (mail->open && w->realm != REALM_NATIVE))
+		return;
+	if (rt->delivered != 1)
+		wrong(w, "mail %" PRIu64 " to %s came %u times", mail->id,
+		    rt->address, rt->delivered);
+	if (rt->arrived != success)
+		wrong(w, "mail %" PRIu64 " to %s: told of success %u times",
+		    mail->id, rt->address, rt->arrived);
+}
+
+/* A failure is told of what came only where results did not get through, and
+ * then it says so. */
+static void
+check_both(struct world *w, const struct mail *mail,
+    const struct rcpt_truth *rt)
+{
+	struct site *home = plan_home(w, rt->address);
+
+	if (w->realm != REALM_NATIVE || rt->delivered == 0 ||
+	    rt->failed <= rt->unsure || home->lost_state ||
+	    mail->at->lost_state)
+		return;
+	wrong(w, "mail %" PRIu64 " to %s came, and its failure was told as "
+	    "certain", mail->id, rt->address);
+}
+
+static bool
+nobody_is_told(struct world *w, const struct mail *mail,
+    const struct rcpt_truth *rt)
+{
+	struct site *home = mail->sender[0] == '\0' ? NULL :
+	    plan_home(w, mail->sender);
+
+	return rt->may_lose || (rt->notify & SMTP_NOTIFY_FAILURE) == 0 ||
+	    (home != NULL && home->dead);
+}
+
+static void
+check_rcpt(struct world *w, const struct mail *mail,
+    const struct rcpt_truth *rt)
+{
+	if (rt->delivered + rt->failed == 0 && !nobody_is_told(w, mail, rt))
+		wrong(w, "mail %" PRIu64 " to %s is lost", mail->id,
+		    rt->address);
+	if (rt->delivered > 0 && may_fail(rt))
+		wrong(w, "mail %" PRIu64 " to %s came", mail->id,
+		    rt->address);
+	check_told(w, mail, rt);
+	check_both(w, mail, rt);
+	if (w->set.calm)
+		check_calm(w, mail, rt);
+}
+
+static void
+check_bundles(struct site *s)
+{
+	struct err e = ERR_INIT;
+	struct bundle b;
+	uint64_t id = 0;
+
+	bundle_init(&b);
+	if (spool_next_bundle(s->spool, &id, &b, &e) != ERR_NOT_FOUND)
+		wrong(s->world, "%s: bundle %" PRIu64 " is left in the spool",
+		    s->name, id);
+	bundle_release(&b);
+}
+
+static void
+check_serials(struct site *s)
+{
+	struct buf at = BUF_INIT;
+	struct serial_out o;
+	struct err e = ERR_INIT;
+
+	serial_out_init(&o);
+	while (spool_next_serial_out(s->spool, NULL, 0, &at, &o, &e) == 0) {
+		if (o.status != SERIAL_SETTLED)
+			wrong(s->world, "%s: serial %" PRIu64 " to %s is left "
+			    "in the spool", s->name, o.serial, o.site);
+		serial_out_release(&o);
+		serial_out_init(&o);
+	}
+	serial_out_release(&o);
+	buf_release(&at);
+}
+
+/* Not only the index: a restart finds nothing either. */
+void
+check_spool(struct site *s)
+{
+	struct err e = ERR_INIT;
+	struct message m;
+	struct object o;
+	uint64_t id = 0, object = 0;
+	size_t i;
+
+	message_init(&m);
+	object_init(&o);
+	if (spool_next_message(s->spool, &id, &m, &e) != ERR_NOT_FOUND)
+		wrong(s->world, "%s: message %s is left in the spool", s->name,
+		    message_name(id).s);
+	if (spool_next_object(s->spool, &object, &o, &e) != ERR_NOT_FOUND)
+		wrong(s->world, "%s: object %" PRIu64 " is left in the spool",
+		    s->name, object);
+	for (i = 0; i < s->nroads; i++) {
+		if (!list_empty(&s->road[i].out))
+			wrong(s->world, "%s: files are left for %s", s->name,
+			    s->road[i].to->name);
+	}
+	message_release(&m);
+	object_release(&o);
+	check_bundles(s);
+	check_serials(s);
+}
+
+void
+check_all(struct world *w)
+{
+	size_t i, k;
+
+	for (i = 0; i < w->nmails; i++) {
+		for (k = 0; w->mail[i]->accepted && k < w->mail[i]->nrcpt; k++)
+			check_rcpt(w, w->mail[i], &w->mail[i]->rcpt[k]);
+	}
+	if (w->strict && w->unsure > 0)
+		wrong(w, "%" PRIu64 " failures were told as not confirmed, "
+		    "though results got through", w->unsure);
+	for (i = 0; i < w->nsites && w->wrongs == 0; i++) {
+		if (!w->site[i].dead)
+			check_spool(&w->site[i]);
+	}
+}
