@@ -484,8 +484,12 @@ intake_step(struct site *s)
 		if (put_into_quarantine(s) != 0)
 			return later(s);
 		break;
+	case INBOUND_AGAIN:
+		s->fed = 0;
+		return 1 + (int64_t)roll(s->world, 5000);
 	case INBOUND_DONE:
 	case INBOUND_DUPLICATE:
+	case INBOUND_ASIDE:
 		break;
 	}
 	/* Between the commit and the unlink anything may happen. */

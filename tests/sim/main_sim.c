@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * sim [--seed N] [--runs K] [--seconds S] [--least K] [--jobs J] [--dir DIR]
- *     [--bdb] [--sites N] [--realm old|native|mixed] [--verbose]
+ *     [--bdb] [--sites N] [--realm old|native|mixed] [--events N]
+ *     [--verbose]
  *
  * Plays worlds from seed N on: K of them, or as many as S seconds allow.
  * Every eighth is calm: no faults, and then everything comes exactly once.
@@ -20,7 +21,8 @@ usage(void)
 {
 	fprintf(stderr, "usage: sim [--seed N] [--runs K] [--seconds S] "
 	    "[--least K]\n\t[--jobs J] [--dir DIR] [--bdb] [--sites N] "
-	    "\n\t[--realm old|native|mixed] [--verbose]\n");
+	    "\n\t[--realm old|native|mixed] [--events N] "
+	    "[--verbose]\n");
 	return 64;
 }
 
@@ -61,6 +63,7 @@ read_options(struct crew *c, int argc, char **argv)
 		{ "bdb", no_argument, NULL, 'b' },
 		{ "sites", required_argument, NULL, 'n' },
 		{ "realm", required_argument, NULL, 'w' },
+		{ "events", required_argument, NULL, 'e' },
 		{ "verbose", no_argument, NULL, 'v' },
 		{ NULL, 0, NULL, 0 }
 	};
@@ -77,6 +80,7 @@ read_options(struct crew *c, int argc, char **argv)
 		case 'b': c->bdb = true; break;
 		case 'n': c->set.sites = number(optarg); break;
 		case 'w': c->set.realm = realm(optarg); break;
+		case 'e': c->set.events = number(optarg); break;
 		case 'v': c->set.verbose = true; break;
 		default: exit(usage());
 		}

@@ -202,6 +202,7 @@ struct settings {
 	bool calm;		/* neither faults nor losses */
 	size_t sites;		/* 0: as the seed says */
 	int realm;		/* -1: as the seed says */
+	uint64_t events;	/* at most; 0: the default */
 	const char *dir;	/* for stories and databases */
 	bool verbose;
 	bool story;		/* is it written down? */

@@ -161,7 +161,8 @@ is_over(struct world *w)
 static void
 play(struct world *w)
 {
-	uint64_t most = EVENTS_MAX * (1 + w->nsites / 10);
+	uint64_t most = w->set.events != 0 ? w->set.events :
+	    EVENTS_MAX * (1 + w->nsites / 10);
 	struct event e;
 
 	while (w->nheap > 0 && !is_over(w) && w->wrongs < 20) {
