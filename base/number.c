@@ -46,6 +46,44 @@ num_parse(struct slice s, uint64_t max, uint64_t *n_out)
 	return 0;
 }
 
+static const char digits32[] = "0123456789abcdefghjkmnpqrstvwxyz";
+
+size_t
+num32_format(char text_out[NUM32_MAX], uint64_t n)
+{
+	char reversed[NUM32_MAX];
+	size_t len = 0;
+
+	do {
+		reversed[len++] = digits32[n % 32];
+		n /= 32;
+	} while (n > 0);
+	for (size_t i = 0; i < len; i++)
+		text_out[i] = reversed[len - 1 - i];
+	text_out[len] = '\0';
+	return len;
+}
+
+int
+num32_parse(struct slice s, uint64_t *n_out)
+{
+	uint64_t n = 0;
+
+	/* One number has one name: no zeros in front. */
+	if (s.len == 0 || (s.ptr[0] == '0' && s.len > 1))
+		return ERR_SYNTAX;
+	for (size_t i = 0; i < s.len; i++) {
+		const char *d = memchr(digits32, ascii_tolower(s.ptr[i]),
+		    sizeof(digits32) - 1);
+
+		if (d == NULL || n >> 59 != 0)
+			return ERR_SYNTAX;
+		n = n << 5 | (uint64_t)(d - digits32);
+	}
+	*n_out = n;
+	return 0;
+}
+
 /* The shift that a unit's letter means, or -1. */
 static int
 unit_shift(char c)

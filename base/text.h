@@ -12,6 +12,12 @@
 
 /* Decimal digits only, nothing else around them, at most max. */
 int num_parse(struct slice s, uint64_t max, uint64_t *n_out) MUST_CHECK;
+/* Base 32 in lower case without the letters i, l, o and u, which are misread,
+ * and without zeros in front: one to thirteen characters and a NUL; returns
+ * how many.  Reading takes capitals. */
+#define NUM32_MAX 14
+size_t num32_format(char text_out[NUM32_MAX], uint64_t n);
+int num32_parse(struct slice s, uint64_t *n_out) MUST_CHECK;
 /* "10", "64K", "10M", "2G" (powers of 1024, optional "iB" or "B" behind). */
 int size_parse(struct slice s, uint64_t *bytes_out) MUST_CHECK;
 /* "90", "90s", "15m", "2h", "5d", "1w", and sums such as "1h30m": seconds. */
@@ -26,10 +32,19 @@ void date_format(struct buf *out, int64_t wall_ms);
 void timestamp_format(struct buf *out, int64_t wall_ms);
 
 void hex_encode(struct buf *out, const void *bytes, size_t len);
+/* Small letters, two for each octet, nothing else: appended to out, or
+ * ERR_SYNTAX and out as it was. */
+int hex_decode(struct buf *out, struct slice hex) MUST_CHECK;
 /* RFC 4648 base32, lower case, without padding. */
 void base32_encode(struct buf *out, const void *bytes, size_t len);
 /* RFC 2045 base64 without line ends. */
 void base64_encode(struct buf *out, const void *bytes, size_t len);
+
+/* RFC 4648 5: base64 for names, without padding. */
+void base64url_encode(struct buf *out, const void *bytes, size_t len);
+/* What base64url_encode writes and nothing else: the bits that are left over
+ * are zero.  Appended to out, or ERR_SYNTAX and out as it was. */
+int base64url_decode(struct buf *out, struct slice text) MUST_CHECK;
 
 /* RFC 2045 base64 as a stream: lines of 76 characters ended by CR LF. */
 struct base64_encoder {

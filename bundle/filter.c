@@ -1,11 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * gzip as a stream, over zlib.
- *
- * The writer hands zlib its input in steps of exactly 64 KiB, however the
- * caller cuts it, so that the octets made depend on the content alone: an
- * object that is made again after a crash is the same object.  The header
- * names no file, no time and no system for the same reason.
+ * gzip as a stream, over zlib.  The header names no file, no time and no
+ * system, so that the same content is the same object.
  */
 #include "bundle/filter.h"
 
@@ -14,19 +10,16 @@
 #include <zlib.h>
 
 #include "base/mem.h"
+#include "bundle/deflater.h"
 
 #define STEP 65536
 #define GZIP_WINDOW (15 + 16)	/* 32 KiB window, gzip header and trailer */
+#define GZIP_MEM_LEVEL 8
 #define GZIP_OS_UNKNOWN 255
 
 struct gzip_writer {
-	z_stream z;
+	struct deflater deflater;
 	gz_header header;
-	sink_fn *sink;
-	void *ctx;
-	size_t nheld;
-	char held[STEP];
-	char made[STEP];
 };
 
 struct gzip_reader {
@@ -36,99 +29,31 @@ struct gzip_reader {
 	bool any;		/* a member was seen */
 };
 
-/*
- * zlib declares its input as not const unless told otherwise at compile
- * time; it never writes there.
- */
-static Bytef *
-zlib_input(const char *bytes)
-{
-	union {
-		const char *theirs;
-		Bytef *zlibs;
-	} u;
-
-	u.theirs = bytes;
-	return u.zlibs;
-}
-
 struct gzip_writer *
 gzip_writer_new(int level, sink_fn *sink, void *ctx)
 {
 	struct gzip_writer *w = mem_alloc(1, sizeof(*w));
 
-	w->sink = sink;
-	w->ctx = ctx;
 	w->header.os = GZIP_OS_UNKNOWN;
-	if (deflateInit2(&w->z, level, Z_DEFLATED, GZIP_WINDOW, 8,
-	    Z_DEFAULT_STRATEGY) != Z_OK ||
-	    deflateSetHeader(&w->z, &w->header) != Z_OK) {
-		deflateEnd(&w->z);
-		w->sink = NULL;
-	}
+	deflater_init(&w->deflater, level, GZIP_WINDOW, GZIP_MEM_LEVEL, sink,
+	    ctx);
+	if (w->deflater.running &&
+	    deflateSetHeader(&w->deflater.z, &w->header) != Z_OK)
+		deflater_release(&w->deflater);
 	return w;
-}
-
-/* Runs deflate over the given input until it has no more to say. */
-static int
-deflate_step(struct gzip_writer *w, const char *in, size_t len, int flush,
-    struct err *e)
-{
-	int status;
-
-	if (w->sink == NULL)
-		return err_set(e, ERR_STATE, "gzip: zlib would not start");
-	w->z.next_in = zlib_input(in);
-	w->z.avail_in = (uInt)len;
-	do {
-		w->z.next_out = (Bytef *)w->made;
-		w->z.avail_out = sizeof(w->made);
-		status = deflate(&w->z, flush);
-		if (status == Z_STREAM_ERROR)
-			return err_set(e, ERR_STATE, "gzip: wrong order");
-		size_t n = sizeof(w->made) - w->z.avail_out;
-
-		if (n > 0) {
-			int rc = w->sink(w->ctx, w->made, n, e);
-
-			if (rc < 0)
-				return rc;
-		}
-	} while (w->z.avail_out == 0);
-	return 0;
 }
 
 int
 gzip_writer_add(struct gzip_writer *w, const char *bytes, size_t len,
     struct err *e)
 {
-	while (len > 0) {
-		size_t n = STEP - w->nheld;
-
-		if (n > len)
-			n = len;
-		memcpy(w->held + w->nheld, bytes, n);
-		w->nheld += n;
-		bytes += n;
-		len -= n;
-		if (w->nheld < STEP)
-			return 0;
-		w->nheld = 0;
-		int rc = deflate_step(w, w->held, STEP, Z_NO_FLUSH, e);
-
-		if (rc < 0)
-			return rc;
-	}
-	return 0;
+	return deflater_add(&w->deflater, bytes, len, e);
 }
 
 int
 gzip_writer_end(struct gzip_writer *w, struct err *e)
 {
-	size_t n = w->nheld;
-
-	w->nheld = 0;
-	return deflate_step(w, w->held, n, Z_FINISH, e);
+	return deflater_end(&w->deflater, e);
 }
 
 void
@@ -136,8 +61,7 @@ gzip_writer_free(struct gzip_writer *w)
 {
 	if (w == NULL)
 		return;
-	if (w->sink != NULL)
-		deflateEnd(&w->z);
+	deflater_release(&w->deflater);
 	free(w);
 }
 
@@ -204,7 +128,7 @@ gzip_reader_next(struct gzip_reader *r, const char *in, size_t len,
 		if (!r->inside)
 			return skipped > 0;
 	}
-	r->z.next_in = zlib_input(in + skipped);
+	r->z.next_in = deflater_input(in + skipped);
 	r->z.avail_in = (uInt)(len - skipped);
 	r->z.next_out = (Bytef *)buf_room(out, STEP);
 	r->z.avail_out = STEP;

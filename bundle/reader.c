@@ -39,6 +39,7 @@ struct bundle_reader {
 
 	struct bundle_event pending[2];
 	unsigned npending;
+	struct sha256 hash;	/* of a native batch, as far as it was read */
 };
 
 void
@@ -66,6 +67,7 @@ bundle_reader_new(const struct bundle_reader_options *opts)
 	struct bundle_reader *r = mem_alloc(1, sizeof(*r));
 
 	r->opts = *opts;
+	sha256_init(&r->hash);
 	r->unwrap = unwrap_new(&r->opts);
 	buf_init(&r->id);
 	buf_init(&r->reason);
@@ -142,6 +144,19 @@ is_bare(const struct bundle_reader *r)
 	return unwrap_format(r->unwrap) == BUNDLE_FORMAT_BSMTP;
 }
 
+static bool
+is_native(const struct bundle_reader *r)
+{
+	return unwrap_format(r->unwrap) == BUNDLE_FORMAT_NATIVE;
+}
+
+/* Is an order of commands wanted that SMTP lets pass in a batch? */
+static bool
+wants_order(const struct bundle_reader *r)
+{
+	return is_native(r) || (is_bare(r) && r->opts.strict);
+}
+
 static void
 start_server(struct bundle_reader *r)
 {
@@ -153,8 +168,9 @@ start_server(struct bundle_reader *r)
 	smtp_server_options_default(&o);
 	o.batch = true;
 	o.errors_max = 0;
-	o.extensions = r->opts.extensions;
-	if (!bare && r->opts.strict)
+	o.native = is_native(r);
+	o.extensions = o.native ? SMTP_EXT_NATIVE : r->opts.extensions;
+	if (!bare && !o.native && r->opts.strict)
 		o.extensions &= SMTP_EXT_RFC2442 | unwrap_named(r->unwrap);
 	o.message_max = r->opts.message_max;
 	o.recipients_max = r->opts.recipients_max;
@@ -164,7 +180,7 @@ start_server(struct bundle_reader *r)
 	o.strict = bare && r->opts.strict;
 	if (o.strict && o.line_max > SMTP_STRICT_LINE_MAX)
 		o.line_max = SMTP_STRICT_LINE_MAX;
-	o.line_ends = !r->opts.strict && (bare || unix_mail) ?
+	o.line_ends = !o.native && !r->opts.strict && (bare || unix_mail) ?
 	    SMTP_LINES_DETECT : SMTP_LINES_CRLF;
 	r->server = smtp_server_new(&o);
 }
@@ -255,9 +271,9 @@ static void
 on_mail(struct bundle_reader *r, const struct smtp_event *sev)
 {
 	r->mail_line = r->line_base + sev->line;
-	r->hops = r->hops_said;
+	r->hops = is_native(r) ? sev->envelope->origin.hops : r->hops_said;
 	r->hops_said = 0;
-	if (r->opts.strict && !r->hello)
+	if (r->opts.strict && !is_native(r) && !r->hello)
 		on_disorder(r, sev, "MAIL", "EHLO or HELO comes first");
 	else
 		r->owed = true;
@@ -266,8 +282,9 @@ on_mail(struct bundle_reader *r, const struct smtp_event *sev)
 static void
 on_begin(struct bundle_reader *r, const struct smtp_event *sev)
 {
-	if (sev->envelope->nrcpt == 0 && r->opts.strict && is_bare(r)) {
-		on_disorder(r, sev, "DATA", "RCPT comes first");
+	if (sev->envelope->nrcpt == 0 && wants_order(r)) {
+		on_disorder(r, sev, is_native(r) ? "BDAT" : "DATA",
+		    "RCPT comes first");
 		return;
 	}
 	r->owed = true;
@@ -397,13 +414,16 @@ run_dialogue(struct bundle_reader *r)
 	if (r->owed)
 		smtp_server_answer(r->server, 250, NULL, "");
 	r->owed = false;
-	if (r->server == NULL || before == 0)
+	if (r->server == NULL || (r->quit && before == 0))
 		return false;
 	if (r->quit) {
 		after_quit(r);
 		return batch->len < before || r->npending > 0 || !r->quit;
 	}
+	/* also with nothing: a chunk may just have ended */
 	rc = smtp_server_next(r->server, batch->ptr, batch->len, &used, &sev);
+	if (is_native(r))
+		sha256_add(&r->hash, batch->ptr, used);
 	if (rc == 1)
 		on_server(r, &sev);
 	buf_consume(batch, used);
@@ -525,4 +545,13 @@ uint64_t
 bundle_reader_batch_octets(const struct bundle_reader *r)
 {
 	return unwrap_batch_octets(r->unwrap);
+}
+
+void
+bundle_reader_digest(const struct bundle_reader *r,
+    unsigned char digest_out[SHA256_LEN])
+{
+	struct sha256 hash = r->hash;
+
+	sha256_end(&hash, digest_out);
 }

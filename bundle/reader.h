@@ -38,12 +38,15 @@ struct bundle_reader_options {
 	size_t recipients_max, line_max, command_max;
 	uint64_t batch_max;	/* octets of the batch uncompressed; 0 none */
 	bool strict;		/* no habits of the field: CR LF, brackets */
+	bool native;		/* a native batch: nothing is found out, one
+				 * way to write it; extensions is not looked
+				 * at */
 };
 
 void bundle_reader_options_default(struct bundle_reader_options *opts);
 
 enum bundle_format { BUNDLE_FORMAT_NONE, BUNDLE_FORMAT_BSMTP,
-	BUNDLE_FORMAT_RFC2442 };
+	BUNDLE_FORMAT_RFC2442, BUNDLE_FORMAT_NATIVE };
 
 enum bundle_event_kind {
 	BUNDLE_EVENT_FORMAT,	/* first of all, but where it is NOT_BATCH:
@@ -67,13 +70,14 @@ struct bundle_event {
 	enum bundle_event_kind kind;
 	enum bundle_format format;
 	enum compression compression;	/* of it, or of the batch in it */
-	bool quit;		/* DONE: it ended with QUIT, as it should */
+	bool quit;		/* DONE: it ended with QUIT, as it should (a
+				 * native one has none) */
 	const char *required;	/* FORMAT: required-extensions, or NULL */
 	const char *id;		/* Message-ID with brackets, or NOOP id */
 	uint64_t index;		/* of the transaction, from 1 */
 	const struct envelope *envelope;
 	const struct content_facts *facts;
-	unsigned hops;
+	unsigned hops;		/* native: the number is envelope->origin's */
 	struct slice bytes;
 	struct smtp_refusal refusal;
 	uint64_t line;		/* of the batch, from 1 */
@@ -94,5 +98,10 @@ int bundle_reader_eof(struct bundle_reader *r, struct bundle_event *ev)
     MUST_CHECK;
 /* Octets of the batch read so far, after decoding. */
 uint64_t bundle_reader_batch_octets(const struct bundle_reader *r);
+
+/* Native: SHA-256 of the batch, uncompressed, up to the end of the last event;
+ * at an END it is that of all transactions so far. */
+void bundle_reader_digest(const struct bundle_reader *r,
+    unsigned char digest_out[32]);
 
 #endif

@@ -7,6 +7,10 @@
  *
  *	input -expand-> plain -header, decode-> coded -gunzip-> batch
  *
+ * A native batch has one stage before that of the batch:
+ *
+ *	input -squeeze-> plain -> batch
+ *
  * A fault waits until everything made before it has been used, so what was
  * good in front of it is given first.
  */
@@ -17,6 +21,7 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "bundle/expand.h"
+#include "bundle/squeeze.h"
 #include "smtp/extension.h"
 
 #define STEP 65536
@@ -39,6 +44,7 @@ struct unwrap {
 	bool sniffed;			/* whether it is compressed */
 	bool input_ended, decoders_ended, inner_ended;
 	struct expander *outer, *inner;
+	struct squeeze_reader *squeeze;	/* native */
 	struct mime_reader mime;
 	struct base64_decoder base64;
 	struct qp_decoder qp;
@@ -54,6 +60,12 @@ unwrap_new(const struct bundle_reader_options *opts)
 	struct unwrap *u = mem_alloc(1, sizeof(*u));
 
 	u->opts = opts;
+	if (opts->native) {
+		u->squeeze = squeeze_reader_new(opts->batch_max);
+		u->format = BUNDLE_FORMAT_NATIVE;
+		u->verdict = UNWRAP_BATCH;
+		u->stage = STAGE_BODY;
+	}
 	mime_reader_init(&u->mime);
 	base64_decoder_init(&u->base64);
 	qp_decoder_init(&u->qp);
@@ -71,6 +83,7 @@ unwrap_free(struct unwrap *u)
 		return;
 	expander_free(u->outer);
 	expander_free(u->inner);
+	squeeze_reader_free(u->squeeze);
 	mime_reader_release(&u->mime);
 	qp_decoder_release(&u->qp);
 	buf_release(&u->reason);
@@ -365,6 +378,19 @@ expand_coded(struct unwrap *u)
 	return moved;
 }
 
+/* From the input of a native batch to plain; false: needs more. */
+static bool
+unsqueeze(struct unwrap *u, const char *in, size_t len, size_t *used_out)
+{
+	struct err e = ERR_INIT;
+	int rc = squeeze_reader_next(u->squeeze, in, len, used_out, &u->plain,
+	    &e);
+
+	if (rc < 0)
+		set_fault(u, &e);
+	return rc != 0;
+}
+
 bool
 unwrap_advance(struct unwrap *u)
 {
@@ -443,6 +469,8 @@ unwrap_take(struct unwrap *u, const char *in, size_t len, size_t *used_out)
 		*used_out = len;
 		return false;
 	}
+	if (u->squeeze != NULL)
+		return unsqueeze(u, in, len, used_out);
 	if (u->outer != NULL)
 		return expand(u, u->outer, in, len, used_out, &u->plain);
 	if (u->stage == STAGE_SNIFF && !u->sniffed)
@@ -520,6 +548,9 @@ unwrap_end(struct unwrap *u)
 
 	if (!u->input_ended && u->outer != NULL &&
 	    expander_end(u->outer, &e) < 0)
+		set_fault(u, &e);
+	if (!u->input_ended && u->squeeze != NULL &&
+	    squeeze_reader_end(u->squeeze, &e) < 0)
 		set_fault(u, &e);
 	if (!u->input_ended) {
 		u->input_ended = true;

@@ -5,7 +5,7 @@
  * The client half of smtp/ makes the dialogue; its output gathers until there
  * is enough to be worth a step and then runs through gzip and base64 to the
  * sink.  Where the steps fall shows nowhere in what comes out: gzip and
- * base64 cut their input themselves.
+ * base64 cut their input themselves.  What the dialects differ in is a table.
  */
 #include "bundle/writer.h"
 
@@ -26,12 +26,30 @@ struct bundle_writer {
 	void *ctx;
 	struct smtp_client *client;
 	struct gzip_writer *gzip;	/* NULL: none */
+	struct squeeze_writer *squeeze;	/* NULL: not native */
+	struct sha256 hash;		/* native: of the batch */
+	struct envelope env;		/* native: the caller's, with hops */
 	bool base64;
 	struct base64_encoder encoder;
 	struct buf text;		/* base64, or the header */
 	bool started;
 	uint64_t batch_octets;
 };
+
+static const struct {
+	size_t recipients_max;	/* of one transaction */
+	bool quit;		/* ends with it */
+} dialects[] = {
+	[BUNDLE_BSMTP] = { BUNDLE_RECIPIENTS_MAX, true },
+	[BUNDLE_RFC2442] = { BUNDLE_RECIPIENTS_MAX, true },
+	[BUNDLE_NATIVE] = { BUNDLE_NATIVE_RECIPIENTS_MAX, false },
+};
+
+size_t
+bundle_recipients_max(enum bundle_dialect dialect)
+{
+	return dialects[dialect].recipients_max;
+}
 
 /* The last step: base64 if the object has it, then the caller. */
 static int
@@ -54,6 +72,21 @@ dup_or_null(const char *text)
 	return text != NULL ? mem_strdup(text) : NULL;
 }
 
+/* A native batch has its own of everything. */
+static void
+init_native(struct bundle_writer *w, struct smtp_client_options *opts)
+{
+	w->params = (struct bundle_params){
+		.dialect = BUNDLE_NATIVE,
+		.squeeze = w->params.squeeze,
+	};
+	sha256_init(&w->hash);
+	w->squeeze = squeeze_writer_new(w->params.squeeze, w->sink, w->ctx);
+	opts->native = true;
+	opts->plain = false;
+	opts->assumed = SMTP_EXT_NATIVE;
+}
+
 struct bundle_writer *
 bundle_writer_new(const struct bundle_params *params, sink_fn *sink,
     void *ctx)
@@ -61,22 +94,27 @@ bundle_writer_new(const struct bundle_params *params, sink_fn *sink,
 	struct bundle_writer *w = mem_alloc(1, sizeof(*w));
 	struct smtp_client_options opts = {
 		.batch = true,
-		.assumed = params->extensions,
+		.assumed = params->extensions & ~(unsigned)SMTP_EXT_XORIGIN,
 		.plain = params->plain,
 	};
 	int level = params->gzip_level != 0 ? params->gzip_level : 6;
 
 	w->params = *params;
+	w->sink = sink;
+	w->ctx = ctx;
+	base64_encoder_init(&w->encoder);
+	buf_init(&w->text);
+	if (params->dialect == BUNDLE_NATIVE) {
+		init_native(w, &opts);
+		w->client = smtp_client_new(&opts);
+		return w;
+	}
 	w->params.id = w->id = dup_or_null(params->id);
 	w->params.helo = w->helo = dup_or_null(params->helo);
 	w->params.from = w->from = dup_or_null(params->from);
 	w->params.to = w->to = dup_or_null(params->to);
-	w->sink = sink;
-	w->ctx = ctx;
 	w->base64 = params->dialect == BUNDLE_RFC2442 &&
 	    (params->gzip || params->encoding == MIME_BASE64);
-	base64_encoder_init(&w->encoder);
-	buf_init(&w->text);
 	if (params->gzip)
 		w->gzip = gzip_writer_new(level, write_encoded, w);
 	opts.helo = w->helo;
@@ -91,6 +129,7 @@ bundle_writer_free(struct bundle_writer *w)
 		return;
 	smtp_client_free(w->client);
 	gzip_writer_free(w->gzip);
+	squeeze_writer_free(w->squeeze);
 	buf_release(&w->text);
 	free(w->id);
 	free(w->helo);
@@ -164,7 +203,10 @@ pump(struct bundle_writer *w, size_t least, struct err *e)
 
 	if (out->len < least || out->len == 0)
 		return 0;
-	if (w->gzip != NULL)
+	if (w->squeeze != NULL) {
+		sha256_add(&w->hash, out->ptr, out->len);
+		rc = squeeze_writer_add(w->squeeze, out->ptr, out->len, e);
+	} else if (w->gzip != NULL)
 		rc = gzip_writer_add(w->gzip, out->ptr, out->len, e);
 	else
 		rc = write_encoded(w, out->ptr, out->len, e);
@@ -217,14 +259,19 @@ bundle_writer_begin(struct bundle_writer *w, const struct envelope *env,
 
 	if (rc < 0)
 		return rc;
-	if (n > BUNDLE_RECIPIENTS_MAX)
+	if (n > bundle_recipients_max(w->params.dialect))
 		return err_set(e, ERR_LIMIT,
-		    "%zu recipients in one transaction, %d are allowed", n,
-		    BUNDLE_RECIPIENTS_MAX);
+		    "%zu recipients in one transaction, %zu are allowed", n,
+		    bundle_recipients_max(w->params.dialect));
 	before = out->len;
 	if (w->params.ids && hops > 0) {
 		snprintf(noop, sizeof(noop), "postrider-hops=%u", hops);
 		smtp_client_noop(w->client, noop);
+	}
+	if (w->squeeze != NULL) {
+		w->env = *env;	/* its pointers, until the message ends */
+		w->env.origin.hops = hops;
+		env = &w->env;
 	}
 	rc = smtp_client_begin(w->client, env, facts, rcpt, n, &refusal);
 	if (rc < 0) {
@@ -257,9 +304,14 @@ bundle_writer_content(struct bundle_writer *w, const char *bytes, size_t len,
 int
 bundle_writer_end_message(struct bundle_writer *w, struct err *e)
 {
+	int rc;
+
 	smtp_client_content_end(w->client);
 	drain_events(w);
-	return pump(w, STEP, e);
+	if (w->squeeze == NULL)
+		return pump(w, STEP, e);
+	rc = pump(w, 0, e);
+	return rc < 0 ? rc : squeeze_writer_cut(w->squeeze, e);
 }
 
 int
@@ -269,9 +321,12 @@ bundle_writer_finish(struct bundle_writer *w, struct err *e)
 
 	if (rc < 0)
 		return rc;
-	smtp_client_quit(w->client);
+	if (dialects[w->params.dialect].quit)
+		smtp_client_quit(w->client);
 	drain_events(w);
 	rc = pump(w, 0, e);
+	if (rc == 0 && w->squeeze != NULL)
+		rc = squeeze_writer_end(w->squeeze, e);
 	if (rc == 0 && w->gzip != NULL)
 		rc = gzip_writer_end(w->gzip, e);
 	if (rc == 0 && w->base64) {
@@ -287,4 +342,13 @@ uint64_t
 bundle_writer_batch_octets(const struct bundle_writer *w)
 {
 	return w->batch_octets + smtp_client_output(w->client)->len;
+}
+
+void
+bundle_writer_digest(const struct bundle_writer *w,
+    unsigned char digest_out[SHA256_LEN])
+{
+	struct sha256 hash = w->hash;
+
+	sha256_end(&hash, digest_out);
 }

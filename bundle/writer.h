@@ -15,6 +15,10 @@
  * (RFC 2442 3.1).  Its first line after EHLO is "NOOP postrider-id=ID" and a
  * message that has passed nodes is preceded by "NOOP postrider-hops=N", where
  * `ids` is set.
+ *
+ * A native batch (postrider-parcel(5)) is transactions and nothing else, all
+ * content by BDAT, compressed by itself; number and hops of a message are
+ * parameters of its MAIL.
  */
 #include <stdbool.h>
 #include <stdint.h>
@@ -22,12 +26,17 @@
 #include "base/err.h"
 #include "bundle/filter.h"
 #include "bundle/mime.h"
+#include "bundle/squeeze.h"
 #include "smtp/envelope.h"
 
 /* RFC 5321 4.5.3.1.8: every receiver takes so many in one transaction. */
 #define BUNDLE_RECIPIENTS_MAX 100
+/* In a native batch, where both ends are ours. */
+#define BUNDLE_NATIVE_RECIPIENTS_MAX 1000
 
-enum bundle_dialect { BUNDLE_BSMTP, BUNDLE_RFC2442 };
+/* NATIVE: of an object that is not written here but by frames and bags, as
+ * seal.h seals them; here it is the batch inside. */
+enum bundle_dialect { BUNDLE_BSMTP, BUNDLE_RFC2442, BUNDLE_NATIVE };
 
 struct bundle_params {
 	enum bundle_dialect dialect;
@@ -48,15 +57,20 @@ struct bundle_params {
 					 * which the parameter replaces */
 	const char *from, *to;		/* rfc2442: bundle addresses */
 	int64_t date_ms;		/* rfc2442: its Date */
+	struct squeeze_how squeeze;	/* native: its compression.  Of all the
+					 * others it looks at none. */
 };
 
 struct bundle_writer;
 struct bundle_writer *bundle_writer_new(const struct bundle_params *params,
     sink_fn *sink, void *ctx);
 void bundle_writer_free(struct bundle_writer *w);
-/* For recipients rcpt[0..n-1] of env; a transaction has at most 100 of them
- * (RFC 5321 4.5.3.1.8): the caller splits.  ERR_UNSUPPORTED: it needs an
- * extension that may not be used. */
+/* For recipients rcpt[0..n-1] of env; a transaction has at most
+ * bundle_recipients_max of them: the caller splits.  ERR_UNSUPPORTED: it needs
+ * an extension that may not be used.  Native: env->origin.number is that of
+ * the message at its origin; hops is taken from here.  env must stay until
+ * bundle_writer_end_message. */
+size_t bundle_recipients_max(enum bundle_dialect dialect);
 int bundle_writer_begin(struct bundle_writer *w, const struct envelope *env,
     const struct content_facts *facts, unsigned hops, const size_t *rcpt,
     size_t n, struct err *e) MUST_CHECK;
@@ -67,5 +81,9 @@ int bundle_writer_end_message(struct bundle_writer *w, struct err *e)
 int bundle_writer_finish(struct bundle_writer *w, struct err *e) MUST_CHECK;
 /* Octets of the batch so far, before compression and encoding. */
 uint64_t bundle_writer_batch_octets(const struct bundle_writer *w);
+
+/* Native, after bundle_writer_finish: SHA-256 of the batch, uncompressed. */
+void bundle_writer_digest(const struct bundle_writer *w,
+    unsigned char digest_out[32]);
 
 #endif

@@ -167,7 +167,8 @@ open_spool(struct spool_args *a, bool create, struct spool **sp_out,
 	store_opts.keep_logs = true;
 	store_opts.create = create;
 	if (store_open_bdb(&store_opts, &store, e) < 0)
-		return e->code;
+		return e->code == ERR_STATE ?
+		    err_prefix(e, "stop the daemon first") : e->code;
 	return spool_open(store, &opts, sp_out, e);
 }
 
@@ -212,11 +213,8 @@ with_spool(struct spool_args *a, spool_work *work, bool create)
 	json_t *report;
 	int status;
 
-	if (become_owner(a, &e) < 0 || open_spool(a, create, &sp, &e) < 0) {
-		if (e.code == ERR_STATE)
-			err_prefix(&e, "stop the daemon first");
+	if (become_owner(a, &e) < 0 || open_spool(a, create, &sp, &e) < 0)
 		return fail(a, &e);
-	}
 	status = work(a, sp, &n, &e) < 0 ? fail(a, &e) : EX_OK;
 	spool_close(sp);
 	if (status != EX_OK || work == work_backup)

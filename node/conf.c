@@ -7,6 +7,7 @@
 
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/secret.h"
 #include "node/conf_check.h"
 #include "node/conf_net.h"
 #include "node/conf_parse.h"
@@ -106,6 +107,21 @@ read_link(struct conf_draft *draft, const struct conf_node *node)
 }
 
 static void
+read_via(struct conf_draft *draft, const struct conf_node *node)
+{
+	struct conf *conf = draft->conf;
+	struct conf_via *via = GROW(conf->via_site, conf->nvias);
+	struct err e = ERR_INIT;
+
+	via->line = node->line;
+	if (conf_value_name(NULL, node->item[0].text, NULL, &e) < 0)
+		conf_fault(draft->faults, node->line, "via %s: %s",
+		    node->item[0].text, e.text);
+	via->site = mem_strdup(node->item[0].text);
+	conf_table_read(conf_table_find("via"), node, via, draft->faults);
+}
+
+static void
 read_routes(struct conf_draft *draft, const struct conf_node *node)
 {
 	struct conf *conf = draft->conf;
@@ -138,6 +154,7 @@ static const struct {
 	{ "delivery", read_delivery },
 	{ "peer", read_peer },
 	{ "link", read_link },
+	{ "via", read_via },
 	{ "routes", read_routes },
 };
 
@@ -151,7 +168,7 @@ read_section(struct conf_draft *draft, const struct conf_node *node)
 
 	if (table == NULL) {
 		conf_fault(draft->faults, node->line, "unknown %s %s: there "
-		    "are site, listen, delivery, peer, link and routes",
+		    "are site, listen, delivery, peer, link, via and routes",
 		    node->kind == CONF_SECTION ? "section" : "setting",
 		    node->key);
 		return;
@@ -267,7 +284,13 @@ free_parts(struct conf *conf)
 		free(conf->peer[i].name);
 		free(conf->peer[i].receive_hosts);
 		schedule_free(conf->peer[i].call);
+		secret_wipe(conf->peer[i].psk, sizeof(conf->peer[i].psk));
 		conf_table_release(conf_table_find("peer"), &conf->peer[i]);
+	}
+	for (i = 0; i < conf->nvias; i++) {
+		free(conf->via_site[i].site);
+		conf_table_release(conf_table_find("via"),
+		    &conf->via_site[i]);
 	}
 	for (i = 0; i < conf->nlinks; i++) {
 		free(conf->link[i].a);
@@ -288,6 +311,7 @@ conf_free(struct conf *conf)
 	free(conf->listener);
 	free(conf->delivery);
 	free(conf->peer);
+	free(conf->via_site);
 	free(conf->link);
 	free(conf->route);
 	conf_table_release(conf_table_find("site"), conf);
@@ -297,6 +321,18 @@ conf_free(struct conf *conf)
 	free(conf->site);
 	free(conf->file);
 	free(conf);
+}
+
+const struct conf_strings *
+conf_find_via(const struct conf *conf, const char *site)
+{
+	size_t i;
+
+	for (i = 0; i < conf->nvias; i++) {
+		if (strcmp(conf->via_site[i].site, site) == 0)
+			return &conf->via_site[i].relays;
+	}
+	return NULL;
 }
 
 const struct conf_peer *
@@ -350,6 +386,7 @@ conf_needs_restart(const struct conf *old, const struct conf *new_,
 
 	differs(&words, same_text(old->site, new_->site), "site");
 	differs(&words, same_text(old->spool_dir, new_->spool_dir), "spool");
+	differs(&words, same_text(old->keys_dir, new_->keys_dir), "keys");
 	differs(&words, same_text(old->run_dir, new_->run_dir), "run");
 	differs(&words, same_text(old->control, new_->control), "control");
 	differs(&words, same_listeners(old, new_), "listen");

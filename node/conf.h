@@ -12,6 +12,8 @@
 
 #include "base/err.h"
 #include "base/log.h"
+#include "bundle/shape.h"
+#include "bundle/squeeze.h"
 #include "bundle/writer.h"
 #include "node/notice_text.h"
 #include "node/schedule.h"
@@ -87,11 +89,16 @@ struct conf_delivery {
 	struct smtp_client_timeouts timeouts;
 };
 
+enum conf_compress { CONF_COMPRESS_NONE, CONF_COMPRESS_GZIP,
+	CONF_COMPRESS_TOGETHER, CONF_COMPRESS_EACH };
+
 struct conf_peer {
 	char *name;
 	unsigned line;
 	enum bundle_dialect dialect;
-	bool gzip;
+	enum conf_compress compress;
+	bool gzip;		/* batches: as compress says */
+	enum squeeze_mode squeeze;	/* native: the same */
 	enum mime_encoding encoding;
 	unsigned extensions;	/* beyond the three of RFC 2442 */
 	bool ids;		/* NOOP ids in bare batches */
@@ -108,7 +115,19 @@ struct conf_peer {
 	struct conf_strings may_send_as;	/* patterns; empty: any */
 	struct conf_strings urgent;	/* patterns: mail from or to these is
 					 * cut and sent at once */
+	char *psk_file;		/* or NULL */
 	bool may_relay;		/* may reach whatever is routed */
+	/* dialect = native */
+	uint64_t parcel_octets;	/* of the largest parcel: 1M */
+	struct shape shape;	/* of parcels */
+	bool sign;		/* seal = sign */
+	bool has_psk;		/* shared with the peer alone */
+	unsigned char psk[32];
+	bool forward_signed;	/* bundles sealed for others go over a road
+				 * that is only signed */
+	uint64_t held_bundles;	/* incomplete ones from it: 1024 */
+	uint64_t held_octets;	/* of these and of what it has us forward:
+				 * 1G */
 	struct conf_strings receive_users;	/* uids or names that may hand
 						 * in objects as this peer */
 	struct conf_net *receive_hosts;	/* clients that may bring objects of
@@ -119,6 +138,13 @@ struct conf_peer {
 	char *transport;	/* "file", or a path to a program */
 	struct conf_strings set;	/* "KEY=VALUE" for --set */
 	bool stays;		/* transport keeps running */
+};
+
+/* Mail for this site goes as an onion over these relays, in this order. */
+struct conf_via {
+	char *site;
+	struct conf_strings relays;
+	unsigned line;
 };
 
 struct conf_link {
@@ -142,6 +168,11 @@ struct conf {
 	char *address;		/* this site's bundle address (rfc2442) */
 	char *tls_certificate, *tls_key;	/* PEM; or NULL */
 	char *spool_dir, *run_dir;
+	char *keys_dir;		/* default SPOOL-keys */
+	char *cards_dir;	/* default peers.d beside the file */
+	uint64_t key_life_secs;	/* of a receiving key, made to destroyed */
+	uint64_t gap_secs;	/* longest between contacts: 30d */
+	struct conf_strings reach;	/* in our card */
 	char *control;		/* UNIX socket, default RUN/control */
 	char *user, *group;	/* to become, when started as root; or NULL */
 	char *libexec_dir;
@@ -189,6 +220,8 @@ struct conf {
 	size_t npeers;
 	struct conf_link *link;
 	size_t nlinks;
+	struct conf_via *via_site;
+	size_t nvias;
 	struct conf_route *route;
 	size_t nroutes;
 	struct routing *routing;	/* built from all of it; deliveries are
@@ -200,6 +233,9 @@ struct conf {
 int conf_load(const char *path, void (*told)(void *ctx, const char *text),
     void *ctx, struct conf **conf_out, struct err *e) MUST_CHECK;
 void conf_free(struct conf *conf);
+/* The relays that mail for the site goes over; NULL: none are named. */
+const struct conf_strings *conf_find_via(const struct conf *conf,
+    const char *site);
 const struct conf_peer *conf_find_peer(const struct conf *conf,
     const char *name);
 /* What differs between two configurations and needs a restart, as a list of

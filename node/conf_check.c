@@ -7,7 +7,9 @@
 
 #include "base/file.h"
 #include "base/mem.h"
+#include "bundle/seal.h"
 #include "node/conf_net.h"
+#include "node/keys.h"
 #include "smtp/address.h"
 #include "smtp/extension.h"
 
@@ -50,6 +52,18 @@ complete_site(struct conf *conf)
 	if (conf->address == NULL)
 		conf->address = mem_printf("bundle@%s",
 		    local ? first->domains.item[0] : conf->hostname);
+}
+
+/* Native bundles are compressed together unless told otherwise. */
+static void
+complete_compress(struct conf_peer *peer, bool given)
+{
+	if (peer->dialect == BUNDLE_NATIVE && !given)
+		peer->compress = CONF_COMPRESS_TOGETHER;
+	peer->gzip = peer->compress == CONF_COMPRESS_GZIP;
+	peer->squeeze = peer->compress == CONF_COMPRESS_TOGETHER ?
+	    SQUEEZE_TOGETHER : peer->compress == CONF_COMPRESS_EACH ?
+	    SQUEEZE_EACH : SQUEEZE_NONE;
 }
 
 static void
@@ -122,9 +136,12 @@ conf_complete(struct conf_draft *draft)
 			conf->delivery[i].crlf = true;
 			conf->delivery[i].envelope_headers = false;
 		}
+	keys_complete(conf);
 	for (i = 0; i < conf->npeers; i++) {
 		struct conf_peer *peer = &conf->peer[i];
 
+		complete_compress(peer, conf_node_find(draft->peer[i],
+		    "compress") != NULL);
 		if (peer->call == NULL)
 			peer->call = schedule_new();
 		if (conf_node_find(draft->peer[i], "stays") == NULL)
@@ -160,6 +177,20 @@ check_site(struct conf_draft *draft)
 	    conf_node_find(draft->site, "hostname") == NULL)
 		conf_fault(draft->faults, draft->site->line, "%s is no "
 		    "hostname: set hostname", conf->hostname);
+}
+
+static void
+check_keys(struct conf_draft *draft)
+{
+	struct keyring_policy policy = keys_policy(draft->conf);
+	struct err e = ERR_INIT;
+
+	if (keyring_policy_check(&policy, &e) != 0)
+		conf_fault(draft->faults, line_of(draft->site, "key-life"),
+		    "key-life: %s", e.text);
+	if (draft->conf->reach.n > CARD_REACHES_MAX)
+		conf_fault(draft->faults, line_of(draft->site, "reach"),
+		    "reach has at most %d items", CARD_REACHES_MAX);
 }
 
 /* The texts are kept from now on: the file may change, or go. */
@@ -295,6 +326,46 @@ check_delivery(struct conf_draft *draft, size_t n)
 	warn_idle(draft, node, of_files, false, "Maildirs and commands");
 }
 
+#define SIGNED_MAX (4 << 20)	/* who reads one holds all of it */
+
+/* Sizes that no sealed object has cannot be kept. */
+static void
+check_parcels(struct conf_draft *draft, size_t n)
+{
+	static const char *const keys[] = { "parcel-size", "shape", "seal",
+		"forward-signed", "held-bundles", "held-size", "psk-file",
+		NULL };
+	const struct conf_peer *peer = &draft->conf->peer[n];
+	const struct conf_node *node = draft->peer[n];
+	struct seal_to to = { .kind = SEAL_PARCEL, .sign = peer->sign,
+	    .origin = draft->conf->site, .destination = peer->name };
+
+	warn_idle(draft, node, keys, peer->dialect == BUNDLE_NATIVE,
+	    "dialect = native");
+	if (peer->dialect == BUNDLE_NATIVE &&
+	    peer->compress == CONF_COMPRESS_GZIP)
+		conf_fault(draft->faults, line_of(node, "compress"),
+		    "dialect = native takes compress = together, each or "
+		    "none");
+	if (peer->dialect != BUNDLE_NATIVE &&
+	    peer->compress > CONF_COMPRESS_GZIP)
+		conf_fault(draft->faults, line_of(node, "compress"),
+		    "compress = together and each are for dialect = native");
+	if (peer->shape.kind == SHAPE_EXACT && draft->conf->site != NULL &&
+	    !seal_size_possible(&to, peer->shape.octets))
+		conf_fault(draft->faults, line_of(node, "shape"),
+		    "no parcel has exactly %llu octets: take some more",
+		    (unsigned long long)peer->shape.octets);
+	if (peer->sign && (peer->shape.kind == SHAPE_EXACT ?
+	    peer->shape.octets : peer->parcel_octets) > SIGNED_MAX)
+		conf_fault(draft->faults, line_of(node, "seal"),
+		    "a signed parcel has at most 4 MiB");
+	if (peer->forward_signed && !peer->sign)
+		conf_warning(draft->faults, line_of(node, "forward-signed"),
+		    "forward-signed is for seal = sign: it changes nothing "
+		    "here");
+}
+
 static void
 check_dialect(struct conf_draft *draft, size_t n)
 {
@@ -393,6 +464,7 @@ check_peer(struct conf_draft *draft, size_t n)
 	const struct conf_node *node = draft->peer[n];
 
 	check_dialect(draft, n);
+	check_parcels(draft, n);
 	check_settings(draft, n);
 	check_mail(draft, n);
 	if (peer->retry_min_secs > peer->retry_max_secs)
@@ -543,6 +615,7 @@ conf_check(struct conf_draft *draft)
 
 	check_site(draft);
 	check_template(draft);
+	check_keys(draft);
 	check_listeners(draft);
 	check_not_ours(draft, conf->via, line_of(draft->site, "via"));
 	for (i = 0; i < conf->ndeliveries; i++)

@@ -15,6 +15,9 @@
 #define AT(type, member) offsetof(struct type, member)
 #define LISTS (CONF_STRINGS | CONF_EACH)
 #define SOONEST 1
+/* A parcel holds at least the least fragment, head and seal. */
+#define PARCEL_MIN 2048
+#define PARCEL_MAX (UINT64_C(64) << 20)
 #define TIMEOUT(key, member, def) { key, conf_value_duration, \
 	AT(conf_delivery, timeouts.member), def, 0, SOONEST, 86400, NULL }
 
@@ -29,7 +32,12 @@ static const char *const delivery_tls[] = { [CONF_TLS_NO] = "no",
 static const char *const reject_normalize[] = { "reject", "normalize", NULL };
 static const char *const yes_no[] = { "yes", "no", NULL };
 static const char *const lf_crlf[] = { "lf", "crlf", NULL };
-static const char *const none_gzip[] = { "none", "gzip", NULL };
+static const char *const compress[] = {
+	[CONF_COMPRESS_NONE] = "none", [CONF_COMPRESS_GZIP] = "gzip",
+	[CONF_COMPRESS_TOGETHER] = "together", [CONF_COMPRESS_EACH] = "each",
+	NULL
+};
+static const char *const seal_sign[] = { "seal", "sign", NULL };
 static const char *const asked_all[] = { "asked", "all", NULL };
 static const char *const none_delivery[] = { "none", "delivery", NULL };
 static const char *const levels[] = {
@@ -50,6 +58,16 @@ static const struct conf_row site_rows[] = {
 	    0, 0, NULL },
 	{ "spool", conf_value_path, AT(conf, spool_dir), "/var/spool/postrider",
 	    CONF_TEXT, 0, 0, NULL },
+	{ "keys", conf_value_path, AT(conf, keys_dir), NULL, CONF_TEXT,
+	    0, 0, NULL },
+	{ "cards", conf_value_path, AT(conf, cards_dir), NULL, CONF_TEXT,
+	    0, 0, NULL },
+	{ "key-life", conf_value_duration, AT(conf, key_life_secs), NULL, 0,
+	    3600, 0, NULL },
+	{ "longest-gap", conf_value_duration, AT(conf, gap_secs), "30d", 0,
+	    0, 0, NULL },
+	{ "reach", conf_value_reach, AT(conf, reach), NULL, CONF_STRINGS,
+	    0, 0, NULL },
 	{ "run", conf_value_path, AT(conf, run_dir), "/run/postrider",
 	    CONF_TEXT, 0, 0, NULL },
 	{ "control", conf_value_socket, AT(conf, control), NULL, CONF_TEXT,
@@ -184,8 +202,8 @@ static const struct conf_row delivery_rows[] = {
 static const struct conf_row peer_rows[] = {
 	{ "dialect", conf_value_dialect, AT(conf_peer, dialect), "rfc2442", 0,
 	    0, 0, NULL },
-	{ "compress", conf_value_flag, AT(conf_peer, gzip), "none", 0,
-	    0, 0, none_gzip },
+	{ "compress", conf_value_choice, AT(conf_peer, compress), "none", 0,
+	    0, 0, compress },
 	{ "encoding", conf_value_encoding, AT(conf_peer, encoding), "base64",
 	    0, 0, 0, NULL },
 	{ "extensions", conf_value_extension, AT(conf_peer, extensions), NULL,
@@ -224,6 +242,20 @@ static const struct conf_row peer_rows[] = {
 	    CONF_STRINGS, 0, 0, NULL },
 	{ "may-relay", conf_value_flag, AT(conf_peer, may_relay), "no", 0,
 	    0, 0, no_yes },
+	{ "parcel-size", conf_value_size, AT(conf_peer, parcel_octets), "1M",
+	    0, PARCEL_MIN, PARCEL_MAX, NULL },
+	{ "shape", conf_value_shape, AT(conf_peer, shape), "none", 0,
+	    PARCEL_MIN, PARCEL_MAX, NULL },
+	{ "seal", conf_value_flag, AT(conf_peer, sign), "seal", 0,
+	    0, 0, seal_sign },
+	{ "forward-signed", conf_value_flag, AT(conf_peer, forward_signed),
+	    "no", 0, 0, 0, no_yes },
+	{ "held-bundles", conf_value_count, AT(conf_peer, held_bundles),
+	    "1024", 0, 1, 65536, NULL },
+	{ "held-size", conf_value_size, AT(conf_peer, held_octets), "1G", 0,
+	    65536, 0, NULL },
+	{ "psk-file", conf_value_path, AT(conf_peer, psk_file), NULL,
+	    CONF_TEXT, 0, 0, NULL },
 	{ "receive-users", conf_value_account, AT(conf_peer, receive_users),
 	    NULL, CONF_STRINGS, 0, 0, NULL },
 	{ "receive-hosts", conf_value_hosts, 0, NULL, CONF_EACH, 0, 0, NULL },
@@ -244,12 +276,18 @@ static const struct conf_row link_rows[] = {
 	    1, 1000000, NULL },
 };
 
+static const struct conf_row via_rows[] = {
+	{ "relays", conf_value_name, AT(conf_via, relays), NULL,
+	    CONF_STRINGS | CONF_REQUIRED, 0, 0, NULL },
+};
+
 static const struct conf_table tables[] = {
 	{ "site", 1, ROWS(site_rows) },
 	{ "listen", 1, ROWS(listen_rows) },
 	{ "delivery", 1, ROWS(delivery_rows) },
 	{ "peer", 1, ROWS(peer_rows) },
 	{ "link", 2, ROWS(link_rows) },
+	{ "via", 1, ROWS(via_rows) },
 	{ "routes", 0, NULL, 0 },
 };
 

@@ -9,6 +9,7 @@
 #include "base/text.h"
 #include "node/conf.h"
 #include "node/conf_net.h"
+#include "routing/card.h"
 #include "smtp/address.h"
 #include "smtp/extension.h"
 
@@ -225,6 +226,20 @@ conf_value_transport(const struct conf_row *row, const char *value,
 	return conf_value_name(row, value, field, e);
 }
 
+int
+conf_value_reach(const struct conf_row *row, const char *value, void *field,
+    struct err *e)
+{
+	struct card card;
+	int rc;
+
+	(void)row;
+	card_init(&card);
+	rc = card_add_reach(&card, value, e);
+	card_release(&card);
+	return rc < 0 ? rc : store_text(value, field);
+}
+
 /* Says what is wrong with a number, or checks its limits. */
 static int
 check_number(const struct conf_row *row, const char *value, int rc,
@@ -402,18 +417,36 @@ conf_value_dialect(const struct conf_row *row, const char *value, void *field,
     struct err *e)
 {
 	static const char *const words[] = {
-		[BUNDLE_BSMTP] = "bsmtp", [BUNDLE_RFC2442] = "rfc2442", NULL
+		[BUNDLE_BSMTP] = "bsmtp", [BUNDLE_RFC2442] = "rfc2442",
+		[BUNDLE_NATIVE] = "native", NULL
 	};
 	int i;
 
 	(void)row;
-	if (strcmp(value, "native") == 0)
-		return err_set(e, ERR_UNSUPPORTED, "the native dialect is not "
-		    "in this version: write bsmtp or rfc2442");
 	i = find_word(words, value, e);
 	if (i >= 0 && field != NULL)
 		*(enum bundle_dialect *)field = (enum bundle_dialect)i;
 	return i < 0 ? i : 0;
+}
+
+int
+conf_value_shape(const struct conf_row *row, const char *value, void *field,
+    struct err *e)
+{
+	struct shape shape = { SHAPE_NONE, 0 };
+	int rc = 0;
+
+	if (strcmp(value, "padme") == 0) {
+		shape.kind = SHAPE_PADME;
+	} else if (strcmp(value, "none") != 0) {
+		shape.kind = SHAPE_EXACT;
+		rc = size_parse(slice_of(value), &shape.octets);
+		rc = check_number(row, value, rc, shape.octets,
+		    "none, padme or a size such as 4096 or 64K", e);
+	}
+	if (rc == 0 && field != NULL)
+		*(struct shape *)field = shape;
+	return rc;
 }
 
 int
@@ -481,7 +514,7 @@ conf_value_keyword(const struct conf_row *row, const char *value, void *field,
 	unsigned bit = smtp_extension_parse(slice_of(value));
 
 	(void)row;
-	if (bit == 0 || bit == SMTP_EXT_XGZIP)
+	if (bit == 0 || bit == SMTP_EXT_XGZIP || bit == SMTP_EXT_XORIGIN)
 		return err_set(e, ERR_SYNTAX, "no extension of SMTP that is "
 		    "known here");
 	*(unsigned *)field |= bit;

@@ -24,6 +24,7 @@ CONF_VALUE(mailbox);	/* char *: a local part that can be a file name */
 CONF_VALUE(endpoint);	/* char *: see node/conf_net.h */
 CONF_VALUE(setting);	/* char *: KEY=VALUE */
 CONF_VALUE(transport);	/* char *: a name or an absolute path */
+CONF_VALUE(reach);	/* char *: see routing/card.h */
 CONF_VALUE(size);	/* uint64_t, octets */
 CONF_VALUE(duration);	/* uint64_t, seconds */
 CONF_VALUE(count);	/* uint64_t */
@@ -33,6 +34,7 @@ CONF_VALUE(mode);	/* mode_t, octal */
 CONF_VALUE(choice);	/* an enum: index of the word */
 CONF_VALUE(flag);	/* bool: 0 or 1, index of the word */
 CONF_VALUE(dialect);	/* enum bundle_dialect */
+CONF_VALUE(shape);	/* struct shape */
 CONF_VALUE(encoding);	/* enum mime_encoding */
 CONF_VALUE(extension);	/* unsigned, bits are added */
 CONF_VALUE(call);	/* struct schedule *, made where it is NULL */

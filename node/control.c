@@ -66,6 +66,9 @@ static const struct request_row {
 	{ "stop", control_stop, FOR_ADMINS },
 	{ "verify", control_verify, FOR_ADMINS },
 	{ "backup", control_backup, FOR_ADMINS },
+	{ "keys", control_keys, FOR_ALL },
+	{ "key-rotate", control_key_rotate, FOR_ADMINS },
+	{ "card", control_card, FOR_ADMINS },
 	{ "submit", control_submit, FOR_SUBMIT },
 	{ "receive", control_receive, FOR_ALL },	/* looks itself */
 };

@@ -26,6 +26,9 @@
  *	reload, stop					admins
  *	verify						admins
  *	backup		dir				admins
+ *	keys						all
+ *	key-rotate					admins
+ *	card		reach: [...]			admins
  *	submit						who may submit
  *	receive		peer, name			that peer's users
  *

@@ -9,6 +9,7 @@
  *	control_broken.c  the quarantine
  *	control_order.c	  status, route, flush, reload, stop, verify, backup
  *	control_receive.c objects that are handed in
+ *	control_keys.c	  the site's keys and its card
  *
  * An answer that may be long is not built whole: `more` is called when the
  * client has taken what there was, once in a turn of the event loop.
@@ -18,6 +19,7 @@
 
 #include "base/list.h"
 #include "node/control.h"
+#include "node/keys.h"
 #include "spool/tool.h"
 
 struct control_conn {
@@ -67,6 +69,9 @@ int64_t control_since_ms(const struct control_conn *c);
 /* Shared with the commands, which work without a daemon too. */
 json_t *control_route_json(const struct conf *conf, const char *address);
 json_t *control_report_json(const struct spool_report *n);
+/* The lines of "keys", and what its end says beside. */
+json_t *control_keys_json(struct keys *keys, struct clock *clock);
+json_t *control_keys_end(struct keys *keys);
 /* Is uid one of these (numbers or names)? */
 bool control_listed(const struct conf_strings *users, uid_t uid);
 
@@ -76,5 +81,6 @@ control_request control_broken_delete, control_broken_export;
 control_request control_status, control_route, control_flush;
 control_request control_reload, control_stop, control_verify, control_backup;
 control_request control_receive;
+control_request control_keys, control_key_rotate, control_card;
 
 #endif

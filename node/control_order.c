@@ -255,11 +255,13 @@ control_verify(struct control_conn *c, const json_t *request)
 json_t *
 control_report_json(const struct spool_report *n)
 {
-	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I}",
+	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}",
 	    "messages", (json_int_t)n->messages,
 	    "objects", (json_int_t)n->objects,
 	    "ledger", (json_int_t)n->ledger,
 	    "broken", (json_int_t)n->broken,
+	    "bundles", (json_int_t)n->bundles,
+	    "custody", (json_int_t)n->custody,
 	    "octets", (json_int_t)n->octets,
 	    "damaged", (json_int_t)n->damaged);
 }

@@ -558,8 +558,8 @@ parts_new(struct running *r, struct err *e)
 	rc = open_spool(d, e);
 	if (rc != 0)
 		return rc;
-	opts = (struct exchange_options){ d->clock, d->rng, d->log, d->spool,
-		d->conf };
+	opts = (struct exchange_options){ .clock = d->clock, .rng = d->rng,
+		.log = d->log, .spool = d->spool, .conf = d->conf };
 	d->exchange = exchange_new(&opts);
 	rc = exchange_start(d->exchange, e);
 	if (rc == 0)

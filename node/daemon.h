@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "node/conf.h"
 #include "node/exchange.h"
+#include "node/keys.h"
 #include "spool/spool.h"
 
 struct daemon {
@@ -20,6 +21,7 @@ struct daemon {
 	struct rng *rng;
 	struct log *log;
 	struct conf *conf;
+	struct keys *keys;		/* NULL: the site has none */
 	struct spool *spool;
 	struct exchange *exchange;
 	struct listener_set *listeners;

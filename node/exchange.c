@@ -10,7 +10,11 @@
 
 #include <stdlib.h>
 
+#include "node/custody.h"
+#include "node/directory.h"
 #include "node/exchange_private.h"
+#include "node/transit.h"
+#include "spool/custody.h"
 
 /* Notices of one commit: until it they are in memory.  The rest of a mass
  * failure waits for the next. */
@@ -42,7 +46,11 @@ exchange_new(const struct exchange_options *opts)
 	list_init(&x->actions);
 	x->last_tick_ms = INT64_MIN;
 	x->dirty = true;
+	x->serials = opts->serials;
+	x->directory = directory_new(x, opts->keyring);
 	queue_targets(x);
+	transit_new(x);
+	custody_new(x);
 	return x;
 }
 
@@ -80,6 +88,9 @@ exchange_free(struct exchange *x)
 		o = value;
 		outcome_free(o);
 	}
+	custody_free(x);
+	transit_free(x);
+	directory_free(x->directory);
 	queue_free(x);
 	map_free(x->jobs);
 	map_free(x->entries);
@@ -121,15 +132,29 @@ exchange_start(struct exchange *x, struct err *e)
 {
 	int rc;
 
-	rc = load_messages(x, e);
+	rc = directory_load(x->directory, e);
+	if (rc == 0)
+		rc = load_messages(x, e);
+	if (rc == 0)
+		rc = transit_load(x, e);
 	if (rc == 0)
 		rc = cut_load(x, e);
+	if (rc == 0)
+		rc = custody_load(x, e);
+	if (rc == 0)
+		transit_announce(x);
 	if (rc == 0)
 		log_event(x->log, LOG_LEVEL_INFO, "spool-loaded",
 		    "messages", num_str(x->messages).s,
 		    "octets", num_str(x->octets).s,
 		    "objects", num_str(map_count(x->cuts)).s, NULL);
 	return rc;
+}
+
+int
+exchange_add_card(struct exchange *x, struct slice card, struct err *e)
+{
+	return directory_add(x->directory, card, e);
 }
 
 void
@@ -145,6 +170,7 @@ exchange_reload(struct exchange *x, const struct conf *conf)
 			    true);
 	}
 	queue_reroute(x);
+	transit_reroute(x);
 	x->dirty = true;
 }
 
@@ -494,6 +520,7 @@ pump(struct exchange *x)
 	size_t i;
 
 	x->dirty = false;
+	transit_pump(x);
 	for (i = 0; i < x->ntargets; i++) {
 		t = x->target[i];
 		queue_wake(t, now_secs(x));
@@ -559,10 +586,13 @@ expire_by(struct exchange *x, struct leg *leg, uint64_t now)
 }
 
 static uint64_t
-lifetime_secs(const struct exchange *x, const struct target *t)
+lifetime_secs(struct exchange *x, const struct target *t)
 {
-	return t->peer != NULL && t->peer->lifetime_secs != 0 ?
-	    t->peer->lifetime_secs : x->conf->lifetime_secs;
+	const struct target *road = queue_road(x, t);
+
+	return road != NULL && road->peer != NULL &&
+	    road->peer->lifetime_secs != 0 ? road->peer->lifetime_secs :
+	    x->conf->lifetime_secs;
 }
 
 /* An object whose messages are all too old is taken back, so that they fail;
@@ -585,6 +615,17 @@ expire_objects(struct exchange *x, struct target *t, uint64_t now,
 	return rc;
 }
 
+static bool
+had_chance(struct exchange *x, const struct target *t, const struct leg *leg)
+{
+	const struct target *road = queue_road(x, t);
+
+	if (road == NULL || road->kind != TARGET_PEER)
+		return true;
+	return road->chance &&
+	    road->last_chance_secs >= waits_since(leg->entry);
+}
+
 /* Mail that waited too long for t fails, once its road has been tried. */
 static void
 expire(struct exchange *x, struct target *t, struct list *head, uint64_t now)
@@ -599,12 +640,23 @@ expire(struct exchange *x, struct target *t, struct list *head, uint64_t now)
 		    waits_since(leg->entry) + lifetime > now ||
 		    leg->entry->kind == MESSAGE_POSTMASTER)
 			continue;
-		if (t->kind == TARGET_PEER && (!t->chance ||
-		    t->last_chance_secs < waits_since(leg->entry)))
+		if (!had_chance(x, t, leg))
 			continue;
 		settle_fail(x, leg, "4.4.7", "it could not be handed on "
 		    "within its lifetime", true);
 	}
+}
+
+static int
+expire_ledgers(struct exchange *x, uint64_t before, struct err *e)
+{
+	int rc = spool_expire_ledger(x->spool, before, e);
+
+	if (rc == 0)
+		rc = spool_expire_taken(x->spool, before, e);
+	if (rc == 0)
+		rc = spool_expire_history(x->spool, before, e);
+	return rc == 0 ? custody_expire_flows(x, before, e) : rc;
 }
 
 /* The spool's upkeep, a bounded step of each kind; 1 while there is more. */
@@ -615,11 +667,23 @@ upkeep(struct exchange *x, uint64_t now, struct err *e)
 
 	rc = spool_maintain(x->spool, e);
 	if (rc == 0 && now > x->conf->ledger_secs)
-		rc = spool_expire_ledger(x->spool, now - x->conf->ledger_secs,
-		    e);
+		rc = expire_ledgers(x, now - x->conf->ledger_secs, e);
+	if (rc == 0)
+		rc = spool_expire_seen(x->spool, now, e);
 	if (rc == 0 && x->conf->broken_expire_secs != 0)
 		rc = quarantine_expire(x, e);
 	return rc;
+}
+
+/* Anything but a failed store is tried again. */
+static int
+failed(struct exchange *x, int rc, struct err *e)
+{
+	if (store_failed(spool_store(x->spool)))
+		return rc;
+	log_event(x->log, LOG_LEVEL_WARNING, "upkeep-failed", "reason",
+	    e->text, NULL);
+	return 0;
 }
 
 int
@@ -632,11 +696,18 @@ exchange_tick(struct exchange *x, struct err *e)
 	int rc;
 
 	x->dirty = true;
+	rc = transit_tick(x, e);
+	if (rc >= 0)
+		rc = custody_work(x, e);
+	if (rc < 0)
+		return failed(x, rc, e);
 	/* The walks below are for old age, not for every short deadline. */
 	if (!x->maintain && x->last_tick_ms != INT64_MIN &&
 	    clock_mono_ms(x->clock) - x->last_tick_ms < 1000)
 		return 0;
 	rc = spool_tick(x->spool, e);
+	if (rc == 0)
+		rc = custody_tick(x, e);
 	x->by_secs = 0;
 	for (i = 0; rc == 0 && i < x->ntargets; i++) {
 		t = x->target[i];
@@ -650,12 +721,7 @@ exchange_tick(struct exchange *x, struct err *e)
 		rc = upkeep(x, now, e);
 	x->maintain = rc == 1 || (rc == 0 && more);
 	x->last_tick_ms = clock_mono_ms(x->clock);
-	if (rc < 0 && store_failed(spool_store(x->spool)))
-		return rc;
-	if (rc < 0)
-		log_event(x->log, LOG_LEVEL_WARNING, "upkeep-failed",
-		    "reason", e->text, NULL);
-	return 0;
+	return rc < 0 ? failed(x, rc, e) : 0;
 }
 
 /* When something is to be done at `secs` of the spool's count. */
@@ -683,10 +749,11 @@ wake_ms(struct exchange *x, const struct target *t)
 int64_t
 exchange_deadline_ms(struct exchange *x)
 {
-	int64_t at, now = clock_mono_ms(x->clock);
+	int64_t at, now = clock_mono_ms(x->clock), work;
 	struct target *t;
 	size_t i;
 
+	work = custody_deadline_ms(x);
 	at = x->maintain ? now : x->last_tick_ms == INT64_MIN ? now :
 	    x->last_tick_ms + 60000;
 	/* Not sooner than exchange_tick looks again. */
@@ -696,6 +763,8 @@ exchange_deadline_ms(struct exchange *x)
 		by = by < x->last_tick_ms + 1000 ? x->last_tick_ms + 1000 : by;
 		at = by < at ? by : at;
 	}
+	if (transit_deadline_ms(x) < at)
+		at = transit_deadline_ms(x);
 	for (i = 0; i < x->ntargets; i++) {
 		int64_t when = INT64_MAX, wake;
 
@@ -709,5 +778,6 @@ exchange_deadline_ms(struct exchange *x)
 		at = when < at ? when : at;
 		at = wake < at ? wake : at;
 	}
+	at = work < at ? work : at;
 	return at < now ? now : at;
 }

@@ -37,6 +37,8 @@
 #include "spool/spool.h"
 
 struct exchange;
+struct keyring;
+struct serials;
 
 struct exchange_options {
 	struct clock *clock;
@@ -44,6 +46,9 @@ struct exchange_options {
 	struct log *log;
 	struct spool *spool;		/* not owned */
 	const struct conf *conf;	/* not owned */
+	struct keyring *keyring;	/* not owned; NULL: no native peers */
+	struct serials *serials;	/* not owned; NULL: none outside the
+					 * spool */
 };
 
 struct exchange *exchange_new(const struct exchange_options *opts);
@@ -51,6 +56,9 @@ void exchange_free(struct exchange *x);
 /* Builds the queues from the spool; objects whose files are not known to be
  * whole are asked to be written again. */
 int exchange_start(struct exchange *x, struct err *e) MUST_CHECK;
+/* The card of a site, that the operator vouches for (node/directory.h). */
+int exchange_add_card(struct exchange *x, struct slice card, struct err *e)
+    MUST_CHECK;
 /* A new configuration: what is not cut is routed anew, mail for a peer that
  * is gone is held.  The old one may be freed afterwards. */
 void exchange_reload(struct exchange *x, const struct conf *conf);
@@ -99,6 +107,10 @@ enum inbound_outcome {
 	INBOUND_DUPLICATE,	/* processed before: unlink */
 	INBOUND_BROKEN,		/* put it into the quarantine, then unlink */
 	INBOUND_LATER,		/* no room, or the store failed: keep it */
+	INBOUND_AGAIN,		/* it is genuine: feed the same octets once
+				 * more, from the first, and end again */
+	INBOUND_ASIDE,		/* nothing can be done with it, and nothing
+				 * was: put the file aside, within a quota */
 };
 
 struct inbound *exchange_inbound_new(struct exchange *x, const char *peer,

@@ -5,21 +5,23 @@
  * What the files of the exchange share among themselves: the index of what
  * waits, in memory, bounded by the quotas.  Each message is an entry; the
  * recipients of it that go to the same target are a leg; a target is a peer, a
- * delivery, or `limbo`, where legs stay that lead nowhere now.
+ * site that native bundles go to, a delivery, or `limbo`, where legs stay that
+ * lead nowhere now.
  *
  *	exchange.c  life, group commit	queue.c     the index
  *	submit.c    what may come in	settle.c    outcomes
  *	report.c    who is told what
- *	cut.c       objects for peers	outbound.c  their octets
- *	inbound.c   objects from peers	quarantine.c  broken ones
- *	road.c      transports, calls	operate.c   orders
+ *	cut.c       objects for peers	road.c      transports, calls
+ *	dialect.c   what differs	operate.c   orders
+ *	batch.c     objects of batches	outbound.c  their octets
+ *	inbound.c   batches from peers	quarantine.c  broken ones
  */
 #include "base/list.h"
 #include "base/map.h"
 #include "base/mem.h"
 #include "node/exchange.h"
 
-enum target_kind { TARGET_PEER, TARGET_DELIVERY, TARGET_LIMBO };
+enum target_kind { TARGET_PEER, TARGET_SITE, TARGET_DELIVERY, TARGET_LIMBO };
 
 enum leg_status {
 	LEG_READY,	/* in target->ready */
@@ -29,8 +31,11 @@ enum leg_status {
 	LEG_RUNNING,	/* in a delivery job, or being settled */
 };
 
+struct dialect;
+struct neighbour;
 struct notice_recipient;
 struct target;
+struct transit;
 
 struct leg {
 	struct list link;
@@ -39,7 +44,7 @@ struct leg {
 	enum leg_status status;
 	unsigned attempts;
 	uint64_t next_secs;
-	uint64_t object;	/* LEG_CUT */
+	uint64_t object;	/* LEG_CUT: object, or handle of the lot */
 	uint16_t *rcpt;		/* open recipients, or NULL: one, in `one` */
 	uint16_t nrcpt, one;
 };
@@ -90,6 +95,9 @@ struct target {
 	int64_t last_sent_ms, last_received_ms;
 	uint64_t last_chance_secs;	/* when its road was last tried */
 	bool chance;			/* it was tried at all */
+	uint64_t call_secs;		/* when the last call began */
+	uint64_t past_call_secs;	/* the last that went well to its end */
+	struct neighbour *neighbour;	/* transit's; or NULL */
 	char *last_error;
 	unsigned broken_told;		/* notices in the present hour */
 	unsigned broken_untold;
@@ -100,6 +108,7 @@ struct target {
 struct cut {
 	struct list link;
 	uint64_t id;
+	const struct dialect *dialect;
 	enum object_status status;
 	struct target *target;
 	char *name;
@@ -165,6 +174,9 @@ struct exchange {
 	struct map *entries;		/* u64 id -> struct entry */
 	struct map *cuts;		/* u64 id -> struct cut */
 	struct map *jobs;		/* u64 job -> struct outcome */
+	struct serials *serials;
+	struct directory *directory;
+	struct custody *custody;
 	uint64_t next_job;
 	struct target **target;
 	size_t ntargets;
@@ -174,6 +186,7 @@ struct exchange {
 	uint64_t messages, octets;
 	uint64_t delays_asked;		/* entries with delay_asked */
 	struct exchange_counters counters;
+	struct transit *transit;
 	int64_t last_tick_ms;
 	uint64_t by_secs;		/* when the first DELIVERBY ends */
 	bool maintain;			/* the spool has more upkeep to do */
@@ -189,6 +202,11 @@ struct exchange {
 void queue_targets(struct exchange *x);		/* after (re)configuration */
 void queue_free(struct exchange *x);
 struct target *queue_peer(const struct exchange *x, const char *name);
+/* Of a site that native bundles go to. */
+struct target *queue_site(struct exchange *x, const char *site);
+/* The peer that a target's mail leaves by: itself, or of a site the road
+ * there; NULL: none. */
+const struct target *queue_road(struct exchange *x, const struct target *t);
 /* For an object whose peer may have left the configuration. */
 struct target *queue_peer_or_gone(struct exchange *x, const char *name);
 struct target *queue_delivery(const struct exchange *x, size_t index);
@@ -223,6 +241,12 @@ struct target *queue_route(struct exchange *x, const char *address,
 /* Where an address leads for one who may reach it; -1 with the refusal. */
 int submit_route(struct exchange *x, const char *address,
     const struct conf_peer *from, struct smtp_refusal *r) MUST_CHECK;
+bool submit_may_send(const struct conf_peer *from, const char *sender);
+/* All that an arriving message's recipient is held against.  from: NULL is
+ * nobody we know.  m: envelope, facts, hops.  -1 with the refusal. */
+int submit_vet(struct exchange *x, const struct conf_peer *from,
+    const struct message *m, const char *address, struct smtp_refusal *r)
+    MUST_CHECK;
 /* The address that mail for it is stored under ("postmaster" is ours). */
 const char *submit_address(const struct exchange *x, const char *address);
 
@@ -285,20 +309,31 @@ bool report_delays(struct exchange *x);
 
 /* cut.c */
 int cut_load(struct exchange *x, struct err *e) MUST_CHECK;
-/* Makes objects of what waits for t, as its limits and schedule say. */
+/* Makes objects of what waits for t, as its dialect says, and asks for their
+ * files. */
 void cut_pump(struct exchange *x, struct target *t);
+/* For dialects: records an object of parts or params for t, and gives it a
+ * name; NULL, logged, if that fails. */
+struct cut *cut_object(struct exchange *x, struct target *t,
+    struct object *o);
+/* Adds to what it weighs. */
+void cut_weigh(struct cut *c, uint64_t octets);
+/* Writes the record anew, durably. */
+int cut_record(struct exchange *x, struct object *o, struct err *e)
+    MUST_CHECK;
 /* Monotonic: until then what waits gathers for the next object. */
 int64_t cut_pace_ms(const struct target *t);
 struct cut *cut_find(struct exchange *x, const char *peer, const char *name);
 /* Takes an object back: its messages wait again. */
 int cut_withdraw(struct exchange *x, struct cut *c, struct err *e) MUST_CHECK;
-bool cut_is_ours(const char *id);
 
 /* road.c */
 void road_pump(struct exchange *x, struct target *t);
 void road_failed(struct exchange *x, struct target *t, const char *why);
 void road_good(struct exchange *x, struct target *t);
 int64_t road_deadline_ms(struct exchange *x, struct target *t);
+/* Is there something that a call would carry? */
+bool road_has_load(struct exchange *x, const struct target *t);
 bool road_is_open(struct exchange *x, struct target *t);
 /* Is a call due by the schedule now? */
 bool road_is_due(struct exchange *x, struct target *t);

@@ -11,10 +11,10 @@
 #include <stdlib.h>
 
 #include "node/notice.h"
+#include "node/outbound.h"
 #include "smtp/address.h"
 #include "smtp/extension.h"
 
-#define GROUP_MESSAGES 50
 #define HEAD_MAX 65536		/* octets of a message kept for notices */
 #define ERRORS_LOGGED 100	/* of one object; the rest are counted */
 
@@ -31,47 +31,28 @@ options(const struct exchange *x, struct bundle_reader_options *opts)
 	opts->recipients_max = x->conf->recipients_max;
 }
 
-struct inbound *
-exchange_inbound_new(struct exchange *x, const char *peer, const char *name,
-    struct slice pickup)
+struct batch_in *
+batch_in_of(struct inbound *base)
 {
-	struct inbound *in = mem_alloc(1, sizeof(*in));
+	return list_entry(base, struct batch_in, base);
+}
+
+struct inbound *
+inbound_new(struct exchange *x, struct slice pickup)
+{
+	struct batch_in *in = mem_alloc(1, sizeof(*in));
 	struct bundle_reader_options opts;
 
-	in->x = x;
-	in->peer = mem_strdup(peer);
-	in->name = mem_strdup(name);
 	buf_addslice(&in->key, pickup);
 	buf_addslice(&in->pickup, pickup);
-	list_init(&in->group);
+	arrivals_init(&in->arrivals);
 	options(x, &opts);
 	in->reader = bundle_reader_new(&opts);
-	return in;
+	return &in->base;
 }
 
 static void
-arrived_free(struct arrived *a)
-{
-	spool_draft_free(a->draft);
-	message_release(&a->m);
-	free(a);
-}
-
-static void
-drop_group(struct inbound *in)
-{
-	struct list *item, *after;
-
-	list_for_each_safe(item, after, &in->group) {
-		list_del(item);
-		arrived_free(list_entry(item, struct arrived, link));
-	}
-	in->group_octets = 0;
-	in->group_count = 0;
-}
-
-static void
-free_refused(struct inbound *in)
+free_refused(struct batch_in *in)
 {
 	size_t i;
 
@@ -86,11 +67,11 @@ free_refused(struct inbound *in)
 }
 
 void
-exchange_inbound_free(struct inbound *in)
+inbound_free(struct inbound *base)
 {
-	if (in == NULL)
-		return;
-	drop_group(in);
+	struct batch_in *in = batch_in_of(base);
+
+	arrivals_clear(&in->arrivals);
 	bundle_reader_free(in->reader);
 	spool_draft_free(in->draft);
 	buf_release(&in->key);
@@ -99,34 +80,30 @@ exchange_inbound_free(struct inbound *in)
 	free_refused(in);
 	free(in->first_error);
 	free(in->later);
-	free(in->reason);
-	free(in->peer);
-	free(in->name);
 	free(in);
-}
-
-const char *
-exchange_inbound_reason(const struct inbound *in)
-{
-	return in->reason != NULL ? in->reason : "";
-}
-
-uint64_t
-exchange_inbound_messages(const struct inbound *in)
-{
-	return in->messages;
 }
 
 /*
  * The ledger.
  */
 
+static bool
+is_ours(const char *id)
+{
+	if (id == NULL)
+		return false;
+	if (id[0] == '<')
+		id++;
+	return strncmp(id, OUTBOUND_ID_PREFIX,
+		   sizeof(OUTBOUND_ID_PREFIX) - 1) == 0;
+}
+
 /* Our own ids tell an object from all others; foreign ones are not trusted to
  * (a generator may well repeat a Message-ID), the pick-up tells those. */
 static void
-take_id(struct inbound *in, const char *id)
+take_id(struct batch_in *in, const char *id)
 {
-	if (in->looked_up || !cut_is_ours(id))
+	if (in->looked_up || !is_ours(id))
 		return;
 	in->ours = true;
 	buf_clear(&in->key);
@@ -141,19 +118,19 @@ take_id(struct inbound *in, const char *id)
 
 /* A copy that was cut off is told by its pick-up alone (quarantine.c). */
 static int
-look_up_pickup(struct inbound *in, struct err *e)
+look_up_pickup(struct batch_in *in, struct err *e)
 {
 	struct ledger_entry l;
 	int rc;
 
-	rc = spool_get_ledger(in->x->spool, in->peer, buf_slice(&in->pickup),
+	rc = spool_get_ledger(in->base.x->spool, in->base.peer, buf_slice(&in->pickup),
 	    &l, e);
 	in->duplicate = rc == 0 && l.done;
 	return rc;
 }
 
 static int
-look_up(struct inbound *in, struct err *e)
+look_up(struct batch_in *in, struct err *e)
 {
 	int rc;
 
@@ -163,13 +140,13 @@ look_up(struct inbound *in, struct err *e)
 	rc = look_up_pickup(in, e);
 	if (rc != 0 || in->duplicate)
 		return rc;
-	rc = spool_get_ledger(in->x->spool, in->peer, buf_slice(&in->key),
+	rc = spool_get_ledger(in->base.x->spool, in->base.peer, buf_slice(&in->key),
 	    &in->ledger, e);
 	if (rc != 0)
 		return rc;
 	if (in->ledger.first_secs == 0 && !in->ledger.done &&
 	    in->ledger.transactions == 0)
-		in->ledger.first_secs = now_secs(in->x);
+		in->ledger.first_secs = now_secs(in->base.x);
 	in->skip = in->ledger.transactions;
 	in->duplicate = in->ledger.done;
 	return 0;
@@ -179,61 +156,32 @@ look_up(struct inbound *in, struct err *e)
  * Committing.
  */
 static int
-write_group(struct inbound *in, struct spool_unit *u, struct err *e)
+write_group(struct batch_in *in, struct spool_unit *u, struct err *e)
 {
 	struct ledger_entry ledger = in->ledger;
-	struct list *item;
-	struct arrived *a;
-	int rc = 0;
+	int rc = arrivals_put(&in->arrivals, u, e);
 
-	list_for_each(item, &in->group) {
-		a = list_entry(item, struct arrived, link);
-		if (rc == 0)
-			rc = spool_add_message(u, a->draft, &a->m, e);
-	}
 	/* A copy that is cut off earlier than the last one takes nothing
 	 * back. */
 	if (in->index > ledger.transactions)
 		ledger.transactions = in->index;
-	ledger.done = in->done && in->reason == NULL;
+	ledger.done = in->done && in->base.reason == NULL;
 	if (rc == 0)
-		rc = spool_put_ledger(u, in->peer, buf_slice(&in->key),
+		rc = spool_put_ledger(u, in->base.peer, buf_slice(&in->key),
 		    &ledger, e);
 	if (rc == 0)
 		in->ledger = ledger;
 	return rc;
 }
 
-static void
-index_group(struct inbound *in)
-{
-	struct exchange *x = in->x;
-	struct list *item;
-	struct arrived *a;
-
-	list_for_each(item, &in->group) {
-		a = list_entry(item, struct arrived, link);
-		if (a->m.kind == MESSAGE_MAIL)
-			x->counters.accepted++;
-		else
-			x->counters.notices++;
-		log_event(x->log, LOG_LEVEL_INFO, "message-accepted",
-		    "id", message_name(a->m.id).s, "source", a->m.source,
-		    "from", a->m.env.sender,
-		    "recipients", num_str(a->m.env.nrcpt).s,
-		    "size", num_str(a->m.facts.octets).s, NULL);
-		queue_add(x, &a->m, NULL);
-	}
-}
-
 static int
-commit_group(struct inbound *in, struct err *e)
+commit_group(struct batch_in *in, struct err *e)
 {
 	struct ledger_entry before = in->ledger;
 	struct spool_unit *u;
 	int rc;
 
-	rc = spool_begin(in->x->spool, &u, e);
+	rc = spool_begin(in->base.x->spool, &u, e);
 	if (rc != 0)
 		return rc;
 	rc = write_group(in, u, e);
@@ -245,45 +193,15 @@ commit_group(struct inbound *in, struct err *e)
 		in->ledger = before;
 		return rc;
 	}
-	index_group(in);
-	drop_group(in);
-	return 0;
-}
-
-static int
-add_to_group(struct inbound *in, struct spool_draft *d, struct message *m,
-    struct err *e)
-{
-	struct arrived *a = mem_alloc(1, sizeof(*a));
-	uint64_t octets = spool_draft_facts(d)->octets;
-
-	a->draft = d;
-	a->m = *m;
-	message_init(m);
-	list_add_tail(&in->group, &a->link);
-	in->group_count++;
-	in->group_octets += (octets < SPOOL_INLINE_MAX ? octets : 0) + 512;
-	(void)e;
+	arrivals_index(in->base.x, &in->arrivals);
 	return 0;
 }
 
 /*
  * One message.
  */
-static bool
-may_send(const struct conf_peer *peer, const char *sender)
-{
-	size_t i;
-
-	for (i = 0; i < peer->may_send_as.n; i++) {
-		if (routing_pattern_match(peer->may_send_as.item[i], sender))
-			return true;
-	}
-	return peer->may_send_as.n == 0 || sender[0] == '\0';
-}
-
 static void
-refuse(struct inbound *in, const struct message *m, size_t i,
+refuse(struct batch_in *in, const struct message *m, size_t i,
     const struct smtp_refusal *r)
 {
 	struct notice_recipient *out = &in->refused[in->nrefused++];
@@ -291,13 +209,13 @@ refuse(struct inbound *in, const struct message *m, size_t i,
 	out->address = m->env.rcpt[i].address;
 	out->orcpt = m->env.rcpt[i].orcpt;
 	out->action = NOTICE_FAILED;
-	out->attempt_ms = clock_wall_ms(in->x->clock);
+	out->attempt_ms = clock_wall_ms(in->base.x->clock);
 	in->words = mem_realloc(in->words, in->nwords + 2, sizeof(char *));
 	out->status = in->words[in->nwords++] = mem_strdup(r->status);
 	out->said = in->words[in->nwords++] = mem_printf("%d %s %s", r->code,
 	    r->status, r->text);
-	log_event(in->x->log, LOG_LEVEL_INFO, "recipient-refused",
-	    "peer", in->peer, "object", in->name,
+	log_event(in->base.x->log, LOG_LEVEL_INFO, "recipient-refused",
+	    "peer", in->base.peer, "object", in->base.name,
 	    "transaction", num_str(in->index).s,
 	    "recipient", m->env.rcpt[i].address,
 	    "status", r->status, NULL);
@@ -305,10 +223,9 @@ refuse(struct inbound *in, const struct message *m, size_t i,
 
 /* The recipients that may be reached are moved into `good`. */
 static void
-sort_recipients(struct inbound *in, const struct message *m,
+sort_recipients(struct batch_in *in, const struct message *m,
     struct envelope *good)
 {
-	struct exchange *x = in->x;
 	struct smtp_refusal r;
 	size_t i;
 
@@ -316,20 +233,7 @@ sort_recipients(struct inbound *in, const struct message *m,
 		const struct recipient *rcpt = &m->env.rcpt[i];
 
 		memset(&r, 0, sizeof(r));
-		if (in->conf == NULL || !may_send(in->conf, m->env.sender))
-			smtp_refuse(&r, 550, "5.7.1", "Mail of this sender "
-			    "is not taken from where it came");
-		else if (m->hops > x->conf->hops_max)
-			smtp_refuse(&r, 554, "5.4.6", "Mail loop: the message "
-			    "has passed more than %u nodes",
-			    x->conf->hops_max);
-		else if (x->conf->received_max != 0 &&
-		    m->facts.received > x->conf->received_max)
-			smtp_refuse(&r, 554, "5.4.6", "Mail loop: more than "
-			    "%u Received fields", x->conf->received_max);
-		else if (submit_route(x, rcpt->address, in->conf, &r) == 0)
-			r.code = 0;
-		if (r.code != 0)
+		if (submit_vet(in->base.x, in->conf, m, rcpt->address, &r) != 0)
 			refuse(in, m, i, &r);
 		else
 			envelope_add_recipient(good, rcpt->address,
@@ -353,7 +257,7 @@ wants_notice(const struct message *m, const struct notice_recipient *r)
 /* Who is told of the refused: the sender, if this peer may speak for him;
  * else the postmaster. */
 static int
-write_refusals(struct inbound *in, const struct message *m, struct err *e)
+write_refusals(struct batch_in *in, const struct message *m, struct err *e)
 {
 	struct report_about about = {
 		.message = m, .rcpt = in->refused,
@@ -365,7 +269,7 @@ write_refusals(struct inbound *in, const struct message *m, struct err *e)
 	int rc;
 
 	about.to_sender = report_has_sender(m) && in->conf != NULL &&
-	    may_send(in->conf, m->env.sender);
+	    submit_may_send(in->conf, m->env.sender);
 	for (i = 0; i < in->nrefused; i++) {
 		if (wants_notice(m, &in->refused[i]))
 			in->refused[about.nrcpt++] = in->refused[i];
@@ -374,28 +278,28 @@ write_refusals(struct inbound *in, const struct message *m, struct err *e)
 		return 0;
 	if (about.header.ptr == NULL)
 		about.header = SLICE_LIT("");
-	rc = report_new(in->x, &about, &r, e);
+	rc = report_new(in->base.x, &about, &r, e);
 	if (rc != 0)
 		return rc;
-	rc = add_to_group(in, r->draft, &r->m, e);
+	arrivals_add(&in->arrivals, r->draft, &r->m);
 	r->draft = NULL;
 	report_free(r);
-	return rc;
+	return 0;
 }
 
 static void
-fill_message(struct inbound *in, const struct bundle_event *ev,
+fill_message(struct batch_in *in, const struct bundle_event *ev,
     struct message *m)
 {
 	message_init(m);
 	envelope_copy(&m->env, ev->envelope);
 	submit_unique(&m->env);
 	m->facts = *ev->facts;
-	m->source = mem_printf("peer %s", in->peer);
-	m->peer = mem_strdup(in->peer);
+	m->source = mem_printf("peer %s", in->base.peer);
+	m->peer = mem_strdup(in->base.peer);
 	m->hops = ev->hops + 1;
-	m->accepted_wall_ms = clock_wall_ms(in->x->clock);
-	m->accepted_secs = now_secs(in->x);
+	m->accepted_wall_ms = clock_wall_ms(in->base.x->clock);
+	m->accepted_secs = now_secs(in->base.x);
 }
 
 /* Replaces the recipients of env by those of good, which becomes empty. */
@@ -412,7 +316,7 @@ take_recipients(struct envelope *env, struct envelope *good)
 }
 
 static int
-message_whole(struct inbound *in, const struct bundle_event *ev, struct err *e)
+message_whole(struct batch_in *in, const struct bundle_event *ev, struct err *e)
 {
 	struct envelope good;
 	struct message m;
@@ -422,7 +326,7 @@ message_whole(struct inbound *in, const struct bundle_event *ev, struct err *e)
 	if (in->draft == NULL)
 		return 0;		/* taken before a crash */
 	envelope_init(&good);
-	in->conf = conf_find_peer(in->x->conf, in->peer);
+	in->conf = conf_find_peer(in->base.x->conf, in->base.peer);
 	fill_message(in, ev, &m);
 	in->refused = mem_alloc(m.env.nrcpt + 1, sizeof(*in->refused));
 	sort_recipients(in, &m, &good);
@@ -432,40 +336,39 @@ message_whole(struct inbound *in, const struct bundle_event *ev, struct err *e)
 	free_refused(in);
 	take_recipients(&m.env, &good);
 	if (rc == 0 && m.env.nrcpt > 0) {
-		rc = add_to_group(in, in->draft, &m, e);
+		arrivals_add(&in->arrivals, in->draft, &m);
 		in->draft = NULL;
-		in->messages++;
+		in->base.messages++;
 	}
 	message_release(&m);
 	envelope_release(&good);
 	spool_draft_free(in->draft);
 	in->draft = NULL;
-	if (rc == 0 && (in->group_count >= GROUP_MESSAGES ||
-	    in->group_octets >= SPOOL_UNIT_MAX))
+	if (rc == 0 && arrivals_are_full(&in->arrivals))
 		rc = commit_group(in, e);
 	return rc;
 }
 
 static int
-begin(struct inbound *in, const struct bundle_event *ev, struct err *e)
+begin(struct batch_in *in, const struct bundle_event *ev, struct err *e)
 {
 	struct smtp_refusal r;
 	int rc = look_up(in, e);
 
 	if (rc != 0)
 		return rc;
-	if (exchange_check_room(in->x, 0, &r) != 0)
+	if (exchange_check_room(in->base.x, 0, &r) != 0)
 		return err_set(e, ERR_FULL, "the spool is full, or its quota "
 		    "is reached");
 	buf_clear(&in->head);
 	in->head_whole = false;
 	if (!in->duplicate && ev->index > in->skip)
-		in->draft = spool_draft_new(in->x->spool);
+		in->draft = spool_draft_new(in->base.x->spool);
 	return 0;
 }
 
 static int
-content(struct inbound *in, struct slice bytes, struct err *e)
+content(struct batch_in *in, struct slice bytes, struct err *e)
 {
 	size_t n = HEAD_MAX - in->head.len;
 
@@ -478,11 +381,11 @@ content(struct inbound *in, struct slice bytes, struct err *e)
 }
 
 static void
-broken(struct inbound *in, const char *reason)
+broken(struct batch_in *in, const char *reason)
 {
-	if (in->reason == NULL)
-		in->reason = mem_strdup(reason != NULL ? reason :
-		    "not a batch");
+	if (in->base.reason == NULL)
+		in->base.reason = mem_strdup(reason != NULL ? reason :
+							      "not a batch");
 	in->done = true;
 	in->torn = true;
 }
@@ -490,7 +393,7 @@ broken(struct inbound *in, const char *reason)
 /* A message that suffers alone takes its place in the count of transactions;
  * what was wrong with it goes to the postmaster with the object. */
 static void
-one_suffers(struct inbound *in, const struct bundle_event *ev)
+one_suffers(struct batch_in *in, const struct bundle_event *ev)
 {
 	if (in->suffered++ == 0)
 		in->first_error = mem_printf("line %llu: %d %s %s",
@@ -498,15 +401,15 @@ one_suffers(struct inbound *in, const struct bundle_event *ev)
 		    ev->refusal.status, ev->refusal.text);
 	if (in->suffered > ERRORS_LOGGED)
 		return;
-	log_event(in->x->log, LOG_LEVEL_WARNING, "batch-error",
-	    "peer", in->peer, "object", in->name,
+	log_event(in->base.x->log, LOG_LEVEL_WARNING, "batch-error",
+	    "peer", in->base.peer, "object", in->base.name,
 	    "line", num_str(ev->line).s,
 	    "code", num_str((uint64_t)ev->refusal.code).s,
 	    "reason", ev->refusal.text, NULL);
 }
 
 static int
-happened(struct inbound *in, const struct bundle_event *ev, struct err *e)
+happened(struct batch_in *in, const struct bundle_event *ev, struct err *e)
 {
 	switch (ev->kind) {
 	case BUNDLE_EVENT_FORMAT:
@@ -541,9 +444,10 @@ happened(struct inbound *in, const struct bundle_event *ev, struct err *e)
 }
 
 int
-exchange_inbound_add(struct inbound *in, const char *bytes, size_t len,
+inbound_add(struct inbound *base, const char *bytes, size_t len,
     struct err *e)
 {
+	struct batch_in *in = batch_in_of(base);
 	struct bundle_event ev;
 	size_t used;
 	int rc = 0, got;
@@ -564,7 +468,7 @@ exchange_inbound_add(struct inbound *in, const char *bytes, size_t len,
 }
 
 static int
-finish(struct inbound *in, struct err *e)
+finish(struct batch_in *in, struct err *e)
 {
 	struct bundle_event ev;
 	int rc = 0;
@@ -576,23 +480,24 @@ finish(struct inbound *in, struct err *e)
 		rc = look_up(in, e);
 	if (rc != 0 || in->duplicate)
 		return rc;
-	if (in->suffered > 0 && in->reason == NULL) {
-		in->reason = in->first_error;
+	if (in->suffered > 0 && in->base.reason == NULL) {
+		in->base.reason = in->first_error;
 		in->first_error = NULL;
 	}
 	return commit_group(in, e);
 }
 
 enum inbound_outcome
-exchange_inbound_end(struct inbound *in)
+inbound_end(struct inbound *base)
 {
-	struct exchange *x = in->x;
-	struct target *t = queue_peer(x, in->peer);
+	struct batch_in *in = batch_in_of(base);
+	struct exchange *x = in->base.x;
+	struct target *t = queue_peer(x, in->base.peer);
 	struct err e = ERR_INIT;
 
 	if (in->failed || finish(in, &e) != 0) {
 		log_event(x->log, LOG_LEVEL_WARNING, "object-later",
-		    "peer", in->peer, "name", in->name, "reason",
+		    "peer", in->base.peer, "name", in->base.name, "reason",
 		    in->later != NULL ? in->later : e.text, NULL);
 		return INBOUND_LATER;
 	}
@@ -604,19 +509,19 @@ exchange_inbound_end(struct inbound *in)
 	if (in->duplicate) {
 		x->counters.duplicates++;
 		log_event(x->log, LOG_LEVEL_INFO, "object-duplicate",
-		    "peer", in->peer, "name", in->name, NULL);
+		    "peer", in->base.peer, "name", in->base.name, NULL);
 		return INBOUND_DUPLICATE;
 	}
-	if (in->reason != NULL)
+	if (in->base.reason != NULL)
 		log_event(x->log, LOG_LEVEL_WARNING, "object-broken",
-		    "peer", in->peer, "name", in->name,
-		    "messages", num_str(in->messages).s,
+		    "peer", in->base.peer, "name", in->base.name,
+		    "messages", num_str(in->base.messages).s,
 		    "errors", in->suffered > 0 ? num_str(in->suffered).s :
-		    NULL, "reason", in->reason, NULL);
+		    NULL, "reason", in->base.reason, NULL);
 	else
 		log_event(x->log, LOG_LEVEL_INFO, "object-received",
-		    "peer", in->peer, "name", in->name,
-		    "messages", num_str(in->messages).s, NULL);
+		    "peer", in->base.peer, "name", in->base.name,
+		    "messages", num_str(in->base.messages).s, NULL);
 	x->counters.objects_in++;
-	return in->reason != NULL ? INBOUND_BROKEN : INBOUND_DONE;
+	return in->base.reason != NULL ? INBOUND_BROKEN : INBOUND_DONE;
 }

@@ -2,23 +2,16 @@
 #ifndef NODE_INBOUND_H
 #define NODE_INBOUND_H
 /*
- * An object being read, shared by its processing and the quarantine.
+ * A batch being read, shared by its processing and the quarantine.
  */
 #include "bundle/reader.h"
-#include "node/exchange_private.h"
+#include "node/arrivals.h"
+#include "node/dialect.h"
 #include "node/notice.h"
 
-/* A message or a notice that the next commit takes. */
-struct arrived {
-	struct list link;
-	struct spool_draft *draft;
-	struct message m;
-};
-
-struct inbound {
-	struct exchange *x;
+struct batch_in {
+	struct inbound base;
 	const struct conf_peer *conf;	/* of this turn; NULL: gone */
-	char *peer, *name;
 	struct buf key;			/* in the ledger */
 	struct buf pickup;		/* the key, where there is no id */
 	struct ledger_entry ledger;
@@ -34,15 +27,21 @@ struct inbound {
 	size_t nrefused;
 	char **words;			/* that `refused` points to */
 	size_t nwords;
-	struct list group;
-	size_t group_count, group_octets;
-	uint64_t messages;
+	struct arrivals arrivals;
 	unsigned suffered;
 	char *first_error;
-	char *reason;			/* why it is broken */
 	char *later;			/* why it has to wait */
 	bool done, failed;
 	bool torn;			/* another copy may hold more */
 };
+
+struct batch_in *batch_in_of(struct inbound *base);
+
+/* In the table of the dialect. */
+struct inbound *inbound_new(struct exchange *x, struct slice pickup);
+int inbound_add(struct inbound *base, const char *bytes, size_t len,
+    struct err *e) MUST_CHECK;
+enum inbound_outcome inbound_end(struct inbound *base);
+void inbound_free(struct inbound *base);
 
 #endif

@@ -1,21 +1,19 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * postriderd: start-up is a checklist.  Options; the configuration, every
- * fault of it (-n stops here); the log; the sockets; privileges; the spool;
- * "ready"; the loop.
+ * fault of it (-n stops here); the log; the self-test of the cryptography;
+ * the sockets; privileges; the spool; "ready"; the loop.
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <grp.h>
-#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <sysexits.h>
 #include <unistd.h>
 
-#include "base/file.h"
-#include "base/mem.h"
+#include "base/selftest.h"
+#include "node/account.h"
 #include "node/daemon_main.h"
 
 #define DEFAULT_CONF "/etc/postrider/postrider.conf"
@@ -90,57 +88,6 @@ open_log(const struct conf *conf, struct log **log_out, struct err *e)
 	return rc;
 }
 
-/* The folders that the unprivileged daemon owns, made while we may. */
-static int
-own_dir(const char *dir, mode_t mode, uid_t uid, gid_t gid, struct err *e)
-{
-	int rc = file_make_dirs(dir, mode, e);
-
-	if (rc == 0 && uid != 0 && chown(dir, uid, gid) != 0)
-		rc = err_errno(e, "cannot give %s to its user", dir);
-	return rc;
-}
-
-static int
-find_user(const struct conf *conf, uid_t *uid_out, gid_t *gid_out,
-    struct err *e)
-{
-	const struct passwd *pw;
-	const struct group *gr;
-
-	*uid_out = geteuid();
-	*gid_out = getegid();
-	if (conf->user == NULL || geteuid() != 0)
-		return 0;
-	pw = getpwnam(conf->user);
-	if (pw == NULL)
-		return err_set(e, ERR_CONFIG, "there is no user \"%s\" "
-		    "(site: user); add it with: adduser --system --group %s",
-		    conf->user, conf->user);
-	*uid_out = pw->pw_uid;
-	*gid_out = pw->pw_gid;
-	if (conf->group == NULL)
-		return 0;
-	gr = getgrnam(conf->group);
-	if (gr == NULL)
-		return err_set(e, ERR_CONFIG, "there is no group \"%s\" "
-		    "(site: group)", conf->group);
-	*gid_out = gr->gr_gid;
-	return 0;
-}
-
-static int
-drop_privileges(const struct conf *conf, uid_t uid, gid_t gid, struct err *e)
-{
-	if (geteuid() != 0 || uid == 0)
-		return 0;
-	if (initgroups(conf->user, gid) != 0 ||
-	    setresgid(gid, gid, gid) != 0 || setresuid(uid, uid, uid) != 0)
-		return err_errno(e, "cannot become the user \"%s\"",
-		    conf->user);
-	return 0;
-}
-
 /*
  * In the background the parent waits until the child says that mail can be
  * taken, so that its exit status tells the truth.
@@ -202,15 +149,17 @@ start(struct daemon_start *ds, struct err *e)
 	gid_t gid;
 	int rc;
 
-	rc = find_user(conf, &uid, &gid, e);
+	rc = crypto_selftest(e);
 	if (rc == 0)
-		rc = own_dir(conf->spool_dir, 0700, uid, gid, e);
+		rc = account_find(conf, &uid, &gid, e);
 	if (rc == 0)
-		rc = own_dir(conf->run_dir, 0750, uid, gid, e);
+		rc = account_own_dir(conf->spool_dir, 0700, uid, gid, e);
+	if (rc == 0)
+		rc = account_own_dir(conf->run_dir, 0750, uid, gid, e);
 	if (rc == 0)
 		rc = listener_set_open(conf, ds->log, &ds->listeners, e);
 	if (rc == 0)
-		rc = drop_privileges(conf, uid, gid, e);
+		rc = account_become(conf, uid, gid, e);
 	if (rc == 0 && geteuid() == 0)
 		log_event(ds->log, LOG_LEVEL_WARNING, "running-as-root",
 		    "advice", "name an unprivileged user (site: user)", NULL);

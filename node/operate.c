@@ -41,6 +41,26 @@ oldest(struct exchange *x, const struct list *head, uint64_t age)
 	return now > at && now - at > age ? now - at : age;
 }
 
+/* Mail for sites that leaves by this peer waits for it too. */
+static void
+add_sites(struct exchange *x, const struct target *road,
+    struct exchange_peer_status *st)
+{
+	const struct target *t;
+	size_t i;
+
+	for (i = 0; i < x->ntargets; i++) {
+		t = x->target[i];
+		if (t->kind != TARGET_SITE || queue_road(x, t) != road)
+			continue;
+		st->waiting_count += t->ready_count + t->later_count;
+		st->waiting_octets += t->ready_octets + t->later_octets;
+		st->held_count += t->held_count;
+		st->oldest_secs = oldest(x, &t->later, oldest(x, &t->ready,
+		    st->oldest_secs));
+	}
+}
+
 void
 exchange_peer_status(struct exchange *x, size_t i,
     struct exchange_peer_status *st)
@@ -57,12 +77,13 @@ exchange_peer_status(struct exchange *x, size_t i,
 	st->objects = t->nobjects;
 	st->object_octets = t->object_octets;
 	st->oldest_secs = oldest(x, &t->later, oldest(x, &t->ready, 0));
+	add_sites(x, t, st);
 	st->running = t->up;
 	st->down = t->down;
 	st->failures = t->failures;
 	st->next_call_ms = t->peer == NULL ? INT64_MAX : schedule_next(
 	    t->peer->call, clock_wall_ms(x->clock), t->last_call_ms,
-	    t->ready_count > 0 || t->nobjects > 0);
+	    road_has_load(x, t));
 	st->last_sent_ms = t->last_sent_ms;
 	st->last_received_ms = t->last_received_ms;
 	st->last_error = t->last_error != NULL ? t->last_error : "";
@@ -123,7 +144,8 @@ exchange_where(struct exchange *x, uint64_t message, size_t rcpt,
 		return true;
 	w->state = leg->target == x->limbo ? "held" : word[leg->status];
 	w->target = leg->target->name;
-	w->object = leg->status == LEG_CUT ? leg->object : 0;
+	w->object = leg->status == LEG_CUT &&
+	    leg->target->kind == TARGET_PEER ? leg->object : 0;
 	w->next_secs = leg->status == LEG_LATER ? leg->next_secs : 0;
 	return true;
 }
@@ -132,11 +154,17 @@ int
 exchange_flush(struct exchange *x, const char *peer, struct err *e)
 {
 	struct target *t = queue_peer(x, peer);
+	size_t i;
 
 	if (t == NULL || t->peer == NULL)
 		return err_set(e, ERR_NOT_FOUND, "there is no peer \"%s\" in "
 		    "the configuration", peer);
 	queue_wake_all(t, now_secs(x));
+	for (i = 0; i < x->ntargets; i++) {
+		if (x->target[i]->kind == TARGET_SITE &&
+		    queue_road(x, x->target[i]) == t)
+			queue_wake_all(x->target[i], now_secs(x));
+	}
 	t->pause_ms = 0;
 	t->wanted = true;
 	t->told = false;
@@ -169,6 +197,10 @@ take_back(struct exchange *x, struct entry *entry, struct err *e)
 
 		if (leg->nrcpt == 0 || leg->status != LEG_CUT)
 			continue;
+		if (leg->target->kind == TARGET_SITE)
+			return err_set(e, ERR_STATE, "message %s is on its "
+			    "way to %s in a sealed bundle",
+			    message_name(entry->id).s, leg->target->name);
 		if (leg->target->up)
 			return err_set(e, ERR_STATE, "message %s is in a "
 			    "bundle that the transport of %s has before it",

@@ -12,9 +12,9 @@
 
 #include "base/text.h"
 #include "node/exchange_private.h"
+#include "node/feed.h"
 #include "smtp/extension.h"
 
-#define RECIPIENTS_MAX 100	/* of a transaction, RFC 5321 4.5.3.1.8 */
 #define PIECE 65536
 
 /* Exim -bS takes 8-bit content and no word about it. */
@@ -79,24 +79,25 @@ outbound_carries_dsn(const char *params)
 	return (param_number(params, "extensions") & SMTP_EXT_DSN) != 0;
 }
 
-struct outbound {
-	struct exchange *x;
-	struct object object;
+struct batch_out {
+	struct outbound base;
 	struct bundle_writer *writer;
 	char *id, *helo, *from, *to;
-	struct buf made, text;
-	size_t part;			/* at hand */
-	size_t rcpt;			/* of it, written so far */
-	size_t chosen[RECIPIENTS_MAX];
-	struct message m;
-	struct spool_body *body;
+	struct buf made;
+	struct feed feed;
 	bool finished;
 };
+
+static struct batch_out *
+batch_out_of(struct outbound *base)
+{
+	return list_entry(base, struct batch_out, base);
+}
 
 static int
 keep(void *ctx, const char *bytes, size_t len, struct err *e)
 {
-	struct outbound *ob = ctx;
+	struct batch_out *ob = ctx;
 
 	(void)e;
 	buf_add(&ob->made, bytes, len);
@@ -104,9 +105,9 @@ keep(void *ctx, const char *bytes, size_t len, struct err *e)
 }
 
 static void
-start_writer(struct outbound *ob)
+start_writer(struct batch_out *ob)
 {
-	const char *params = ob->object.params;
+	const char *params = ob->base.object.params;
 	struct bundle_params bp = {
 		.dialect = (enum bundle_dialect)param_number(params,
 		    "dialect"),
@@ -118,52 +119,47 @@ start_writer(struct outbound *ob)
 		.plain = param_number(params, "plain") != 0,
 		.extensions = param_number(params, "extensions"),
 		.required = param_number(params, "required"),
-		.date_ms = ob->object.cut_wall_ms,
+		.date_ms = ob->base.object.cut_wall_ms,
 	};
 
 	ob->helo = param(params, "helo");
 	ob->from = param(params, "from");
 	ob->to = param(params, "to");
-	ob->id = mem_printf("pr-%s-%" PRIu64, spool_id(ob->x->spool),
-	    ob->object.id);
+	ob->id = mem_printf(OUTBOUND_ID_PREFIX "%s-%" PRIu64,
+	    spool_id(ob->base.x->spool), ob->base.object.id);
 	bp.helo = ob->helo;
 	bp.from = ob->from;
 	bp.to = ob->to;
 	bp.id = ob->id;
 	ob->writer = bundle_writer_new(&bp, keep, ob);
+	feed_init(&ob->feed, ob->base.x->spool, ob->writer, ob->base.object.part,
+	    ob->base.object.nparts, ob->base.object.cut_secs);
 }
 
 int
-exchange_outbound_new(struct exchange *x, uint64_t object,
-    struct outbound **ob_out, struct err *e)
+outbound_new(struct exchange *x, struct object *o, struct outbound **ob_out,
+    struct err *e)
 {
-	struct outbound *ob = mem_alloc(1, sizeof(*ob));
-	int rc;
+	struct batch_out *ob = mem_alloc(1, sizeof(*ob));
 
-	ob->x = x;
-	object_init(&ob->object);
-	message_init(&ob->m);
-	rc = spool_get_object(x->spool, object, &ob->object, e);
-	if (rc != 0) {
-		exchange_outbound_free(ob);
-		return rc;
-	}
+	(void)e;
+	ob->base.dialect = &batch_dialect;
+	ob->base.x = x;
+	ob->base.object = *o;
 	start_writer(ob);
-	*ob_out = ob;
+	*ob_out = &ob->base;
 	return 0;
 }
 
 void
-exchange_outbound_free(struct outbound *ob)
+outbound_free(struct outbound *base)
 {
-	if (ob == NULL)
-		return;
-	spool_body_close(ob->body);
+	struct batch_out *ob = batch_out_of(base);
+
+	feed_release(&ob->feed);
 	bundle_writer_free(ob->writer);
-	message_release(&ob->m);
-	object_release(&ob->object);
+	object_release(&ob->base.object);
 	buf_release(&ob->made);
-	buf_release(&ob->text);
 	free(ob->id);
 	free(ob->helo);
 	free(ob->from);
@@ -171,68 +167,24 @@ exchange_outbound_free(struct outbound *ob)
 	free(ob);
 }
 
-/* Begins the transaction for the next recipients of the part at hand. */
 static int
-begin(struct outbound *ob, struct err *e)
+step(struct batch_out *ob, struct err *e)
 {
-	const struct object_part *part = &ob->object.part[ob->part];
-	size_t n = 0;
-	int rc = 0;
+	int rc = feed_step(&ob->feed, e);
 
-	if (ob->rcpt == 0) {
-		message_release(&ob->m);
-		message_init(&ob->m);
-		rc = spool_get_message(ob->x->spool, part->message, &ob->m, e);
-		/* Counted to when it was cut: made again it is the same. */
-		smtp_timing_pass(&ob->m.env.timing, ob->object.cut_secs >
-		    ob->m.accepted_secs ? ob->object.cut_secs -
-		    ob->m.accepted_secs : 0);
-	}
-	if (rc == 0)
-		rc = spool_body_open(ob->x->spool, part->message, &ob->body,
-		    e);
 	if (rc != 0)
-		return rc == ERR_NOT_FOUND ? ERR_CORRUPT : rc;
-	while (n < RECIPIENTS_MAX && ob->rcpt < part->nrcpt)
-		ob->chosen[n++] = part->rcpt[ob->rcpt++];
-	return bundle_writer_begin(ob->writer, &ob->m.env, &ob->m.facts,
-	    ob->m.hops, ob->chosen, n, e);
-}
-
-static int
-step(struct outbound *ob, struct err *e)
-{
-	int rc;
-
-	if (ob->body == NULL && ob->part == ob->object.nparts) {
-		ob->finished = true;
-		return bundle_writer_finish(ob->writer, e);
-	}
-	if (ob->body == NULL)
-		return begin(ob, e);
-	buf_clear(&ob->text);
-	rc = spool_body_read(ob->body, &ob->text, e);
-	if (rc == 1)
-		return bundle_writer_content(ob->writer, ob->text.ptr,
-		    ob->text.len, e);
-	if (rc != 0)
-		return rc;
-	spool_body_close(ob->body);
-	ob->body = NULL;
-	if (ob->rcpt == ob->object.part[ob->part].nrcpt) {
-		ob->part++;
-		ob->rcpt = 0;
-	}
-	return bundle_writer_end_message(ob->writer, e);
+		return rc < 0 ? rc : 0;
+	ob->finished = true;
+	return bundle_writer_finish(ob->writer, e);
 }
 
 /* The message at hand is damaged: it fails alone, the others wait again. */
 static void
-put_aside(struct outbound *ob, struct err *e)
+put_aside(struct batch_out *ob, struct err *e)
 {
-	struct exchange *x = ob->x;
-	struct cut *c = map_get_u64(x->cuts, ob->object.id);
-	uint64_t id = ob->object.part[ob->part].message;
+	struct exchange *x = ob->base.x;
+	struct cut *c = map_get_u64(x->cuts, ob->base.object.id);
+	uint64_t id = feed_message(&ob->feed);
 	struct target *t = c != NULL ? c->target : NULL;
 	struct entry *entry;
 	struct err e2 = ERR_INIT;
@@ -253,8 +205,9 @@ put_aside(struct outbound *ob, struct err *e)
 }
 
 int
-exchange_outbound_read(struct outbound *ob, struct buf *out, struct err *e)
+outbound_read(struct outbound *base, struct buf *out, struct err *e)
 {
+	struct batch_out *ob = batch_out_of(base);
 	int rc = 0;
 
 	while (rc == 0 && !ob->finished && ob->made.len < PIECE)

@@ -2,10 +2,13 @@
 #ifndef NODE_OUTBOUND_H
 #define NODE_OUTBOUND_H
 /*
- * How the octets of an object follow from its record: everything that
- * determines them, as text in the record's `params`.
+ * How the octets of an object of batches follow from its record: everything
+ * that determines them, as text in the record's `params`.
  */
-#include "node/conf.h"
+#include "node/dialect.h"
+
+/* The ids that we write into objects begin so. */
+#define OUTBOUND_ID_PREFIX "pr-"
 
 /* What objects for this peer may use, enum smtp_extension. */
 unsigned outbound_extensions(const struct conf_peer *peer);
@@ -15,5 +18,12 @@ char *outbound_params(const struct conf *conf, const struct conf_peer *peer,
 /* Do NOTIFY, ORCPT, RET and ENVID go along in it, and to one who heeds them?
  * Then whoever reads it reports; else we do. */
 bool outbound_carries_dsn(const char *params);
+
+/* In the table of the dialect. */
+int outbound_new(struct exchange *x, struct object *o,
+    struct outbound **ob_out, struct err *e) MUST_CHECK;
+int outbound_read(struct outbound *base, struct buf *out, struct err *e)
+    MUST_CHECK;
+void outbound_free(struct outbound *base);
 
 #endif

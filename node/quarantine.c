@@ -9,7 +9,7 @@
 #include "node/inbound.h"
 
 struct quarantine {
-	struct inbound *in;
+	struct batch_in *in;
 	struct spool_draft *object, *draft;	/* it, and the notice */
 	struct notice_object *notice;
 	uint64_t octets;
@@ -37,11 +37,12 @@ may_tell(struct exchange *x, struct target *t)
 }
 
 struct quarantine *
-exchange_quarantine_new(struct inbound *in, uint64_t octets)
+exchange_quarantine_new(struct inbound *base, uint64_t octets)
 {
+	struct batch_in *in = batch_in_of(base);
 	struct quarantine *q = mem_alloc(1, sizeof(*q));
-	struct exchange *x = in->x;
-	struct target *t = queue_peer(x, in->peer);
+	struct exchange *x = base->x;
+	struct target *t = queue_peer(x, base->peer);
 
 	q->in = in;
 	q->octets = octets;
@@ -50,8 +51,8 @@ exchange_quarantine_new(struct inbound *in, uint64_t octets)
 		return q;
 	q->draft = spool_draft_new(x->spool);
 	q->notice = notice_object_new(x->clock, x->rng, x->conf->hostname,
-	    x->conf->postmaster, in->peer, in->name,
-	    exchange_inbound_reason(in), octets,
+	    x->conf->postmaster, base->peer, base->name,
+	    exchange_inbound_reason(base), octets,
 	    t != NULL ? t->broken_untold : 0, q->draft);
 	if (t != NULL)
 		t->broken_untold = 0;
@@ -83,12 +84,12 @@ exchange_quarantine_abort(struct quarantine *q)
 static void
 fill_broken(struct quarantine *q, struct broken *b)
 {
-	struct exchange *x = q->in->x;
+	struct exchange *x = q->in->base.x;
 
 	broken_init(b);
-	b->peer = mem_strdup(q->in->peer);
-	b->name = mem_strdup(q->in->name);
-	b->reason = mem_strdup(exchange_inbound_reason(q->in));
+	b->peer = mem_strdup(q->in->base.peer);
+	b->name = mem_strdup(q->in->base.name);
+	b->reason = mem_strdup(exchange_inbound_reason(&q->in->base));
 	b->wall_ms = clock_wall_ms(x->clock);
 	b->secs = now_secs(x);
 }
@@ -109,24 +110,24 @@ fill_notice(struct exchange *x, struct message *m)
 /* This very file is done with.  Where it was cut off, another copy of the same
  * object may be whole, and goes on behind what was taken. */
 static int
-write_ledger(struct inbound *in, struct spool_unit *u, struct err *e)
+write_ledger(struct batch_in *in, struct spool_unit *u, struct err *e)
 {
 	struct ledger_entry ledger = in->ledger;
 	struct slice key = buf_slice(in->torn ? &in->pickup : &in->key);
 
 	ledger.done = true;
-	return spool_put_ledger(u, in->peer, key, &ledger, e);
+	return spool_put_ledger(u, in->base.peer, key, &ledger, e);
 }
 
 static int
 write_all(struct quarantine *q, struct broken *b, struct message *m,
     struct err *e)
 {
-	struct inbound *in = q->in;
+	struct batch_in *in = q->in;
 	struct spool_unit *u;
 	int rc;
 
-	rc = spool_begin(in->x->spool, &u, e);
+	rc = spool_begin(in->base.x->spool, &u, e);
 	if (rc != 0)
 		return rc;
 	rc = spool_add_broken(u, q->object, b, e);
@@ -144,7 +145,7 @@ write_all(struct quarantine *q, struct broken *b, struct message *m,
 int
 exchange_quarantine_end(struct quarantine *q, uint64_t *id_out, struct err *e)
 {
-	struct exchange *x = q->in->x;
+	struct exchange *x = q->in->base.x;
 	struct broken b;
 	struct message m;
 	int rc = 0;

@@ -6,6 +6,7 @@
  */
 #include <stdlib.h>
 
+#include "node/custody.h"
 #include "node/exchange_private.h"
 #include "smtp/address.h"
 
@@ -111,6 +112,20 @@ queue_peer(const struct exchange *x, const char *name)
 }
 
 struct target *
+queue_site(struct exchange *x, const char *site)
+{
+	struct target *t = target_find(x, TARGET_SITE, site);
+
+	return t != NULL ? t : target_need(x, TARGET_SITE, site, SIZE_MAX);
+}
+
+const struct target *
+queue_road(struct exchange *x, const struct target *t)
+{
+	return t->kind == TARGET_SITE ? custody_road(x, t) : t;
+}
+
+struct target *
 queue_peer_or_gone(struct exchange *x, const char *name)
 {
 	struct target *t = queue_peer(x, name);
@@ -145,6 +160,9 @@ queue_route(struct exchange *x, const char *address, enum message_kind kind)
 		return queue_delivery(x, d.delivery);
 	case ROUTING_SITE:
 		t = d.npeers > 0 ? queue_peer(x, d.peer[0]) : NULL;
+		if (t != NULL && t->peer != NULL &&
+		    t->peer->dialect == BUNDLE_NATIVE)
+			return queue_site(x, d.site);
 		return t != NULL ? t : x->limbo;
 	case ROUTING_NONE:
 		if (kind != MESSAGE_MAIL)
@@ -333,8 +351,9 @@ match_any(const struct conf_strings *patterns, const char *address)
 
 /* Mail that the configuration of its peer calls urgent cuts at once. */
 static bool
-is_urgent(const struct conf_peer *peer, const struct message *m)
+is_urgent(const struct target *road, const struct message *m)
 {
+	const struct conf_peer *peer = road != NULL ? road->peer : NULL;
 	size_t i;
 
 	if (peer == NULL || peer->urgent.n == 0)
@@ -456,8 +475,8 @@ queue_add(struct exchange *x, const struct message *m,
 	entry_timing(x, entry, m);
 	for (i = 0; i < n; i++) {
 		entry->leg[i].entry = entry;
-		if (entry->rank <= 0 && plan[i].target->kind == TARGET_PEER &&
-		    is_urgent(plan[i].target->peer, m))
+		if (entry->rank <= 0 &&
+		    is_urgent(queue_road(x, plan[i].target), m))
 			entry->rank = 1;
 	}
 	for (i = 0; i < n; i++) {

@@ -30,10 +30,12 @@ report_free(struct report *r)
 static void
 look_at_way(struct exchange *x, struct notice *n)
 {
-	const struct target *t = queue_route(x, n->to, MESSAGE_NOTICE);
-	bool peer = t->kind == TARGET_PEER && t->peer != NULL;
+	const struct target *to = queue_route(x, n->to, MESSAGE_NOTICE);
+	const struct target *t = queue_road(x, to);
+	bool peer = t != NULL && t->kind == TARGET_PEER && t->peer != NULL;
 
 	n->global = n->about->env.smtputf8 && (!peer ||
+	    t->peer->dialect == BUNDLE_NATIVE ||
 	    (t->peer->extensions & SMTP_EXT_SMTPUTF8) != 0);
 	n->limit = peer ? t->peer->max_message : 0;
 }

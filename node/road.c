@@ -5,7 +5,8 @@
  */
 #include <stdlib.h>
 
-#include "node/exchange_private.h"
+#include "node/dialect.h"
+#include "node/transit.h"
 
 #define DOWN_AFTER 3	/* failures in a row make a peer "down" */
 
@@ -30,10 +31,10 @@ road_is_open(struct exchange *x, struct target *t)
 	    schedule_is_open(t->peer->call, clock_wall_ms(x->clock));
 }
 
-static bool
-something_waits(const struct target *t)
+bool
+road_has_load(struct exchange *x, const struct target *t)
 {
-	return t->ready_count > 0 || t->nobjects > 0;
+	return t->nobjects > 0 || dialect_of_peer(t->peer)->waits(x, t);
 }
 
 bool
@@ -42,7 +43,7 @@ road_is_due(struct exchange *x, struct target *t)
 	int64_t now = clock_wall_ms(x->clock);
 
 	return t->peer != NULL && schedule_next(t->peer->call, now,
-	    t->last_call_ms, something_waits(t)) <= now;
+	    t->last_call_ms, road_has_load(x, t)) <= now;
 }
 
 /* A transport that stays between calls that are timed waits for what comes in;
@@ -73,6 +74,7 @@ set_down(struct exchange *x, struct target *t, bool down)
 		    "peer", t->name, NULL);
 	routing_set_down(x->conf->routing, t->name, down);
 	queue_reroute(x);
+	transit_reroute(x);
 }
 
 void
@@ -109,12 +111,22 @@ road_failed(struct exchange *x, struct target *t, const char *why)
 }
 
 static void
+call_begins(struct exchange *x, struct target *t)
+{
+	/* One that stays has ended the last call by now. */
+	if (t->up)
+		t->past_call_secs = t->call_secs;
+	t->call_secs = now_secs(x);
+	t->last_call_ms = clock_wall_ms(x->clock);
+}
+
+static void
 say_run(struct exchange *x, struct target *t)
 {
 	(void)action_add(x, EXCHANGE_RUN, t);
 	if (!t->up && (!stays_between_calls(t) || t->wanted ||
 	    road_is_due(x, t)))
-		t->last_call_ms = clock_wall_ms(x->clock);
+		call_begins(x, t);
 	t->up = true;
 	t->told = true;
 	t->wanted = false;
@@ -136,15 +148,17 @@ should_run(struct exchange *x, struct target *t)
 void
 road_pump(struct exchange *x, struct target *t)
 {
+	const struct dialect *dialect = dialect_of_peer(t->peer);
+
 	if (t->peer == NULL) {
 		if (t->up && !t->told)
 			(void)action_add(x, EXCHANGE_STOP, t);
 		t->told = true;
 		return;
 	}
-	/* An object is still being written: the call waits for it. */
-	if (!t->up && t->nwritten < t->nobjects && t->nwritten == 0 &&
-	    !t->peer->stays)
+	/* An object is still being made or written: the call waits for it. */
+	if (!t->up && !t->peer->stays && (dialect->making(x, t) ||
+	    (t->nwritten < t->nobjects && t->nwritten == 0)))
 		return;
 	if (t->up) {
 		if (!t->told && t->nwritten > 0)
@@ -155,8 +169,8 @@ road_pump(struct exchange *x, struct target *t)
 		}
 		/* What waited has just been cut: that was the call. */
 		if (stays_between_calls(t) && (t->wanted || road_is_due(x, t)))
-			t->last_call_ms = clock_wall_ms(x->clock);
-		if (list_empty(&t->ready))
+			call_begins(x, t);
+		if (!dialect->waits(x, t))
 			t->wanted = false;
 		return;
 	}
@@ -174,6 +188,8 @@ exchange_transport_exited(struct exchange *x, const char *peer, int status,
 	if (t == NULL)
 		return;
 	t->up = false;
+	if (status == 0)
+		t->past_call_secs = t->call_secs;
 	x->dirty = true;
 	log_event(x->log, status == 0 ? LOG_LEVEL_DEBUG : LOG_LEVEL_WARNING,
 	    "transport-exited", "peer", peer, "status",
@@ -195,15 +211,13 @@ int64_t
 road_deadline_ms(struct exchange *x, struct target *t)
 {
 	int64_t mono = clock_mono_ms(x->clock), at = INT64_MAX, call, wall;
-	const struct leg *leg;
-	uint64_t age;
 
 	if (t->peer == NULL)
 		return INT64_MAX;
 	if (!schedule_is_empty(t->peer->call)) {
 		wall = clock_wall_ms(x->clock);
 		call = schedule_next(t->peer->call, wall, t->last_call_ms,
-		    something_waits(t));
+		    road_has_load(x, t));
 		/* Looked at once a minute in any case: the wall clock may
 		 * jump. */
 		if (call != INT64_MAX && (!t->up || stays_between_calls(t)))
@@ -216,15 +230,6 @@ road_deadline_ms(struct exchange *x, struct target *t)
 	}
 	if (t->pause_ms > mono)
 		at = t->pause_ms;
-	if (!list_empty(&t->ready) && cut_pace_ms(t) > mono &&
-	    cut_pace_ms(t) < at)
-		at = cut_pace_ms(t);
-	if (t->peer->batch_age_secs > 0 && !list_empty(&t->ready)) {
-		leg = list_entry(t->ready.next, struct leg, link);
-		age = leg->entry->accepted_secs + t->peer->batch_age_secs;
-		call = age <= now_secs(x) ? mono + 1000 :
-		    mono + (int64_t)(age - now_secs(x)) * 1000;
-		at = call < at ? call : at;
-	}
-	return at;
+	call = dialect_of_peer(t->peer)->deadline_ms(x, t);
+	return call < at ? call : at;
 }

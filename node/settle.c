@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "node/custody.h"
 #include "node/exchange_private.h"
 #include "node/notice.h"
 
@@ -426,6 +427,8 @@ settle_done(struct exchange *x, struct outcome *o)
 {
 	struct entry *entry = o->leg->entry;
 	bool gone = settled_count(o) == entry->open;
+	uint64_t lot = o->leg->target->kind == TARGET_SITE ?
+	    o->leg->object : 0;
 
 	log_verdicts(x, o);
 	if (o->report != NULL)
@@ -435,6 +438,7 @@ settle_done(struct exchange *x, struct outcome *o)
 	outcome_free(o);
 	if (gone)
 		queue_forget(x, entry);
+	custody_leg_over(x, lot);
 }
 
 /*

@@ -72,10 +72,47 @@ submit_route(struct exchange *x, const char *address,
 	return 0;
 }
 
-static int
-check_peer(const struct target *t, uint64_t size, struct smtp_refusal *r)
+bool
+submit_may_send(const struct conf_peer *from, const char *sender)
 {
-	const struct conf_peer *peer = t->peer;
+	size_t i;
+
+	for (i = 0; i < from->may_send_as.n; i++) {
+		if (routing_pattern_match(from->may_send_as.item[i], sender))
+			return true;
+	}
+	return from->may_send_as.n == 0 || sender[0] == '\0';
+}
+
+int
+submit_vet(struct exchange *x, const struct conf_peer *from,
+    const struct message *m, const char *address, struct smtp_refusal *r)
+{
+	if (from == NULL || !submit_may_send(from, m->env.sender))
+		return smtp_refuse(r, 550, "5.7.1", "Mail of this sender "
+		    "is not taken from where it came");
+	if (m->hops > x->conf->hops_max)
+		return smtp_refuse(r, 554, "5.4.6", "Mail loop: the message "
+		    "has passed more than %u nodes", x->conf->hops_max);
+	if (x->conf->received_max != 0 &&
+	    m->facts.received > x->conf->received_max)
+		return smtp_refuse(r, 554, "5.4.6", "Mail loop: more than "
+		    "%u Received fields", x->conf->received_max);
+	return submit_route(x, address, from, r);
+}
+
+static bool
+leaves(const struct target *t)
+{
+	return t->kind == TARGET_PEER || t->kind == TARGET_SITE;
+}
+
+static int
+check_peer(struct exchange *x, const struct target *t, uint64_t size,
+    struct smtp_refusal *r)
+{
+	const struct target *road = queue_road(x, t);
+	const struct conf_peer *peer = road != NULL ? road->peer : NULL;
 	uint64_t count = t->ready_count + t->later_count + t->held_count;
 	uint64_t octets = t->ready_octets + t->later_octets + t->object_octets;
 
@@ -101,7 +138,7 @@ exchange_check_recipient(struct exchange *x, const char *address,
 	if (submit_route(x, address, NULL, r) != 0)
 		return -1;
 	t = queue_route(x, address, MESSAGE_MAIL);
-	return t->kind == TARGET_PEER ? check_peer(t, size, r) : 0;
+	return leaves(t) ? check_peer(x, t, size, r) : 0;
 }
 
 int
@@ -129,7 +166,7 @@ check_sizes(struct exchange *x, const struct message *m, uint64_t octets,
 
 	for (i = 0; i < m->env.nrcpt; i++) {
 		t = queue_route(x, m->env.rcpt[i].address, m->kind);
-		if (t->kind == TARGET_PEER && check_peer(t, octets, r) != 0 &&
+		if (leaves(t) && check_peer(x, t, octets, r) != 0 &&
 		    r->code == 552)
 			refused++;
 	}

@@ -525,3 +525,20 @@ routing_lookup(struct routing *t, const char *address,
 	decide(&q);
 	free(key);
 }
+
+void
+routing_site(struct routing *t, const char *site,
+    struct routing_decision *d_out, struct buf *explain)
+{
+	struct question q = { .t = t, .d = d_out, .explain = explain };
+	struct graph_site *at = graph_find(t->graph, site);
+
+	memset(d_out, 0, sizeof(*d_out));
+	d_out->kind = ROUTING_NONE;
+	if (strcmp(site, t->site) == 0)
+		say(&q, "site %s: this is it\n", site);
+	else if (at == NULL)
+		say(&q, "site %s: not known\n", site);
+	else
+		decide_site(&q, at);
+}

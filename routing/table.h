@@ -93,6 +93,9 @@ struct routing_decision {
 /* explain may be NULL; else each step is added as a line of words. */
 void routing_lookup(struct routing *t, const char *address,
     struct routing_decision *d_out, struct buf *explain);
+/* The same for the name of a site; our own is ROUTING_NONE. */
+void routing_site(struct routing *t, const char *site,
+    struct routing_decision *d_out, struct buf *explain);
 /* Does a pattern (user@domain, domain, .suffix, "*") cover this address?
  * For may-reach and may-send-as. */
 bool routing_pattern_match(const char *pattern, const char *address);

@@ -39,7 +39,7 @@ enum phase {
 };
 
 struct smtp_client {
-	bool batch, plain, lmtp;
+	bool batch, plain, native, lmtp;
 	bool tls_wanted, tls_required, tls;
 	struct smtp_client_timeouts timeouts;
 	char *helo;
@@ -605,6 +605,7 @@ smtp_client_new(const struct smtp_client_options *opts)
 	c->timeouts = opts->timeouts;
 	c->phase = PHASE_HELLO;
 	c->plain = opts->plain;
+	c->native = opts->native;
 	c->helo = opts->helo != NULL ? mem_strdup(opts->helo) : NULL;
 	smtp_reply_parser_init(&c->parser);
 	if (!c->batch) {
@@ -690,7 +691,7 @@ smtp_client_begin(struct smtp_client *c, const struct envelope *env,
 	c->mail_sent = c->data_sent = c->failed = false;
 	c->given = 0;
 	c->octets = facts->octets;
-	c->by_bdat = env->body == SMTP_BODY_BINARYMIME ||
+	c->by_bdat = c->native || env->body == SMTP_BODY_BINARYMIME ||
 	    (facts->flags & (CONTENT_BARE | CONTENT_OPEN_END)) != 0;
 	/* RFC 6152 3: what is 8-bit says so. */
 	c->body = env->body != SMTP_BODY_BINARYMIME &&

@@ -38,6 +38,7 @@ struct smtp_client_options {
 	bool tls;		/* STARTTLS where it is offered, */
 	bool tls_required;	/* and no mail without */
 	bool plain;		/* batch: without parameters of MAIL and RCPT */
+	bool native;		/* batch: as smtp/native.h wants it */
 };
 
 enum smtp_client_event_kind {
@@ -81,7 +82,8 @@ int smtp_client_begin(struct smtp_client *c, const struct envelope *env,
     const struct content_facts *facts, const size_t *rcpt, size_t n,
     struct smtp_refusal *r) MUST_CHECK;
 /* Content goes out dot-stuffed, or by BDAT where the message needs it (bare CR
- * or LF, open end, BINARYMIME).  With BDAT exactly facts->octets follow. */
+ * or LF, open end, BINARYMIME) or the batch is native.  With BDAT exactly
+ * facts->octets follow. */
 void smtp_client_content(struct smtp_client *c, const char *bytes, size_t len);
 void smtp_client_content_end(struct smtp_client *c);
 /* A line between transactions that changes nothing (ids in batches). */

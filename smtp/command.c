@@ -231,6 +231,24 @@ take_hold_until(struct taking *t, struct slice value)
 }
 
 static int
+take_number(struct taking *t, struct slice value)
+{
+	if (smtp_origin_number(&t->env->origin, value) < 0)
+		return smtp_refuse(t->r, 501, "5.5.4",
+		    "Bad XID parameter syntax");
+	return 0;
+}
+
+static int
+take_hops(struct taking *t, struct slice value)
+{
+	if (smtp_origin_hops(&t->env->origin, value) < 0)
+		return smtp_refuse(t->r, 501, "5.5.4",
+		    "Bad XHOP parameter syntax");
+	return 0;
+}
+
+static int
 take_notify(struct taking *t, struct slice value)
 {
 	t->notify = slice_dup(value);
@@ -287,6 +305,8 @@ static const struct parameter mail_parameters[] = {
 	{ "BY", SMTP_EXT_DELIVERBY, true, take_by },
 	{ "HOLDFOR", SMTP_EXT_FUTURERELEASE, true, take_hold_for },
 	{ "HOLDUNTIL", SMTP_EXT_FUTURERELEASE, true, take_hold_until },
+	{ "XID", SMTP_EXT_XORIGIN, true, take_number },
+	{ "XHOP", SMTP_EXT_XORIGIN, true, take_hops },
 	{ NULL, 0, false, NULL },
 };
 
@@ -492,6 +512,9 @@ smtp_write_mail(struct buf *out, const struct envelope *env, uint64_t octets,
 	buf_addc(out, '>');
 	if ((extensions & SMTP_EXT_SIZE) != 0)
 		buf_addf(out, " SIZE=%llu", (unsigned long long)octets);
+	if ((extensions & SMTP_EXT_XORIGIN) != 0 &&
+	    env->body == SMTP_BODY_7BIT)
+		body = NULL;		/* the same (RFC 6152 2) */
 	if ((extensions & body_ext) != 0 && body != NULL)
 		buf_addf(out, " BODY=%s", body);
 	if ((extensions & SMTP_EXT_DSN) != 0 && ret != NULL)
@@ -501,6 +524,8 @@ smtp_write_mail(struct buf *out, const struct envelope *env, uint64_t octets,
 	if ((extensions & SMTP_EXT_SMTPUTF8) != 0 && env->smtputf8)
 		buf_adds(out, " SMTPUTF8");
 	smtp_timing_write(out, &env->timing, extensions);
+	if ((extensions & SMTP_EXT_XORIGIN) != 0)
+		smtp_origin_write(out, &env->origin);
 	buf_adds(out, "\r\n");
 }
 

@@ -45,7 +45,8 @@ int smtp_command_bdat(struct slice args, uint64_t *octets_out, bool *last_out,
     struct smtp_refusal *r) MUST_CHECK;
 
 /* Writes the command lines of an envelope, CR LF at the end.  extensions: the
- * set the receiver offers; parameters of others are left out. */
+ * set the receiver offers; parameters of others are left out, and BODY=7BIT
+ * to one of XORIGIN. */
 void smtp_write_mail(struct buf *out, const struct envelope *env,
     uint64_t octets, unsigned extensions);
 void smtp_write_rcpt(struct buf *out, const struct recipient *rcpt,

@@ -12,6 +12,7 @@
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "smtp/origin.h"
 #include "smtp/timing.h"
 
 enum smtp_body { SMTP_BODY_NONE, SMTP_BODY_7BIT, SMTP_BODY_8BITMIME,
@@ -41,6 +42,7 @@ struct envelope {
 	bool size_given;
 	uint64_t size;		/* declared, octets */
 	struct smtp_timing timing;
+	struct smtp_origin origin;
 	struct recipient *rcpt;
 	size_t nrcpt;
 };

@@ -23,6 +23,7 @@ static const struct keyword {
 	{ SMTP_EXT_DELIVERBY, "DELIVERBY" },
 	{ SMTP_EXT_FUTURERELEASE, "FUTURERELEASE" },
 	{ SMTP_EXT_XGZIP, "XGZIP" },
+	{ SMTP_EXT_XORIGIN, "XORIGIN" },
 };
 
 #define NKEYWORDS (sizeof(keywords) / sizeof(keywords[0]))

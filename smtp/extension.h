@@ -22,11 +22,19 @@ enum smtp_extension {
 	SMTP_EXT_FUTURERELEASE = 1 << 11,	/* RFC 4865 */
 	SMTP_EXT_XGZIP = 1 << 12,		/* ours: a gzip batch in an
 						 * RFC 2442 object */
+	SMTP_EXT_XORIGIN = 1 << 13,		/* ours: XID and XHOP, in native
+						 * batches alone */
 };
 
 /* What RFC 2442 lets every generator use without saying so. */
 #define SMTP_EXT_RFC2442 \
 	(SMTP_EXT_8BITMIME | SMTP_EXT_SIZE | SMTP_EXT_DSN)
+
+/* What a native batch has, neither more nor less. */
+#define SMTP_EXT_NATIVE \
+	(SMTP_EXT_8BITMIME | SMTP_EXT_DSN | SMTP_EXT_CHUNKING | \
+	SMTP_EXT_BINARYMIME | SMTP_EXT_SMTPUTF8 | SMTP_EXT_MT_PRIORITY | \
+	SMTP_EXT_DELIVERBY | SMTP_EXT_XORIGIN)
 
 /* The bit of a keyword, without regard to case; 0 if it is unknown. */
 unsigned smtp_extension_parse(struct slice keyword);

@@ -20,7 +20,8 @@ smtp_offer_line(struct smtp_offer *o, struct slice text)
 	if (blank != NULL)
 		word.len = (size_t)(blank - text.ptr);
 	bit = smtp_extension_parse(word);
-	o->extensions |= bit;
+	/* what is between sites is no server's business */
+	o->extensions |= bit & ~(unsigned)SMTP_EXT_XORIGIN;
 	if (bit != SMTP_EXT_SIZE || blank == NULL)
 		return;
 	arg = slice_trim((struct slice){ blank, text.len - word.len });

@@ -58,6 +58,7 @@ struct smtp_server_options {
 	bool batch;
 	bool lenient;			/* paths without brackets */
 	bool strict;			/* see smtp/strict.h */
+	bool native;			/* see smtp/native.h */
 	enum smtp_line_ends line_ends;
 };
 

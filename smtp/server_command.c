@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "smtp/extension.h"
+#include "smtp/native.h"
 #include "smtp/server_state.h"
 #include "smtp/strict.h"
 
@@ -474,7 +475,8 @@ command_line(struct smtp_server *s, struct slice line)
 	} else if (!crlf && s->opts.batch &&
 	    s->opts.line_ends == SMTP_LINES_CRLF) {
 		refuse(s, 500, "5.5.2", "Error: line does not end in CR LF");
-	} else if (s->opts.strict && smtp_strict_check(line, &r) < 0) {
+	} else if ((s->opts.strict && smtp_strict_check(line, &r) < 0) ||
+	    (s->opts.native && smtp_native_check(line, &r) < 0)) {
 		refuse_as(s, &r);
 	} else {
 		run_command(s, line);

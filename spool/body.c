@@ -1,18 +1,12 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Bodies: reading them, and sweeping the chunks that belong to nothing.
- *
- * Chunks carry the id of their message or broken object.  So what a crash
- * left behind is found by looking each id up once, in no memory to speak of,
- * and nothing needs to be written down about a sweep that is under way.
+ * Bodies: reading them, whole in their record or chunk by chunk.
  */
 #include <stdlib.h>
 
 #include "base/mem.h"
 #include "base/text.h"
 #include "spool/spool_impl.h"
-
-#define SWEEP_CHUNKS 15		/* their deletion logs them: under a unit */
 
 struct spool_body {
 	struct spool *sp;
@@ -173,107 +167,4 @@ spool_body_close(struct spool_body *b)
 		return;
 	buf_release(&b->whole);
 	free(b);
-}
-
-/* Deletes the chunks of one id from its first on; 1 if some are left. */
-static int
-sweep_some(struct spool *sp, uint64_t id, struct err *e)
-{
-	struct chunk_key from = chunk_key(id, 0);
-	uint64_t found;
-	int rc = 0, n;
-
-	buf_clear(&sp->key);
-	buf_addslice(&sp->key, chunk_slice(&from));
-	for (n = 0; n < SWEEP_CHUNKS; n++) {
-		rc = store_next(sp->store, STORE_BODY, n == 0, &sp->key, 0,
-		    NULL, e);
-		if (rc < 0)
-			break;
-		if (sp->key.len < 8 || id_of_key((struct slice){ sp->key.ptr,
-		    8 }, &found) < 0 || found != id)
-			break;
-		rc = store_del(sp->store, STORE_BODY, buf_slice(&sp->key), e);
-		if (rc < 0)
-			break;
-	}
-	if (rc == ERR_NOT_FOUND)
-		rc = 0;
-	return rc < 0 ? rc : n == SWEEP_CHUNKS;
-}
-
-int
-spool_sweep(struct spool *sp, struct err *e)
-{
-	int rc, more;
-
-	if (sp->dead.n == 0)
-		return 0;
-	if ((rc = store_begin(sp->store, e)) < 0)
-		return rc;
-	more = sweep_some(sp, sp->dead.v[sp->dead.n - 1], e);
-	if (more < 0) {
-		store_abort(sp->store);
-		return more;
-	}
-	if ((rc = store_commit(sp->store, false, e)) < 0)
-		return rc;
-	if (more == 0)
-		sp->dead.n--;
-	return more || sp->dead.n > 0;
-}
-
-/* 1 if a message or a broken object has that id. */
-static int
-has_owner(struct spool *sp, uint64_t id, struct err *e)
-{
-	struct id_key key = id_key(id);
-	int rc = store_get(sp->store, STORE_MESSAGE, id_slice(&key), 1,
-	    &sp->value, e);
-
-	if (rc == ERR_NOT_FOUND)
-		rc = store_get(sp->store, STORE_BROKEN, id_slice(&key), 1,
-		    &sp->value, e);
-	if (rc == ERR_NOT_FOUND)
-		return 0;
-	return rc < 0 ? rc : 1;
-}
-
-static int
-sweep_all_of(struct spool *sp, uint64_t id, struct err *e)
-{
-	int rc;
-
-	ids_add(&sp->dead, id);
-	while ((rc = spool_sweep(sp, e)) > 0)
-		continue;
-	return rc;
-}
-
-int
-spool_sweep_orphans(struct spool *sp, struct err *e)
-{
-	struct buf at = BUF_INIT;
-	struct chunk_key next;
-	uint64_t id = 0;
-	int rc = 0;
-
-	while (rc >= 0) {
-		next = chunk_key(id, UINT32_MAX);
-		buf_clear(&at);
-		buf_addslice(&at, chunk_slice(&next));
-		rc = store_next(sp->store, STORE_BODY, false, &at, 0, NULL, e);
-		if (rc < 0)
-			break;
-		if (at.len < 8 || id_of_key((struct slice){ at.ptr, 8 },
-		    &id) < 0)
-			rc = err_set(e, ERR_CORRUPT, "spool: a chunk's key "
-			    "is damaged");
-		else
-			rc = has_owner(sp, id, e);
-		if (rc == 0)
-			rc = sweep_all_of(sp, id, e);
-	}
-	buf_release(&at);
-	return rc == ERR_NOT_FOUND ? 0 : rc;
 }

@@ -6,6 +6,7 @@
 #include "spool/envfile.h"
 
 #include "base/log.h"
+#include "base/text.h"
 #include "spool/envfile_names.h"
 
 static void
@@ -111,6 +112,10 @@ envfile_put(struct buf *out, const struct message *m,
 	put_number(out, "hops", m->hops);
 	put_wall(out, "accepted-ms", m->accepted_wall_ms);
 	put_number(out, "age", distance(m->accepted_secs, now_secs));
+	if (m->was_epoch != 0)
+		buf_addf(out, "origin: %016llx/%llu\n",
+		    (unsigned long long)m->was_epoch,
+		    (unsigned long long)m->was_number);
 	put_line(out, "helo", env->helo);
 	put_line(out, "sender", env->sender);
 	put_line(out, "envid", env->envid);
@@ -123,6 +128,27 @@ envfile_put(struct buf *out, const struct message *m,
 	put_timing(out, &env->timing);
 	for (size_t i = 0; i < env->nrcpt; i++)
 		put_recipient(out, &env->rcpt[i], &st->rcpt[i], now_secs);
+}
+
+void
+wayfile_put(struct buf *out, const struct bundle *b, uint64_t now_secs)
+{
+	put_line(out, "postrider-bundle", "1");
+	put_line(out, "id", message_name(b->id).s);
+	buf_adds(out, "name: ");
+	hex_encode(out, b->name, sizeof(b->name));
+	buf_adds(out, "\nrole: ");
+	buf_adds(out, role_names[b->role]);
+	buf_addc(out, '\n');
+	if (b->direct)
+		put_line(out, "direct", "yes");
+	put_line(out, "from", b->from);
+	put_line(out, "destination", b->destination);
+	buf_addf(out, "priority: %d\n", b->priority);
+	put_number(out, "hops", b->hops);
+	put_number(out, "octets", b->octets);
+	put_number(out, "age", distance(b->born_secs, now_secs));
+	put_number(out, "expires-in", distance(now_secs, b->expire_secs));
 }
 
 void

@@ -2,14 +2,14 @@
 #ifndef SPOOL_ENVFILE_H
 #define SPOOL_ENVFILE_H
 /*
- * The text beside an exported message or broken object: lines "key: value",
- * as postrider-spool(7) specifies.  Octets below 32, 127 and the backslash
- * are written as \xHH.  Points in time are written as a distance, so that
- * they mean the same in another spool.
+ * The text beside an exported message, broken object or bundle, as
+ * postrider-spool(7) specifies: lines "key: value".  Octets below 32, 127 and
+ * the backslash are written as \xHH.  Points in time are written as a
+ * distance, so that they mean the same in another spool.
  */
 #include "base/buf.h"
 #include "base/err.h"
-#include "spool/spool.h"
+#include "spool/custody.h"
 
 void envfile_put(struct buf *out, const struct message *m,
     const struct message_state *st, uint64_t now_secs);
@@ -17,6 +17,10 @@ void envfile_put(struct buf *out, const struct message *m,
 int envfile_get(struct slice text, uint64_t now_secs, struct message *m_out,
     struct message_state *st_out, struct err *e) MUST_CHECK;
 void whyfile_put(struct buf *out, const struct broken *b, uint64_t now_secs);
+/* Of a whole bundle; its ranges and its number are not in it. */
+void wayfile_put(struct buf *out, const struct bundle *b, uint64_t now_secs);
+int wayfile_get(struct slice text, uint64_t now_secs, struct bundle *b_out,
+    struct err *e) MUST_CHECK;
 int whyfile_get(struct slice text, uint64_t now_secs, struct broken *b_out,
     struct err *e) MUST_CHECK;
 

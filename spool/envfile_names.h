@@ -2,7 +2,7 @@
 #ifndef SPOOL_ENVFILE_NAMES_H
 #define SPOOL_ENVFILE_NAMES_H
 /* The words of the two files envfile*.c: one table for both ways. */
-#include "spool/spool.h"
+#include "spool/custody.h"
 
 static const char *const kind_names[] = {
 	[MESSAGE_MAIL] = "mail",
@@ -26,10 +26,16 @@ static const char *const ret_names[] = {
 	[SMTP_RET_FULL] = "FULL",
 	[SMTP_RET_HDRS] = "HDRS",
 };
+static const char *const role_names[] = {
+	[BUNDLE_LEAVING] = "leaving",
+	[BUNDLE_ARRIVING] = "arriving",
+	[BUNDLE_ARRIVED] = "arrived",
+};
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 _Static_assert(COUNT(kind_names) == MESSAGE_POSTMASTER + 1, "kinds");
 _Static_assert(COUNT(status_names) == RCPT_FAILED + 1, "states");
 _Static_assert(COUNT(body_names) == SMTP_BODY_BINARYMIME + 1, "bodies");
 _Static_assert(COUNT(ret_names) == SMTP_RET_HDRS + 1, "returns");
+_Static_assert(COUNT(role_names) == BUNDLE_ARRIVED + 1, "roles");
 
 #endif

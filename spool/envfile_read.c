@@ -16,6 +16,7 @@ struct parse {
 	struct message *m;
 	struct message_state *st;
 	struct broken *b;
+	struct bundle *bundle;
 	uint64_t now_secs;
 	struct recipient *r;		/* the present one, or NULL */
 	struct recipient_state *rs;
@@ -138,6 +139,8 @@ TEXT_OF(on_text, rs->text)
 TEXT_OF(on_broken_peer, b->peer)
 TEXT_OF(on_broken_name, b->name)
 TEXT_OF(on_broken_reason, b->reason)
+TEXT_OF(on_bundle_from, bundle->from)
+TEXT_OF(on_bundle_destination, bundle->destination)
 
 #define NAME_OF(fn, field, type, names) \
 	static int fn(struct parse *p) \
@@ -152,6 +155,8 @@ NAME_OF(on_kind, m->kind, enum message_kind, kind_names)
 NAME_OF(on_ret, m->env.ret, enum smtp_ret, ret_names)
 NAME_OF(on_body, m->env.body, enum smtp_body, body_names)
 NAME_OF(on_status, rs->status, enum recipient_status, status_names)
+
+NAME_OF(on_bundle_role, bundle->role, enum bundle_role, role_names)
 
 static int
 on_hops(struct parse *p)
@@ -267,6 +272,98 @@ on_broken_age(struct parse *p)
 	return get_past(p, &p->b->secs);
 }
 
+/* A digit for each half octet, no more and no less. */
+static int
+get_hex(struct slice s, unsigned char *out, size_t len)
+{
+	if (s.len != 2 * len)
+		return -1;
+	for (size_t i = 0; i < len; i++) {
+		int high = hex_digit(s.ptr[2 * i]);
+		int low = hex_digit(s.ptr[2 * i + 1]);
+
+		if (high < 0 || low < 0)
+			return -1;
+		out[i] = (unsigned char)(high << 4 | low);
+	}
+	return 0;
+}
+
+static int
+on_origin(struct parse *p)
+{
+	struct slice value = slice_of(p->value);
+	unsigned char epoch[8];
+	struct reader r = reader_of(epoch, sizeof(epoch));
+
+	if (value.len < 17 || value.ptr[16] != '/' ||
+	    get_hex((struct slice){ value.ptr, 16 }, epoch, 8) < 0)
+		return -1;
+	p->m->was_epoch = read64(&r);
+	return get_number(p->value + 17, UINT64_MAX, &p->m->was_number);
+}
+
+static int
+on_bundle_name(struct parse *p)
+{
+	return get_hex(slice_of(p->value), p->bundle->name,
+	    sizeof(p->bundle->name));
+}
+
+static int
+on_bundle_direct(struct parse *p)
+{
+	p->bundle->direct = true;
+	return strcmp(p->value, "yes") == 0 ? 0 : -1;
+}
+
+static int
+on_bundle_priority(struct parse *p)
+{
+	bool minus = p->value[0] == '-';
+	uint64_t n;
+
+	if (get_number(p->value + minus, INT32_MAX, &n) < 0)
+		return -1;
+	p->bundle->priority = minus ? -(int)n : (int)n;
+	return 0;
+}
+
+static int
+on_bundle_hops(struct parse *p)
+{
+	uint64_t n;
+
+	if (get_number(p->value, UINT32_MAX, &n) < 0)
+		return -1;
+	p->bundle->hops = (unsigned)n;
+	return 0;
+}
+
+static int
+on_bundle_octets(struct parse *p)
+{
+	return get_number(p->value, UINT64_MAX, &p->bundle->octets);
+}
+
+static int
+on_bundle_age(struct parse *p)
+{
+	return get_past(p, &p->bundle->born_secs);
+}
+
+static int
+on_bundle_expires(struct parse *p)
+{
+	uint64_t n;
+
+	if (get_number(p->value, UINT64_MAX, &n) < 0)
+		return -1;
+	p->bundle->expire_secs = n < UINT64_MAX - p->now_secs ?
+	    p->now_secs + n : UINT64_MAX;
+	return 0;
+}
+
 struct key {
 	const char *word;
 	int (*fn)(struct parse *p);
@@ -282,6 +379,7 @@ static const struct key envelope_keys[] = {
 	{ "hops", on_hops, false },
 	{ "accepted-ms", on_accepted, false },
 	{ "age", on_age, false },
+	{ "origin", on_origin, false },
 	{ "helo", on_helo, false },
 	{ "sender", on_sender, false },
 	{ "envid", on_envid, false },
@@ -312,6 +410,21 @@ static const struct key broken_keys[] = {
 	{ "reason", on_broken_reason, false },
 	{ "received-ms", on_received, false },
 	{ "age", on_broken_age, false },
+};
+
+static const struct key bundle_keys[] = {
+	{ "postrider-bundle", on_version, false },
+	{ "id", on_nothing, false },
+	{ "name", on_bundle_name, false },
+	{ "role", on_bundle_role, false },
+	{ "direct", on_bundle_direct, false },
+	{ "from", on_bundle_from, false },
+	{ "destination", on_bundle_destination, false },
+	{ "priority", on_bundle_priority, false },
+	{ "hops", on_bundle_hops, false },
+	{ "octets", on_bundle_octets, false },
+	{ "age", on_bundle_age, false },
+	{ "expires-in", on_bundle_expires, false },
 };
 
 static int
@@ -390,6 +503,22 @@ envfile_get(struct slice text, uint64_t now_secs, struct message *m_out,
 	if (rc == 0 && m_out->env.sender == NULL)
 		rc = err_set(e, ERR_SYNTAX, "there is no sender (an empty one "
 		    "is written \"sender:\")");
+	return rc;
+}
+
+int
+wayfile_get(struct slice text, uint64_t now_secs, struct bundle *b_out,
+    struct err *e)
+{
+	struct parse p = { .bundle = b_out, .now_secs = now_secs };
+	int rc;
+
+	b_out->born_secs = now_secs;
+	rc = parse_lines(&p, bundle_keys, COUNT(bundle_keys), text, e);
+	if (rc == 0 && (b_out->from == NULL || b_out->destination == NULL ||
+	    b_out->octets == 0 || b_out->role == BUNDLE_ARRIVING))
+		rc = err_set(e, ERR_SYNTAX, "it does not say from whom to "
+		    "whom and how many octets");
 	return rc;
 }
 

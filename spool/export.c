@@ -8,23 +8,13 @@
 
 #include "base/file.h"
 #include "base/mem.h"
+#include "spool/carry.h"
 #include "spool/envfile.h"
-#include "spool/spool_impl.h"
-#include "spool/tool.h"
-
-struct export {
-	struct spool *sp;
-	const char *dir;
-	char *broken_dir;
-	struct spool_report *report;
-	spool_told *told;
-	void *ctx;
-	struct buf scratch;
-};
+#include "spool/kept.h"
 
 /* NAME.SUFFIX in dir; the whole body. */
 static int
-write_body(struct export *x, const char *dir, uint64_t id,
+write_body(struct carry *x, const char *dir, uint64_t id,
     const char *suffix, struct err *e)
 {
 	struct file_writer w = FILE_WRITER_INIT;
@@ -47,9 +37,8 @@ write_body(struct export *x, const char *dir, uint64_t id,
 	return rc;
 }
 
-/* What is in scratch. */
-static int
-write_text(struct export *x, const char *dir, uint64_t id,
+int
+export_text(struct carry *x, const char *dir, uint64_t id,
     const char *suffix, struct err *e)
 {
 	char *name = mem_printf("%s.%s", message_name(id).s, suffix);
@@ -61,9 +50,8 @@ write_text(struct export *x, const char *dir, uint64_t id,
 	return rc;
 }
 
-/* What cannot be read is told and left out; what cannot be written ends it. */
-static int
-weigh(struct export *x, int rc, const struct err *e)
+int
+export_weigh(struct carry *x, int rc, const struct err *e)
 {
 	if (rc != ERR_CORRUPT || store_failed(x->sp->store))
 		return rc;
@@ -74,21 +62,23 @@ weigh(struct export *x, int rc, const struct err *e)
 }
 
 static int
-export_message(struct export *x, const struct message *m, struct err *e)
+export_message(struct carry *x, struct message *m, struct err *e)
 {
 	struct message_state st;
 	int rc = spool_get_state(x->sp, m->id, m->env.nrcpt, &st, e);
 
 	/* Without its states it would all be sent again, which is better
 	 * than not at all. */
-	if (rc == ERR_CORRUPT && (rc = weigh(x, rc, e)) == 0)
+	if (rc == ERR_CORRUPT && (rc = export_weigh(x, rc, e)) == 0)
 		message_state_init(&st, m->env.nrcpt);
 	if (rc == 0)
 		rc = write_body(x, x->dir, m->id, "eml", e);
 	if (rc == 0) {
+		spool_message_origin(x->sp, m, &m->was_epoch,
+		    &m->was_number);
 		envfile_put(&x->scratch, m, &st,
 		    spool_elapsed_secs(x->sp));
-		rc = write_text(x, x->dir, m->id, "env", e);
+		rc = export_text(x, x->dir, m->id, "env", e);
 	}
 	message_state_release(&st);
 	x->report->messages += rc == 0;
@@ -96,7 +86,7 @@ export_message(struct export *x, const struct message *m, struct err *e)
 }
 
 static int
-export_messages(struct export *x, struct err *e)
+export_messages(struct carry *x, struct err *e)
 {
 	struct message m;
 	uint64_t id = 0;
@@ -108,39 +98,43 @@ export_messages(struct export *x, struct err *e)
 			return 0;
 		rc = got == 0 ? export_message(x, &m, e) : got;
 		message_release(&m);
-		if ((rc = weigh(x, rc, e)) < 0)
+		if ((rc = export_weigh(x, rc, e)) < 0)
 			return rc;
 	}
 }
 
 static int
-export_broken(struct export *x, struct err *e)
+export_broken(struct carry *x, struct err *e)
 {
+	char *dir = path_join(x->dir, "broken");
 	struct broken b;
 	uint64_t id = 0;
-	int rc, got;
+	int rc = file_make_dirs(dir, 0700, e), got;
 
-	for (;;) {
+	while (rc == 0) {
 		got = rc = spool_next_broken(x->sp, &id, &b, e);
-		if (got == ERR_NOT_FOUND)
-			return 0;
+		if (got == ERR_NOT_FOUND) {
+			rc = 0;
+			break;
+		}
 		if (rc == 0)
-			rc = write_body(x, x->broken_dir, id, "obj", e);
+			rc = write_body(x, dir, id, "obj", e);
 		if (rc == 0) {
 			whyfile_put(&x->scratch, &b,
 			    spool_elapsed_secs(x->sp));
-			rc = write_text(x, x->broken_dir, id, "why", e);
+			rc = export_text(x, dir, id, "why", e);
 		}
 		x->report->broken += rc == 0;
 		broken_release(&b);
-		if ((rc = weigh(x, rc, e)) < 0)
-			return rc;
+		rc = export_weigh(x, rc, e);
 	}
+	free(dir);
+	return rc;
 }
 
 /* Objects on their way mean nothing elsewhere; their mail does. */
 static int
-tell_objects(struct export *x, struct err *e)
+tell_objects(struct carry *x, struct err *e)
 {
 	struct object o;
 	uint64_t id = 0;
@@ -149,7 +143,7 @@ tell_objects(struct export *x, struct err *e)
 
 	while ((rc = spool_next_object(x->sp, &id, &o, e)) !=
 	    ERR_NOT_FOUND) {
-		if (rc < 0 && (rc = weigh(x, rc, e)) < 0)
+		if (rc < 0 && (rc = export_weigh(x, rc, e)) < 0)
 			return rc;
 		if (o.name != NULL && o.peer != NULL) {
 			text = mem_printf("object %s for %s is left out: its "
@@ -168,17 +162,17 @@ spool_export(struct spool *sp, const char *dir,
     struct spool_report *report_out, spool_told *told, void *ctx,
     struct err *e)
 {
-	struct export x = { .sp = sp, .dir = dir, .report = report_out,
+	struct carry x = { .sp = sp, .dir = dir, .report = report_out,
 	    .told = told, .ctx = ctx };
 	int rc;
 
 	*report_out = (struct spool_report){ 0 };
-	x.broken_dir = path_join(dir, "broken");
-	if ((rc = file_make_dirs(x.broken_dir, 0700, e)) == 0 &&
+	if ((rc = file_make_dirs(dir, 0700, e)) == 0 &&
 	    (rc = export_messages(&x, e)) == 0 &&
-	    (rc = export_broken(&x, e)) == 0)
-		rc = tell_objects(&x, e);
+	    (rc = export_broken(&x, e)) == 0 &&
+	    (rc = tell_objects(&x, e)) == 0 &&
+	    (rc = export_bundles(&x, e)) == 0)
+		rc = export_custody(&x, e);
 	buf_release(&x.scratch);
-	free(x.broken_dir);
 	return rc;
 }

@@ -13,23 +13,14 @@
 
 #include "base/file.h"
 #include "base/mem.h"
+#include "spool/carry.h"
 #include "spool/envfile.h"
-#include "spool/spool_impl.h"
-#include "spool/tool.h"
+#include "spool/kept.h"
 
 #define TEXT_MAX (64 << 20)	/* an envelope with very many recipients */
 
-struct import {
-	struct spool *sp;
-	const char *dir;
-	struct spool_report *report;
-	spool_told *told;
-	void *ctx;
-	bool spool_refuses;	/* the spool's error, not the file's */
-};
-
 static int
-read_content(struct import *in, const char *path, struct spool_draft *d,
+read_content(struct carry *in, const char *path, struct spool_draft *d,
     struct err *e)
 {
 	int fd = open(path, O_RDONLY | O_CLOEXEC), rc = 0;
@@ -74,7 +65,7 @@ changed(const struct message_state *st)
 }
 
 static int
-add_message(struct import *in, struct spool_draft *d, struct message *m,
+add_message(struct carry *in, struct spool_draft *d, struct message *m,
     const struct message_state *st, struct err *e)
 {
 	struct spool_unit *u;
@@ -95,7 +86,7 @@ add_message(struct import *in, struct spool_draft *d, struct message *m,
 }
 
 static int
-import_message(struct import *in, const char *env_path,
+import_message(struct carry *in, const char *env_path,
     const char *eml_path, struct err *e)
 {
 	struct spool_draft *d = spool_draft_new(in->sp);
@@ -125,7 +116,7 @@ import_message(struct import *in, const char *env_path,
 }
 
 static int
-add_broken(struct import *in, struct spool_draft *d, struct broken *b,
+add_broken(struct carry *in, struct spool_draft *d, struct broken *b,
     struct err *e)
 {
 	struct spool_unit *u;
@@ -144,7 +135,7 @@ add_broken(struct import *in, struct spool_draft *d, struct broken *b,
 }
 
 static int
-import_broken(struct import *in, const char *why_path, const char *obj_path,
+import_broken(struct carry *in, const char *why_path, const char *obj_path,
     struct err *e)
 {
 	struct spool_draft *d = spool_draft_new(in->sp);
@@ -191,10 +182,8 @@ ends_with(const char *name, const char *suffix)
 }
 
 static int
-import_pair(struct import *in, const char *dir, const char *name,
-    const char *other_suffix,
-    int (*fn)(struct import *, const char *, const char *, struct err *),
-    struct err *e)
+take_pair(struct carry *in, const char *dir, const char *name,
+    const char *other_suffix, import_pair *fn, struct err *e)
 {
 	char *path = path_join(dir, name), *other, *text;
 	int rc;
@@ -215,26 +204,46 @@ import_pair(struct import *in, const char *dir, const char *name,
 	return rc;
 }
 
-/* Each file with suffix (of four characters), and the other beside it. */
-static int
-import_dir(struct import *in, const char *dir, const char *suffix,
-    const char *other_suffix,
-    int (*fn)(struct import *, const char *, const char *, struct err *),
-    struct err *e)
+int
+import_dir(struct carry *in, const char *subdir, const char *suffix,
+    const char *other_suffix, import_pair *fn, struct err *e)
 {
+	char *dir = path_join(in->dir, subdir);
 	struct dirent **ent;
 	int n = scandir(dir, &ent, NULL, by_number), rc = 0;
 
-	if (n < 0)
-		return err_errno(e, "read %s", dir);
+	if (n < 0) {
+		rc = err_errno(e, "read %s", dir);
+		free(dir);
+		return rc == ERR_NOT_FOUND ? 0 : rc;
+	}
 	for (int i = 0; i < n; i++) {
 		if (rc == 0 && ends_with(ent[i]->d_name, suffix))
-			rc = import_pair(in, dir, ent[i]->d_name,
-			    other_suffix, fn, e);
+			rc = take_pair(in, dir, ent[i]->d_name, other_suffix,
+			    fn, e);
 		free(ent[i]);
 	}
 	free(ent);
+	free(dir);
 	return rc;
+}
+
+static int
+import_all(struct carry *in, struct err *e)
+{
+	int rc;
+
+	if (access(in->dir, R_OK | X_OK) < 0)
+		return err_errno(e, "read %s", in->dir);
+	if ((rc = epochs_renew(in->sp, e)) < 0 ||
+	    (rc = import_dir(in, ".", ".env", ".eml", import_message,
+	    e)) < 0 ||
+	    (rc = import_dir(in, "broken", ".why", ".obj", import_broken,
+	    e)) < 0 ||
+	    (rc = import_bundles(in, e)) < 0 ||
+	    (rc = import_custody(in, e)) < 0)
+		return rc;
+	return store_flush(in->sp->store, e);
 }
 
 int
@@ -242,19 +251,13 @@ spool_import(struct spool *sp, const char *dir,
     struct spool_report *report_out, spool_told *told, void *ctx,
     struct err *e)
 {
-	struct import in = { .sp = sp, .dir = dir, .report = report_out,
-	    .told = told, .ctx = ctx };
-	char *broken_dir = path_join(dir, "broken");
+	struct carry in = { .sp = sp, .dir = dir, .report = report_out,
+	    .told = told, .ctx = ctx, .bundles = map_new() };
 	int rc;
 
 	*report_out = (struct spool_report){ 0 };
-	rc = import_dir(&in, dir, ".env", ".eml", import_message, e);
-	if (rc == 0) {
-		rc = import_dir(&in, broken_dir, ".why", ".obj",
-		    import_broken, e);
-		if (rc == ERR_NOT_FOUND)
-			rc = 0;
-	}
-	free(broken_dir);
-	return rc < 0 ? rc : store_flush(sp->store, e);
+	rc = import_all(&in, e);
+	map_free(in.bundles);
+	buf_release(&in.scratch);
+	return rc;
 }

@@ -7,9 +7,8 @@
 #include <stdlib.h>
 
 #include "base/mem.h"
+#include "spool/kept.h"
 #include "spool/spool_impl.h"
-
-#define LEDGER_STEP 256		/* entries looked at in one call */
 
 static int
 damaged(const char *what, uint64_t id, struct err *e)
@@ -25,9 +24,8 @@ absent(int rc, const char *what, uint64_t id, struct err *e)
 	    "spool: there is no %s %s", what, message_name(id).s);
 }
 
-/* The id of the next entry; what has no id for a key is passed over. */
-static int
-next_id(struct spool *sp, enum store_table t, uint64_t *id_io, size_t max,
+int
+spool_next_id(struct spool *sp, enum store_table t, uint64_t *id_io, size_t max,
     struct err *e)
 {
 	struct id_key key = id_key(*id_io);
@@ -83,7 +81,7 @@ int
 spool_next_message(struct spool *sp, uint64_t *id_io, struct message *m_out,
     struct err *e)
 {
-	int rc = next_id(sp, STORE_MESSAGE, id_io, MESSAGE_HEAD, e);
+	int rc = spool_next_id(sp, STORE_MESSAGE, id_io, MESSAGE_HEAD, e);
 
 	message_init(m_out);
 	return rc < 0 ? rc : finish_message(sp, *id_io, m_out, e);
@@ -174,7 +172,7 @@ int
 spool_next_object(struct spool *sp, uint64_t *id_io, struct object *o_out,
     struct err *e)
 {
-	int rc = next_id(sp, STORE_OBJECT, id_io, 0, e);
+	int rc = spool_next_id(sp, STORE_OBJECT, id_io, 0, e);
 
 	object_init(o_out);
 	return rc < 0 ? rc : finish_object(sp, *id_io, o_out, e);
@@ -236,53 +234,27 @@ spool_put_ledger(struct spool_unit *u, const char *peer, struct slice key,
 	    buf_slice(&sp->value), e);
 }
 
-/* Walks on from where the last call stopped; 1 while there is more. */
-static int
-expire_some(struct spool *sp, uint64_t before_secs, struct err *e)
+/* A damaged one is kept: nothing is taken twice. */
+static bool
+is_old(struct slice key, struct slice value, uint64_t secs)
 {
 	struct ledger_entry l;
-	int rc = 0;
 
-	for (int n = 0; n < LEDGER_STEP && rc == 0; n++) {
-		rc = store_next(sp->store, STORE_LEDGER, false,
-		    &sp->ledger_at, 0, &sp->value, e);
-		if (rc < 0)
-			break;
-		/* A damaged one is kept: nothing is taken twice. */
-		if (ledger_record_get(buf_slice(&sp->value),
-		    buf_slice(&sp->ledger_at), &l) == 0 && l.done &&
-		    l.first_secs < before_secs)
-			rc = store_del(sp->store, STORE_LEDGER,
-			    buf_slice(&sp->ledger_at), e);
-	}
-	if (rc == ERR_NOT_FOUND) {
-		buf_clear(&sp->ledger_at);
-		return 0;
-	}
-	return rc < 0 ? rc : 1;
+	return ledger_record_get(value, key, &l) == 0 && l.done &&
+	    l.first_secs < secs;
 }
 
 int
 spool_expire_ledger(struct spool *sp, uint64_t before_secs, struct err *e)
 {
-	int rc = store_begin(sp->store, e), more;
-
-	if (rc < 0)
-		return rc;
-	more = expire_some(sp, before_secs, e);
-	if (more < 0) {
-		store_abort(sp->store);
-		return more;
-	}
-	rc = store_commit(sp->store, false, e);
-	return rc < 0 ? rc : more;
+	return kept_expire(sp, STORE_LEDGER, is_old, before_secs, e);
 }
 
 int
 spool_next_broken(struct spool *sp, uint64_t *id_io, struct broken *b_out,
     struct err *e)
 {
-	int rc = next_id(sp, STORE_BROKEN, id_io, 0, e);
+	int rc = spool_next_id(sp, STORE_BROKEN, id_io, 0, e);
 
 	broken_init(b_out);
 	if (rc < 0)

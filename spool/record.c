@@ -86,16 +86,14 @@ record_open(struct slice key, struct slice value)
 	return r;
 }
 
-/* Nothing may be left over either. */
-static int
-finish(const struct reader *r)
+int
+record_finish(const struct reader *r)
 {
 	return r->failed || r->len != 0 ? ERR_CORRUPT : 0;
 }
 
-/* A value of an enumeration; beyond its last the record is not ours. */
-static unsigned
-read_enum(struct reader *r, unsigned last)
+unsigned
+record_enum(struct reader *r, unsigned last)
 {
 	unsigned v = read8(r);
 
@@ -104,9 +102,8 @@ read_enum(struct reader *r, unsigned last)
 	return v > last ? 0 : v;
 }
 
-/* A count of things that take at least `least` octets each. */
-static size_t
-read_count(struct reader *r, size_t least)
+size_t
+record_count(struct reader *r, size_t least)
 {
 	uint32_t n = read32(r);
 
@@ -168,13 +165,13 @@ read_recipient(struct reader *r, struct envelope *env)
 static void
 read_timing(struct reader *r, struct smtp_timing *t)
 {
-	t->priority_given = read_enum(r, 1) != 0;
-	t->priority = (int)read_enum(r, 2 * SMTP_PRIORITY_MAX) -
+	t->priority_given = record_enum(r, 1) != 0;
+	t->priority = (int)record_enum(r, 2 * SMTP_PRIORITY_MAX) -
 	    SMTP_PRIORITY_MAX;
-	t->by = (enum smtp_by)read_enum(r, SMTP_BY_NOTIFY);
-	t->by_trace = read_enum(r, 1) != 0;
+	t->by = (enum smtp_by)record_enum(r, SMTP_BY_NOTIFY);
+	t->by_trace = record_enum(r, 1) != 0;
 	t->by_secs = (int64_t)read64(r);
-	t->hold = (enum smtp_hold)read_enum(r, SMTP_HOLD_UNTIL);
+	t->hold = (enum smtp_hold)record_enum(r, SMTP_HOLD_UNTIL);
 	t->hold_value = read64(r);
 }
 
@@ -187,9 +184,9 @@ read_envelope(struct reader *r, struct envelope *env)
 	env->helo = read_text(r);
 	env->sender = read_text(r);
 	env->envid = read_text(r);
-	env->ret = (enum smtp_ret)read_enum(r, SMTP_RET_HDRS);
-	env->body = (enum smtp_body)read_enum(r, SMTP_BODY_BINARYMIME);
-	flags = read_enum(r, 7);
+	env->ret = (enum smtp_ret)record_enum(r, SMTP_RET_HDRS);
+	env->body = (enum smtp_body)record_enum(r, SMTP_BODY_BINARYMIME);
+	flags = record_enum(r, 7);
 	env->smtputf8 = flags & 1;
 	env->size_given = flags >> 1 & 1;
 	env->size = read64(r);
@@ -197,7 +194,7 @@ read_envelope(struct reader *r, struct envelope *env)
 	 * they were before there were such parameters. */
 	if ((flags & 4) != 0)
 		read_timing(r, &env->timing);
-	n = read_count(r, 12);
+	n = record_count(r, 12);
 	while (n-- > 0 && !r->failed)
 		read_recipient(r, env);
 }
@@ -224,6 +221,12 @@ message_record_put(struct buf *out, const struct message *m,
 	buf_put32(out, m->hops);
 	buf_put64(out, (uint64_t)m->accepted_wall_ms);
 	buf_put64(out, m->accepted_secs);
+	/* Where it is not imported there is no room for it, as before there
+	 * was such a thing. */
+	if (m->was_epoch != 0) {
+		buf_put64(out, m->was_epoch);
+		buf_put64(out, m->was_number);
+	}
 	store_be(out->ptr + 4, out->len - MESSAGE_FRONT, 4);
 	crc = crc32c(0, key.s, sizeof(key.s));
 	store_be(out->ptr, crc32c(crc, out->ptr + 4, out->len - 4), 4);
@@ -269,7 +272,7 @@ message_record_get(struct slice value, uint64_t id, struct message *m_out,
 	if (read8(&r) != RECORD_VERSION)
 		r.failed = true;
 	m_out->id = id;
-	m_out->kind = (enum message_kind)read_enum(&r, MESSAGE_POSTMASTER);
+	m_out->kind = (enum message_kind)record_enum(&r, MESSAGE_POSTMASTER);
 	m_out->facts.octets = read64(&r);
 	crc = read32(&r);
 	m_out->facts.flags = read32(&r);
@@ -280,9 +283,13 @@ message_record_get(struct slice value, uint64_t id, struct message *m_out,
 	m_out->hops = read32(&r);
 	m_out->accepted_wall_ms = (int64_t)read64(&r);
 	m_out->accepted_secs = read64(&r);
+	if (!r.failed && r.len > 0) {
+		m_out->was_epoch = read64(&r);
+		m_out->was_number = read64(&r);
+	}
 	if (content_crc_out != NULL)
 		*content_crc_out = crc;
-	return finish(&r);
+	return record_finish(&r);
 }
 
 void
@@ -312,10 +319,10 @@ read_recipient_state(struct reader *r, struct recipient_state *rs)
 	char *code;
 	size_t len;
 
-	rs->status = (enum recipient_status)read_enum(r, RCPT_FAILED);
+	rs->status = (enum recipient_status)record_enum(r, RCPT_FAILED);
 	rs->attempts = read32(r);
 	rs->next_secs = read64(r);
-	rs->delay_told = read_enum(r, 1) != 0;
+	rs->delay_told = record_enum(r, 1) != 0;
 	code = read_text(r);
 	len = code == NULL ? 0 : strlen(code);
 	if (len >= sizeof(rs->status_code))
@@ -338,7 +345,7 @@ state_record_get(struct slice value, uint64_t id, size_t nrcpt,
 	message_state_init(st_out, nrcpt);
 	for (size_t i = 0; i < nrcpt && !r.failed; i++)
 		read_recipient_state(&r, &st_out->rcpt[i]);
-	return finish(&r);
+	return record_finish(&r);
 }
 
 void
@@ -356,26 +363,35 @@ object_record_put(struct buf *out, const struct object *o)
 	buf_put64(out, o->cut_secs);
 	buf_put64(out, o->octets);
 	buf_add(out, o->digest, sizeof(o->digest));
-	buf_put32(out, (uint32_t)o->nparts);
-	for (size_t i = 0; i < o->nparts; i++) {
-		buf_put64(out, o->part[i].message);
-		buf_put32(out, (uint32_t)o->part[i].nrcpt);
-		for (size_t k = 0; k < o->part[i].nrcpt; k++)
-			buf_put16(out, o->part[i].rcpt[k]);
-	}
+	record_put_parts(out, o->part, o->nparts);
 	record_end(out, id_slice(&key));
 }
 
-static void
-read_parts(struct reader *r, struct object *o)
+void
+record_put_parts(struct buf *out, const struct object_part *part,
+    size_t nparts)
 {
-	o->nparts = read_count(r, 12);
-	o->part = mem_alloc(o->nparts + 1, sizeof(*o->part));
-	for (size_t i = 0; i < o->nparts && !r->failed; i++) {
-		struct object_part *p = &o->part[i];
+	buf_put32(out, (uint32_t)nparts);
+	for (size_t i = 0; i < nparts; i++) {
+		buf_put64(out, part[i].message);
+		buf_put32(out, (uint32_t)part[i].nrcpt);
+		for (size_t k = 0; k < part[i].nrcpt; k++)
+			buf_put16(out, part[i].rcpt[k]);
+	}
+}
+
+void
+record_parts(struct reader *r, struct object_part **part_out,
+    size_t *nparts_out)
+{
+	size_t n = *nparts_out = record_count(r, 12);
+
+	*part_out = mem_alloc(n + 1, sizeof(**part_out));
+	for (size_t i = 0; i < n && !r->failed; i++) {
+		struct object_part *p = &(*part_out)[i];
 
 		p->message = read64(r);
-		p->nrcpt = read_count(r, 2);
+		p->nrcpt = record_count(r, 2);
 		p->rcpt = mem_alloc(p->nrcpt + 1, sizeof(*p->rcpt));
 		for (size_t k = 0; k < p->nrcpt; k++)
 			p->rcpt[k] = read16(r);
@@ -391,7 +407,7 @@ object_record_get(struct slice value, uint64_t id, struct object *o_out)
 	if (read8(&r) != RECORD_VERSION)
 		r.failed = true;
 	o_out->id = id;
-	o_out->status = (enum object_status)read_enum(&r, OBJECT_SENT);
+	o_out->status = (enum object_status)record_enum(&r, OBJECT_SENT);
 	o_out->peer = read_text(&r);
 	o_out->name = read_text(&r);
 	o_out->params = read_text(&r);
@@ -400,8 +416,8 @@ object_record_get(struct slice value, uint64_t id, struct object *o_out)
 	o_out->octets = read64(&r);
 	for (size_t i = 0; i < sizeof(o_out->digest); i++)
 		o_out->digest[i] = read8(&r);
-	read_parts(&r, o_out);
-	return finish(&r);
+	record_parts(&r, &o_out->part, &o_out->nparts);
+	return record_finish(&r);
 }
 
 void
@@ -432,10 +448,10 @@ ledger_record_get(struct slice value, struct slice key,
 
 	if (read8(&r) != RECORD_VERSION)
 		r.failed = true;
-	l_out->done = read_enum(&r, 1) != 0;
+	l_out->done = record_enum(&r, 1) != 0;
 	l_out->transactions = read64(&r);
 	l_out->first_secs = read64(&r);
-	return finish(&r);
+	return record_finish(&r);
 }
 
 void
@@ -476,5 +492,5 @@ broken_record_get(struct slice value, uint64_t id, struct broken *b_out,
 	content = read_bytes(&r);
 	if (content_out != NULL)
 		*content_out = content;
-	return finish(&r);
+	return record_finish(&r);
 }

@@ -41,6 +41,18 @@ void record_end(struct buf *out, struct slice key);
 /* What is behind the CRC; failed is set if it does not fit. */
 struct reader record_open(struct slice key, struct slice value);
 
+/* 0, or ERR_CORRUPT; nothing may be left over either. */
+int record_finish(const struct reader *r) MUST_CHECK;
+/* A value of an enumeration; beyond its last the record is not ours. */
+unsigned record_enum(struct reader *r, unsigned last);
+/* A count of things that take at least `least` octets each. */
+size_t record_count(struct reader *r, size_t least);
+void record_put_parts(struct buf *out, const struct object_part *part,
+    size_t nparts);
+/* The caller frees what is set, also where r has failed. */
+void record_parts(struct reader *r, struct object_part **part_out,
+    size_t *nparts_out);
+
 void message_record_put(struct buf *out, const struct message *m,
     struct slice inline_content);
 /* Octets of the content from the first MESSAGE_PEEK octets, unchecked. */

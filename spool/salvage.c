@@ -14,7 +14,7 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "spool/files.h"
-#include "spool/spool_impl.h"
+#include "spool/kept.h"
 #include "spool/store_salvage.h"
 #include "spool/tool.h"
 
@@ -25,7 +25,7 @@ struct rescue {
 	enum store_table table;
 	bool open;			/* a transaction in store, of */
 	size_t pending;			/* octets */
-	uint64_t last_message, last_object, elapsed;
+	uint64_t last_message, last_object, last_bundle, elapsed;
 	uint64_t damaged;
 	spool_told *told;
 	void *told_ctx;
@@ -188,6 +188,8 @@ good_record(struct rescue *r, struct slice key, struct slice value)
 
 	if (r->table == STORE_LEDGER || r->table == STORE_META)
 		return !record_open(key, value).failed;
+	if (r->table > STORE_PIECE)
+		return kept_check(r->table, key, value, NULL) == 0;
 	if (key.len < 8 || id_of_key(front, &id) < 0)
 		return false;
 	if (r->table == STORE_MESSAGE) {
@@ -195,6 +197,9 @@ good_record(struct rescue *r, struct slice key, struct slice value)
 	} else if (r->table == STORE_OBJECT) {
 		good = good_object(value, id);
 		last = &r->last_object;
+	} else if (r->table >= STORE_BUNDLE) {
+		good = kept_check(r->table, key, value, NULL) == 0;
+		last = &r->last_bundle;
 	} else {
 		good = !record_open(key, value).failed;
 	}
@@ -203,8 +208,9 @@ good_record(struct rescue *r, struct slice key, struct slice value)
 	return good;
 }
 
-static void
-meta_seen(struct rescue *r, struct slice key, struct slice value)
+/* The epochs alone go over as they are: messages keep theirs. */
+static int
+take_meta(struct rescue *r, struct slice key, struct slice value)
 {
 	struct reader in = record_open(key, value);
 
@@ -214,6 +220,11 @@ meta_seen(struct rescue *r, struct slice key, struct slice value)
 		raise_to(&r->last_message, read64(&in));
 	else if (slice_eqs(key, "next-object"))
 		raise_to(&r->last_object, read64(&in));
+	else if (slice_eqs(key, "next-bundle"))
+		raise_to(&r->last_bundle, read64(&in));
+	else if (slice_eqs(key, "epochs"))
+		return store_put(r->store, STORE_META, key, value, r->e);
+	return 0;
 }
 
 static void
@@ -225,6 +236,7 @@ tell_lost(struct rescue *r, struct slice key)
 	r->damaged++;
 	buf_addf(&b, "lost from %s: ", store_salvage_file(r->table));
 	if (key.len >= 8 && r->table != STORE_LEDGER &&
+	    (r->table <= STORE_PIECE || r->table == STORE_HISTORY) &&
 	    id_of_key((struct slice){ key.ptr, 8 }, &id) == 0 &&
 	    id >> 40 == 0)
 		buf_addf(&b, "a record of %s", message_name(id).s);
@@ -260,10 +272,8 @@ take_record(void *ctx, struct slice key, struct slice value)
 		tell_lost(r, key);
 		return 0;
 	}
-	if (r->table == STORE_META) {
-		meta_seen(r, key, value);
-		return 0;
-	}
+	if (r->table == STORE_META)
+		return take_meta(r, key, value);
 	rc = store_put(r->store, r->table, key, value, r->e);
 	r->pending += key.len + value.len;
 	if (rc == 0 && r->pending > SPOOL_UNIT_MAX)
@@ -301,6 +311,9 @@ finish_meta(struct rescue *r)
 		    false);
 	if (rc == 0)
 		rc = put_number(r, "next-object", r->last_object + ID_BLOCK,
+		    false);
+	if (rc == 0)
+		rc = put_number(r, "next-bundle", r->last_bundle + ID_BLOCK,
 		    false);
 	return rc;
 }
@@ -351,7 +364,10 @@ rebuild(struct rescue *r, struct clock *clock, struct rng *rng,
 	}
 	if ((rc = spool_open(r->store, &opts, &sp, r->e)) < 0)
 		return rc;
-	rc = spool_verify(sp, report, r->told, r->told_ctx, r->e);
+	/* What was sent since is not known for sure: flows begin anew. */
+	rc = epochs_renew(sp, r->e);
+	if (rc == 0)
+		rc = spool_verify(sp, report, r->told, r->told_ctx, r->e);
 	spool_close(sp);
 	report->damaged += r->damaged;
 	return rc;

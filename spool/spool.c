@@ -161,16 +161,22 @@ free_bytes(struct spool *sp)
 }
 
 int
-spool_check_room(struct spool *sp, uint64_t octets, struct err *e)
+spool_check_reserve(struct spool *sp, uint64_t octets, uint64_t keep,
+    struct err *e)
 {
 	uint64_t room = free_bytes(sp);
 
-	if (room >= octets && room - octets >= sp->opts.min_free_bytes)
+	if (room >= octets && room - octets >= keep)
 		return 0;
 	return err_set(e, ERR_FULL, "spool: %llu octets are free, %llu are "
 	    "wanted and %llu must stay free", (unsigned long long)room,
-	    (unsigned long long)octets,
-	    (unsigned long long)sp->opts.min_free_bytes);
+	    (unsigned long long)octets, (unsigned long long)keep);
+}
+
+int
+spool_check_room(struct spool *sp, uint64_t octets, struct err *e)
+{
+	return spool_check_reserve(sp, octets, sp->opts.min_free_bytes, e);
 }
 
 bool
@@ -245,7 +251,7 @@ identity_open(struct spool *sp, struct err *e)
 }
 
 /* Who copied a backup into place has a restored spool: what was sent since is
- * unknown to it. */
+ * unknown to it, so its flows begin anew. */
 static int
 notice_restoration(struct spool *sp, struct err *e)
 {
@@ -257,6 +263,8 @@ notice_restoration(struct spool *sp, struct err *e)
 	mark = path_join(sp->opts.dir, STORE_BACKUP_MARK);
 	if (access(mark, F_OK) == 0) {
 		rc = new_identity(sp, false, e);
+		if (rc == 0)
+			rc = epochs_renew(sp, e);
 		if (rc == 0 && unlink(mark) < 0)
 			rc = err_errno(e, "remove %s", mark);
 		log_event(sp->opts.log, LOG_LEVEL_WARNING, "spool-restored",
@@ -291,9 +299,11 @@ spool_open(struct store *store, const struct spool_options *opts,
 	sp->unit.sp = sp;
 	if ((rc = elapsed_open(sp, e)) < 0 ||
 	    (rc = identity_open(sp, e)) < 0 ||
-	    (rc = notice_restoration(sp, e)) < 0 ||
 	    (rc = counter_open(sp, &sp->messages, "next-message", e)) < 0 ||
 	    (rc = counter_open(sp, &sp->objects, "next-object", e)) < 0 ||
+	    (rc = counter_open(sp, &sp->bundles, "next-bundle", e)) < 0 ||
+	    (rc = epochs_load(sp, e)) < 0 ||
+	    (rc = notice_restoration(sp, e)) < 0 ||
 	    (rc = spool_sweep_orphans(sp, e)) < 0) {
 		if (store_failed(store))
 			rc = tell_damaged(e);
@@ -318,11 +328,15 @@ spool_close(struct spool *sp)
 		    "error", ignored.text, NULL);
 	store_close(sp->store);
 	free(sp->dead.v);
+	free(sp->dead_bundles.v);
+	free(sp->epochs.v);
 	free(sp->unit.dead.v);
+	free(sp->unit.dead_bundles.v);
 	free(sp->unit.added);
 	buf_release(&sp->key);
 	buf_release(&sp->value);
-	buf_release(&sp->ledger_at);
+	for (int t = 0; t < STORE_TABLES; t++)
+		buf_release(&sp->expire_at[t]);
 	free((void *)(uintptr_t)sp->opts.dir);
 	free(sp);
 }

@@ -29,7 +29,7 @@
 #include "smtp/envelope.h"
 #include "spool/store.h"
 
-#define SPOOL_SCHEMA 1
+#define SPOOL_SCHEMA 2
 #define SPOOL_INLINE_MAX 60000	/* octets of content kept in the record */
 #define SPOOL_CHUNK 65536	/* octets of a chunk of a larger one */
 #define SPOOL_UNIT_MAX (1 << 20)	/* octets of a transaction, about */
@@ -88,6 +88,9 @@ struct message {
 	unsigned hops;		/* nodes it has passed */
 	int64_t accepted_wall_ms;
 	uint64_t accepted_secs;	/* spool_elapsed_secs then */
+	/* Imported: its epoch and number in the spool where it was accepted
+	 * (spool/custody.h); else 0. */
+	uint64_t was_epoch, was_number;
 };
 
 void message_init(struct message *m);

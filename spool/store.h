@@ -29,6 +29,17 @@ enum store_table {
 	STORE_OBJECT,	/* objects cut for a peer and not yet done with */
 	STORE_LEDGER,	/* what was received */
 	STORE_BROKEN,	/* the quarantine */
+	/* From schema 2 on: */
+	STORE_BUNDLE,	/* bundles on their way */
+	STORE_PIECE,	/* their octets, each piece with its own CRC */
+	STORE_SERIAL_OUT,	/* batches cut for a far site */
+	STORE_SERIAL_IN,	/* what was received of one, its results */
+	STORE_FLOW,	/* flows in both directions */
+	STORE_TAKEN,	/* messages taken over from another site */
+	STORE_SEEN,	/* parcels and bundles not to be taken again */
+	STORE_OWED,	/* acknowledgements to be sent */
+	STORE_SITE,	/* what is known of other sites */
+	STORE_HISTORY,	/* how messages went */
 	STORE_TABLES
 };
 

@@ -9,9 +9,9 @@
  * writes whole.
  *
  * A page checksum that fails makes Berkeley DB give up the whole environment.
- * So only the small tables have them; messages, bodies and the quarantine go
- * without, and the records carry their own CRC-32C: a damaged one hurts its
- * message alone.
+ * So only the small tables have them; messages, bodies, the quarantine and
+ * the pieces of bundles go without, and the records carry their own CRC-32C:
+ * a damaged one hurts its message alone.
  */
 #include "spool/store_bdb.h"
 
@@ -32,17 +32,30 @@
 #define LOCKS_MAX 20000
 #define PAGE_BYTES 4096
 
+/* A spool of an older schema lacks what is younger: it is made when it is
+ * opened, be it only for an upgrade. */
 static const struct table {
 	const char *file;
 	bool checksums;
+	bool younger;
 } tables[] = {
-	[STORE_META] = { "meta.db", true },
-	[STORE_MESSAGE] = { "message.db", false },
-	[STORE_BODY] = { "body.db", false },
-	[STORE_STATE] = { "state.db", true },
-	[STORE_OBJECT] = { "object.db", true },
-	[STORE_LEDGER] = { "ledger.db", true },
-	[STORE_BROKEN] = { "broken.db", false },
+	[STORE_META] = { "meta.db", true, false },
+	[STORE_MESSAGE] = { "message.db", false, false },
+	[STORE_BODY] = { "body.db", false, false },
+	[STORE_STATE] = { "state.db", true, false },
+	[STORE_OBJECT] = { "object.db", true, false },
+	[STORE_LEDGER] = { "ledger.db", true, false },
+	[STORE_BROKEN] = { "broken.db", false, false },
+	[STORE_BUNDLE] = { "bundle.db", true, true },
+	[STORE_PIECE] = { "piece.db", false, true },
+	[STORE_SERIAL_OUT] = { "serial-out.db", true, true },
+	[STORE_SERIAL_IN] = { "serial-in.db", true, true },
+	[STORE_FLOW] = { "flow.db", true, true },
+	[STORE_TAKEN] = { "taken.db", true, true },
+	[STORE_SEEN] = { "seen.db", true, true },
+	[STORE_OWED] = { "owed.db", true, true },
+	[STORE_SITE] = { "site.db", true, true },
+	[STORE_HISTORY] = { "history.db", true, true },
 };
 _Static_assert(sizeof(tables) / sizeof(tables[0]) == STORE_TABLES,
     "a file for each table");
@@ -51,6 +64,12 @@ const char *
 bdb_table_file(enum store_table t)
 {
 	return tables[t].file;
+}
+
+bool
+bdb_table_is_younger(enum store_table t)
+{
+	return tables[t].younger;
 }
 
 static void
@@ -435,7 +454,8 @@ open_table(struct bdb *s, enum store_table t, struct err *e)
 	    (tables[t].checksums &&
 	    (ret = db->set_flags(db, DB_CHKSUM)) != 0) ||
 	    (ret = db->open(db, NULL, tables[t].file, NULL, DB_BTREE,
-	    DB_AUTO_COMMIT | (s->opts.create ? DB_CREATE : 0), 0600)) != 0)
+	    DB_AUTO_COMMIT | (s->opts.create || tables[t].younger ?
+	    DB_CREATE : 0), 0600)) != 0)
 		return bdb_error(s, ret, tables[t].file, e);
 	return 0;
 }

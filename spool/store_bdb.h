@@ -37,6 +37,8 @@ struct bdb {
 };
 
 const char *bdb_table_file(enum store_table t);
+/* It came with a later schema than 1. */
+bool bdb_table_is_younger(enum store_table t);
 /* Fills e from an engine's return value and marks the store failed where the
  * environment was given up. */
 int bdb_error(struct bdb *s, int ret, const char *what, struct err *e);

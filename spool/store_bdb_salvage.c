@@ -8,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "base/file.h"
 #include "base/mem.h"
@@ -149,7 +150,10 @@ store_salvage_table(const char *dir, enum store_table t, store_salvaged *fn,
 {
 	struct dump d = { .fn = fn, .ctx = ctx };
 	char *path = path_join(dir, bdb_table_file(t));
-	int rc = dump_table(path, &d, e);
+	int rc = 0;
+
+	if (!bdb_table_is_younger(t) || access(path, F_OK) == 0)
+		rc = dump_table(path, &d, e);
 
 	buf_release(&d.line);
 	buf_release(&d.key);

@@ -18,7 +18,8 @@ int store_salvage_lock(const char *dir, struct err *e) MUST_CHECK;
 typedef int store_salvaged(void *ctx, struct slice key, struct slice value);
 /* Hands on whatever looks like a record of the table, whole or not; a
  * negative result of fn ends the walk.  Returns 1 where the engine found the
- * file damaged, 0 where it did not. */
+ * file damaged, 0 where it did not; the file of a table that came with a later
+ * schema may be missing. */
 int store_salvage_table(const char *dir, enum store_table t,
     store_salvaged *fn, void *ctx, struct err *e) MUST_CHECK;
 /* Runs recovery over the files in dir: catastrophic where they are a backup

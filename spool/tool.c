@@ -7,7 +7,7 @@
 #include <stdlib.h>
 
 #include "base/mem.h"
-#include "spool/spool_impl.h"
+#include "spool/kept.h"
 
 struct check {
 	struct spool *sp;
@@ -79,22 +79,23 @@ check_messages(struct check *c, struct err *e)
 	}
 }
 
+/* "object oslo-1 for oslo" */
 static void
-check_parts(struct check *c, const struct object *o)
+check_parts(struct check *c, const char *what, const struct object_part *part,
+    size_t nparts)
 {
 	struct message m;
 	struct err e = ERR_INIT;
 
-	for (size_t i = 0; i < o->nparts; i++) {
-		int rc = spool_get_message(c->sp, o->part[i].message, &m, &e);
+	for (size_t i = 0; i < nparts; i++) {
+		int rc = spool_get_message(c->sp, part[i].message, &m, &e);
 		char *text;
 
 		message_release(&m);
-		if (rc != ERR_NOT_FOUND || o->status == OBJECT_SENT)
+		if (rc != ERR_NOT_FOUND)
 			continue;
-		text = mem_printf("object %s for %s names message %s, which "
-		    "is not there", o->name, o->peer,
-		    message_name(o->part[i].message).s);
+		text = mem_printf("%s names message %s, which is not there",
+		    what, message_name(part[i].message).s);
 		note_damage(c, text);
 		free(text);
 	}
@@ -105,6 +106,7 @@ check_objects(struct check *c, struct err *e)
 {
 	struct object o;
 	uint64_t id = 0;
+	char *what;
 	int rc, got;
 
 	for (;;) {
@@ -116,7 +118,10 @@ check_objects(struct check *c, struct err *e)
 		if (got < 0)
 			continue;
 		c->report->objects++;
-		check_parts(c, &o);
+		what = mem_printf("object %s for %s", o.name, o.peer);
+		if (o.status != OBJECT_SENT)
+			check_parts(c, what, o.part, o.nparts);
+		free(what);
 		object_release(&o);
 	}
 }
@@ -163,6 +168,100 @@ check_ledger(struct check *c, struct err *e)
 	return rc == ERR_NOT_FOUND ? 0 : rc;
 }
 
+static int
+count_octets(void *ctx, struct slice octets, struct err *e)
+{
+	struct check *c = ctx;
+
+	(void)e;
+	c->report->octets += octets.len;
+	return 0;
+}
+
+/* Whole, or what its record says is there. */
+static int
+check_pieces(struct check *c, const struct bundle *b, struct err *e)
+{
+	int rc = 0;
+
+	if (b->role != BUNDLE_ARRIVING)
+		return weigh(c, bundle_each(c->sp, b->id, 0, b->octets,
+		    count_octets, c, e), e);
+	for (size_t i = 0; i < b->nranges && rc == 0; i++) {
+		const struct bundle_range *r = &b->range[i];
+
+		if (r->done)
+			rc = weigh(c, bundle_each(c->sp, b->id, r->offset,
+			    r->offset + r->octets, count_octets, c, e), e);
+	}
+	return rc;
+}
+
+static int
+check_bundles(struct check *c, struct err *e)
+{
+	struct bundle b;
+	uint64_t id = 0;
+	int rc, got;
+
+	for (;;) {
+		got = spool_next_bundle(c->sp, &id, &b, e);
+		if (got == ERR_NOT_FOUND)
+			return 0;
+		rc = weigh(c, got, e);
+		if (got == 0) {
+			c->report->bundles++;
+			rc = check_pieces(c, &b, e);
+		}
+		bundle_release(&b);
+		if (rc < 0)
+			return rc;
+	}
+}
+
+static int
+check_serials(struct check *c, struct err *e)
+{
+	struct buf at = BUF_INIT;
+	struct serial_out s;
+	char *what;
+	int got;
+
+	while ((got = spool_next_serial_out(c->sp, NULL, 0, &at, &s, e)) !=
+	    ERR_NOT_FOUND) {
+		/* A damaged one is told by check_custody. */
+		if (got < 0 && got != ERR_CORRUPT)
+			break;
+		what = mem_printf("serial %llu for %s",
+		    (unsigned long long)s.serial, s.site);
+		if (got == 0 && s.status != SERIAL_SETTLED)
+			check_parts(c, what, s.part, s.nparts);
+		free(what);
+		serial_out_release(&s);
+	}
+	buf_release(&at);
+	return got == ERR_NOT_FOUND ? 0 : got;
+}
+
+static int
+check_custody(struct check *c, enum store_table t, struct err *e)
+{
+	struct buf key = BUF_INIT;
+	int rc;
+
+	while ((rc = store_next(c->sp->store, t, false, &key, 0, &c->scratch,
+	    e)) == 0) {
+		c->report->custody++;
+		rc = weigh(c, kept_check(t, buf_slice(&key),
+		    buf_slice(&c->scratch), e), e);
+		if (rc < 0)
+			break;
+	}
+	buf_clear(&c->scratch);
+	buf_release(&key);
+	return rc == ERR_NOT_FOUND ? 0 : rc;
+}
+
 int
 spool_verify(struct spool *sp, struct spool_report *report_out,
     spool_told *told, void *ctx, struct err *e)
@@ -174,19 +273,38 @@ spool_verify(struct spool *sp, struct spool_report *report_out,
 	*report_out = (struct spool_report){ 0 };
 	if ((rc = check_messages(&c, e)) == 0 &&
 	    (rc = check_objects(&c, e)) == 0 &&
-	    (rc = check_broken(&c, e)) == 0)
-		rc = check_ledger(&c, e);
+	    (rc = check_broken(&c, e)) == 0 &&
+	    (rc = check_ledger(&c, e)) == 0 &&
+	    (rc = check_bundles(&c, e)) == 0)
+		rc = check_serials(&c, e);
+	for (int t = STORE_SERIAL_OUT; t < STORE_TABLES && rc == 0; t++)
+		rc = check_custody(&c, (enum store_table)t, e);
 	buf_release(&c.scratch);
 	return rc;
 }
 
-/* Schema 1 is the first there is: no step leads to it yet. */
+/* From 1 to 2: tables came that are empty at first and have been made by now,
+ * and epochs, of which the next start opens the first.  No record that was
+ * there changes. */
 static int
 upgrade_from(struct store *store, uint32_t schema, struct err *e)
 {
-	(void)store;
-	return err_set(e, ERR_UNSUPPORTED, "spool: there is no way from "
-	    "schema %u to %u", schema, SPOOL_SCHEMA);
+	struct buf value = BUF_INIT;
+	int rc;
+
+	if (schema != 1)
+		return err_set(e, ERR_UNSUPPORTED, "spool: there is no way "
+		    "from schema %u to %u", schema, SPOOL_SCHEMA);
+	if ((rc = store_begin(store, e)) < 0)
+		return rc;
+	record_begin(&value);
+	buf_put32(&value, SPOOL_SCHEMA);
+	rc = meta_put(store, "schema", &value, e);
+	buf_release(&value);
+	if (rc == 0)
+		return store_commit(store, true, e);
+	store_abort(store);
+	return rc;
 }
 
 int

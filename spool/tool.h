@@ -12,6 +12,8 @@
 
 struct spool_report {
 	uint64_t messages, objects, ledger, broken, octets;
+	uint64_t bundles;
+	uint64_t custody;	/* other records of the native dialect */
 	uint64_t damaged;	/* records that failed a check */
 };
 
@@ -23,13 +25,16 @@ typedef void spool_told(void *ctx, const char *text);
 int spool_verify(struct spool *sp, struct spool_report *report_out,
     spool_told *told, void *ctx, struct err *e) MUST_CHECK;
 /* Writes DIR/ID.eml and DIR/ID.env for each message (the content to the octet;
- * the envelope as lines "key: value", specified in postrider-spool(7)), and
- * DIR/broken/ID.obj with ID.why. */
+ * the envelope as lines "key: value", specified in postrider-spool(7)),
+ * DIR/broken/ID.obj with ID.why, DIR/bundle/ID.bun with ID.way for each whole
+ * bundle that came from a peer, and DIR/custody.txt: what was received of
+ * other sites. */
 int spool_export(struct spool *sp, const char *dir,
     struct spool_report *report_out, spool_told *told, void *ctx,
     struct err *e) MUST_CHECK;
-/* The way back; every file pair is one message with a new id.  A pair that
- * cannot be read is told and left, the others go in. */
+/* The way back; every file pair is one message or bundle with a new id, and
+ * the spool's epoch is a new one.  A pair or a line that cannot be read is
+ * told and left, the others go in. */
 int spool_import(struct spool *sp, const char *dir,
     struct spool_report *report_out, spool_told *told, void *ctx,
     struct err *e) MUST_CHECK;

@@ -19,8 +19,9 @@ spool_begin(struct spool *sp, struct spool_unit **u_out, struct err *e)
 		return rc;
 	u->octets = 0;
 	u->adds = false;
+	u->reserve = false;
 	u->nadded = 0;
-	u->dead.n = 0;
+	u->dead.n = u->dead_bundles.n = 0;
 	*u_out = u;
 	return 0;
 }
@@ -57,9 +58,13 @@ unit_settle(struct spool_unit *u, bool committed)
 	}
 	for (size_t i = 0; committed && i < u->dead.n; i++)
 		ids_add(&sp->dead, u->dead.v[i]);
+	for (size_t i = 0; committed && i < u->dead_bundles.n; i++)
+		ids_add(&sp->dead_bundles, u->dead_bundles.v[i]);
 	counter_settle(&sp->messages, committed);
 	counter_settle(&sp->objects, committed);
-	u->nadded = u->dead.n = 0;
+	counter_settle(&sp->bundles, committed);
+	epochs_settle(u, committed);
+	u->nadded = u->dead.n = u->dead_bundles.n = 0;
 }
 
 int
@@ -69,7 +74,8 @@ spool_commit(struct spool_unit *u, bool sync, struct err *e)
 	int rc = 0;
 
 	if (u->adds)
-		rc = spool_check_room(sp, u->octets, e);
+		rc = spool_check_reserve(sp, u->octets, u->reserve ?
+		    sp->opts.min_free_bytes / 2 : sp->opts.min_free_bytes, e);
 	if (rc < 0)
 		store_abort(sp->store);
 	else

@@ -6,9 +6,8 @@
 #include <stdlib.h>
 
 #include "base/mem.h"
+#include "base/text.h"
 #include "spool/spool.h"
-
-static const char digits[] = "0123456789abcdefghjkmnpqrstvwxyz";
 
 void
 message_init(struct message *m)
@@ -30,35 +29,15 @@ struct message_name
 message_name(uint64_t id)
 {
 	struct message_name name = { "" };
-	char reversed[16];
-	size_t n = 0;
 
-	do {
-		reversed[n++] = digits[id % 32];
-		id /= 32;
-	} while (id > 0);
-	for (size_t i = 0; i < n; i++)
-		name.s[i] = reversed[n - 1 - i];
+	num32_format(name.s, id);
 	return name;
 }
 
 int
 message_name_parse(const char *text, uint64_t *id_out)
 {
-	uint64_t id = 0;
-	const char *d;
-
-	/* One message has one name: no zeros in front. */
-	if (text[0] == '\0' || (text[0] == '0' && text[1] != '\0'))
-		return ERR_SYNTAX;
-	for (; *text != '\0'; text++) {
-		d = strchr(digits, ascii_tolower(*text));
-		if (d == NULL || id >> 59 != 0)
-			return ERR_SYNTAX;
-		id = id << 5 | (uint64_t)(d - digits);
-	}
-	*id_out = id;
-	return 0;
+	return num32_parse(slice_of(text), id_out);
 }
 
 void

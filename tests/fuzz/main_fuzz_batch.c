@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * The processor on any octets: with the habits of the field and to the
- * letter, and however they are cut, the same comes of them.
+ * The processor on any octets: with the habits of the field, to the letter
+ * and as a native batch; and however they are cut, the same comes of them.
  */
 #include "bundle/reader.h"
 #include "tests/fuzz/fuzz.h"
@@ -36,6 +36,8 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	opts.batch_max = 200000;
 	read_all(&opts, in);
 	opts.strict = true;
+	read_all(&opts, in);
+	opts.native = true;
 	read_all(&opts, in);
 	return 0;
 }

@@ -138,6 +138,7 @@ check_dialect(const struct mails *m, const struct bundle_params *params)
 
 	bundle_reader_options_default(&opts);
 	opts.strict = !has_long_line(m);
+	opts.native = params->dialect == BUNDLE_NATIVE;
 	write_mails(&object, m, params);
 	FUZZ_CHECK(read_mails(again, &opts, buf_slice(&object)) ==
 	    BUNDLE_EVENT_DONE);
@@ -149,6 +150,31 @@ check_dialect(const struct mails *m, const struct bundle_params *params)
 	buf_release(&object);
 	buf_release(&one);
 	buf_release(&other);
+}
+
+/* What it drops says nothing: BODY=7BIT, and a size that was declared. */
+static void
+check_native(const struct mails *m)
+{
+	struct mails *plain = mem_alloc(1, sizeof(*plain));
+	struct bundle_params p = { .dialect = BUNDLE_NATIVE };
+
+	for (plain->n = 0; plain->n < m->n; plain->n++) {
+		struct message *one = &plain->one[plain->n];
+
+		envelope_copy(&one->env, &m->one[plain->n].env);
+		one->facts = m->one[plain->n].facts;
+		buf_addslice(&one->content,
+		    buf_slice(&m->one[plain->n].content));
+		if (one->env.body == SMTP_BODY_7BIT)
+			one->env.body = SMTP_BODY_NONE;
+	}
+	for (unsigned mode = 0; mode < SQUEEZE_MODES; mode++) {
+		p.squeeze = squeeze_default((enum squeeze_mode)mode);
+		check_dialect(plain, &p);
+	}
+	mails_release(plain);
+	free(plain);
 }
 
 static void
@@ -174,6 +200,7 @@ check_mails(const struct mails *m)
 	check_dialect(m, &p);
 	p.encoding = MIME_8BIT;
 	check_dialect(m, &p);
+	check_native(m);
 }
 
 int

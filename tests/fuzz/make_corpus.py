@@ -9,9 +9,11 @@ target; they stay.
 import base64
 import bz2
 import gzip
+import json
 import lzma
 import os
 import quopri
+import zlib
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 CONTENT = b"Subject: t\r\n\r\n.dot\r\nbody\r\n"
@@ -278,6 +280,75 @@ EXPAND = {
 }
 
 
+def deflated(*texts, mark=b"\x80"):
+    """A raw deflate stream for each, without a dictionary."""
+    out = mark
+    for text in texts:
+        squeezer = zlib.compressobj(9, zlib.DEFLATED, -15, 9)
+        out += squeezer.compress(text) + squeezer.flush()
+    return out
+
+
+NATIVE = (b"MAIL FROM:<a@b.example> BODY=8BITMIME RET=HDRS ENVID=x SMTPUTF8 "
+          b"MT-PRIORITY=3 BY=60;R XID=4k2 XHOP=3\r\n"
+          b"RCPT TO:<c@d.example> NOTIFY=NEVER ORCPT=rfc822;e@f.example\r\n"
+          b"BDAT 5 LAST\r\na\nb\r\n")
+HELLO = b"\x01\x05\0\xfa\xffhello"
+INFLATE = {
+    "stored": b"\0hello", "together": b"\x40" + HELLO,
+    "together-mail": deflated(ONE, mark=b"\x40"),
+    "each": deflated(ONE, TWO), "each-one": b"\x81" + HELLO,
+    "each-cut": deflated(ONE, TWO)[:-3], "trailing": b"\x40" + HELLO + b"x",
+    "nothing": b"\x40\x03\0", "each-nothing": b"\x80\x03\0",
+    "unknown": b"\x42" + HELLO, "no-mode": b"\xc0" + HELLO,
+    "bomb": deflated(bytes(1 << 19), mark=b"\x40"),
+}
+
+
+def cards():
+    """Some of the vectors, and of most what is behind the identity: the
+    target signs that."""
+    with open(os.path.join(HERE, "..", "vectors", "card.json"),
+              encoding="ascii") as file:
+        for vector in json.load(file)["cards"]:
+            card = base64.b64decode(vector["card"])
+            if vector["name"] in ("small", "manual", "full"):
+                yield vector["name"], card
+            lines = card.split(b"\n")[4:-1]
+            if len(card) < 2000 and lines and lines[0].startswith(b"auth"):
+                yield vector["name"] + "-body", line_file(
+                    line for line in lines
+                    if not line.startswith(b"signature"))
+def vectors(name):
+    """Of tests/vectors: each with its name, as octets; what is refused
+    inside too."""
+    path = os.path.join(os.path.dirname(HERE), "vectors", f"{name}.json")
+    with open(path, encoding="utf-8") as file:
+        said = json.load(file)
+    for v in said["vectors"]:
+        if "hex" in v["plain"]:
+            yield v["name"].replace(" ", "-"), v
+    for i, row in enumerate(said["refused_inside"]):
+        yield f"refused-{i}", {"plain": row}
+
+
+def inside(name, mark=b""):
+    return {f"{name}-{key}": mark + bytes.fromhex(v["plain"]["hex"])
+            for key, v in vectors(name)}
+
+
+BAG = {**inside("bundle", b"\0"), **inside("onion", b"\1"),
+       **inside("request", b"\2")}
+# How it is sealed, where it is touched, the size of pieces; what is inside.
+PARCEL = {f"{how}-{key}": bytes([how, 0, at, 40]) + octets
+          for how in range(8)
+          for at, (key, octets) in enumerate(inside("parcel").items())
+          if at % 4 == how % 4 or at < 2}
+PARCEL.update({f"raw-{name}-{key}": bytes.fromhex(v["object"]["hex"])
+               for name in ("parcel", "signed")
+               for key, v in vectors(name) if "object" in v})
+
+
 def line_file(lines):
     return b"\n".join(lines) + b"\n"
 
@@ -289,8 +360,14 @@ TARGETS = {
     "writer": {k: v for k, v in BATCH.items() if k in (
         "bare", "two", "lf", "bdat", "mime-8bit", "ids", "no-recipient")},
     "client": CLIENT, "conf": CONF, "report": REPORT,
-    "expand": EXPAND,
+    "expand": EXPAND, "inflate": INFLATE, "card": dict(cards()),
+    "expand": EXPAND, "inflate": INFLATE,
+    "frame": inside("parcel"), "bag": BAG, "parcel": PARCEL,
 }
+TARGETS["batch"]["native-stored"] = b"\0" + NATIVE + MR + b"BDAT 0 LAST\r\n"
+TARGETS["batch"]["native-each"] = deflated(NATIVE, NATIVE)
+TARGETS["batch"]["native-quit"] = b"\0" + NATIVE + QUIT
+TARGETS["batch"]["native-cut"] = deflated(NATIVE, mark=b"\x40")[:-2]
 TARGETS["writer"]["parameters"] = SESSION["parameters"]
 TARGETS["writer"]["utf8"] = (
     "EHLO x\r\nMAIL FROM:<dö@b.example> SMTPUTF8\r\nRCPT TO:<ö@d.example> "

@@ -114,3 +114,45 @@ sw_teardown(void **state)
 	free(f);
 	return 0;
 }
+
+void
+sw_begin(struct spool *sp, struct spool_unit **u_out)
+{
+	struct err e = ERR_INIT;
+
+	if (spool_begin(sp, u_out, &e) < 0)
+		fail_msg("begin: %s", e.text);
+}
+
+void
+sw_commit(struct spool_unit *u)
+{
+	struct err e = ERR_INIT;
+
+	if (spool_commit(u, true, &e) < 0)
+		fail_msg("commit: %s", e.text);
+}
+
+void
+sw_maintain(struct spool *sp)
+{
+	struct err e = ERR_INIT;
+	int rc;
+
+	while ((rc = spool_maintain(sp, &e)) > 0)
+		continue;
+	assert_int_equal(rc, 0);
+}
+
+size_t
+sw_count(struct spool *sp, enum store_table t)
+{
+	struct buf key = BUF_INIT;
+	struct err e = ERR_INIT;
+	size_t n = 0;
+
+	while (store_next(spool_store(sp), t, false, &key, 0, NULL, &e) == 0)
+		n++;
+	buf_release(&key);
+	return n;
+}

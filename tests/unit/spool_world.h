@@ -27,5 +27,10 @@ void sw_reopen(struct spool_world *f);
 int sw_setup_bdb(void **state);
 int sw_setup_mem(void **state);
 int sw_teardown(void **state);
+/* Of any spool; they fail the test where they fail. */
+void sw_begin(struct spool *sp, struct spool_unit **u_out);
+void sw_commit(struct spool_unit *u);	/* flushed */
+void sw_maintain(struct spool *sp);	/* to its end */
+size_t sw_count(struct spool *sp, enum store_table t);	/* its records */
 
 #endif

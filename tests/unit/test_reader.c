@@ -172,6 +172,7 @@ static const struct {
 	    " done" },
 	{ "NOOP postrider-id=a b\r\nNOOP postrider-hops=x\r\n" ONE,
 	    "bsmtp" BEGIN(3, 1) HI(1) " done" },
+	{ MR "BDAT 4 LAST\r\nhi\r\n", "bsmtp" BEGIN(1, 1) HI(1) " done" },
 	{ "HELO", "bsmtp broken 500@1" },
 	{ "QUIT\r\n", "bsmtp done" },
 	/* half-baked batches that end their lines differently, in one file */

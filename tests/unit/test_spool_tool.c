@@ -368,6 +368,15 @@ test_envfile_errors(void **state)
 		"postrider-envelope: 1\nsender:\nrecipient: a\n"
 		    "status-code: 555.555.5555\n",
 		"postrider-envelope: 1\nsender:\nrecipient: a\nhops: 1x\n",
+		"postrider-envelope: 1\norigin: 5/5\nsender:\nrecipient: a\n",
+		"postrider-envelope: 1\norigin: 0123456789abcdef\n"
+		    "sender:\nrecipient: a\n",
+		"postrider-envelope: 1\norigin: 0123456789abcdef/\n"
+		    "sender:\nrecipient: a\n",
+		"postrider-envelope: 1\norigin: 0123456789abcdeF/1\n"
+		    "sender:\nrecipient: a\n",
+		"postrider-envelope: 1\norigin: 0123456789abcdef/1/\n"
+		    "sender:\nrecipient: a\n",
 	};
 
 	(void)state;
@@ -383,6 +392,65 @@ test_envfile_errors(void **state)
 		message_release(&m);
 		message_state_release(&st);
 	}
+}
+
+#define WAY "postrider-bundle: 1\n"
+#define NAME "name: 000102030405060708090a0b0c0d0eff\n"
+#define ROADS "from: a\ndestination: b\n"
+
+static void
+test_wayfile(void **state)
+{
+	static const char *const bad[] = {
+		"", NAME, "postrider-bundle: 2\n" ROADS "octets: 1\n", WAY,
+		WAY "from: a\noctets: 1\n",
+		WAY "destination: b\noctets: 1\n",
+		WAY ROADS, WAY ROADS "octets: 0\n", WAY ROADS "octets: x\n",
+		WAY ROADS "octets: 1\nrole: arriving\n",
+		WAY ROADS "octets: 1\nrole: gone\n",
+		WAY ROADS "octets: 1\nname: 00\n",
+		WAY ROADS "octets: 1\nname: 000102030405060708090a0b0c0d0ef\n",
+		WAY ROADS "octets: 1\n"
+		    "name: 000102030405060708090a0b0c0d0eff0\n",
+		WAY ROADS "octets: 1\nname: g00102030405060708090a0b0c0d0eff\n",
+		WAY ROADS "octets: 1\ndirect: no\n",
+		WAY ROADS "octets: 1\npriority: --1\n",
+		WAY ROADS "octets: 1\npriority: 4294967296\n",
+		WAY ROADS "octets: 1\nhops: -1\n",
+		WAY ROADS "octets: 1\nage: old\n",
+		WAY ROADS "octets: 1\nexpires-in: never\n",
+		WAY ROADS "octets: 1\nsender: s\n",
+	};
+	static const unsigned char name[] = { 0, 1, 2, 3, 4, 5, 6, 7, 8, 9,
+		10, 11, 12, 13, 14, 255 };
+	struct bundle b;
+	struct err e = ERR_INIT;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		bundle_init(&b);
+		assert_int_equal(wayfile_get(slice_of(bad[i]), 100, &b, &e),
+		    ERR_SYNTAX);
+		assert_true(e.text[0] != '\0');
+		bundle_release(&b);
+	}
+	bundle_init(&b);
+	assert_int_equal(wayfile_get(slice_of(WAY "id: zz\n" NAME
+	    "role: arrived\ndirect: yes\n" ROADS "priority: -9\nhops: 4\n"
+	    "octets: 77\nage: 30\nexpires-in: 18446744073709551615\n"), 100,
+	    &b, &e), 0);
+	assert_int_equal(b.id, 0);
+	assert_memory_equal(b.name, name, sizeof(name));
+	assert_int_equal(b.role, BUNDLE_ARRIVED);
+	assert_true(b.direct);
+	assert_string_equal(b.from, "a");
+	assert_string_equal(b.destination, "b");
+	assert_int_equal(b.priority, -9);
+	assert_int_equal(b.hops, 4);
+	assert_int_equal(b.octets, 77);
+	assert_int_equal(b.born_secs, 70);
+	assert_true(b.expire_secs == UINT64_MAX);
+	bundle_release(&b);
 }
 
 static void
@@ -600,6 +668,7 @@ main(void)
 		TEST(round_trip),
 		TEST(import_leaves),
 		cmocka_unit_test(test_envfile_errors),
+		cmocka_unit_test(test_wayfile),
 		TEST(flipped_content),
 		TEST(backup_restored),
 		TEST(salvage_from_backup),

@@ -177,6 +177,38 @@ test_num(void **state)
 	assert_int_equal(n, 7);
 }
 
+/* base 32 without i, l, o, u: 4 * 1024 + 19 * 32 + 2 is "4k2" */
+static void
+test_num32(void **state)
+{
+	static const struct {
+		const char *text;
+		uint64_t n;
+	} good[] = {
+		{ "0", 0 }, { "1", 1 }, { "z", 31 }, { "10", 32 },
+		{ "4k2", 4706 }, { "fzzzzzzzzzzzz", UINT64_MAX },
+	};
+	static const char *const bad[] = { "", "00", "01", "i", "l", "o", "u",
+		"1 ", "-1", "g000000000000", "10000000000000" };
+	char text[NUM32_MAX];
+	uint64_t n;
+
+	(void)state;
+	for (size_t i = 0; i < COUNT(good); i++) {
+		assert_int_equal(num32_format(text, good[i].n),
+		    strlen(good[i].text));
+		assert_string_equal(text, good[i].text);
+		assert_int_equal(num32_parse(slice_of(text), &n), 0);
+		assert_true(n == good[i].n);
+	}
+	assert_int_equal(num32_parse(SLICE_LIT("4K2"), &n), 0);
+	assert_int_equal(n, 4706);
+	assert_int_equal(num32_parse(SLICE_LIT("1\0"), &n), ERR_SYNTAX);
+	for (size_t i = 0; i < COUNT(bad); i++)
+		assert_int_equal(num32_parse(slice_of(bad[i]), &n),
+		    ERR_SYNTAX);
+}
+
 static void
 test_size(void **state)
 {
@@ -445,6 +477,7 @@ main(void)
 		cmocka_unit_test(test_base64_lines),
 		cmocka_unit_test(test_base64_round),
 		cmocka_unit_test(test_num),
+		cmocka_unit_test(test_num32),
 		cmocka_unit_test(test_size),
 		cmocka_unit_test(test_duration),
 		cmocka_unit_test(test_for_people),

@@ -1,0 +1,491 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Objects of batches, for peers that speak bsmtp or rfc2442: when waiting mail
+ * is cut into one, and what becomes of its messages.  The transport's word
+ * that it handed the object over ends our custody of them.
+ */
+#include <inttypes.h>
+#include <stdlib.h>
+
+#include "node/inbound.h"
+#include "node/outbound.h"
+#include "smtp/extension.h"
+
+#define PARTS_MAX 20000		/* keeps an object's record under 1 MiB */
+
+/* The leg of a message that is in this object. */
+static struct leg *
+cut_leg(struct exchange *x, uint64_t message, uint64_t object)
+{
+	struct entry *entry = map_get_u64(x->entries, message);
+	size_t i;
+
+	for (i = 0; entry != NULL && i < entry->nlegs; i++) {
+		if (entry->leg[i].status == LEG_CUT &&
+		    entry->leg[i].object == object)
+			return &entry->leg[i];
+	}
+	return NULL;
+}
+
+static bool
+has_limit(const struct target *t)
+{
+	const struct conf_peer *p = t->peer;
+
+	return (p->batch_octets != 0 && t->ready_octets >= p->batch_octets) ||
+	    (p->batch_count != 0 && t->ready_count >= p->batch_count);
+}
+
+/* How long the oldest that is ready has waited. */
+static uint64_t
+oldest_secs(struct exchange *x, const struct target *t)
+{
+	const struct leg *leg;
+	uint64_t now = now_secs(x);
+
+	leg = list_entry(t->ready.next, struct leg, link);
+	return now > leg->entry->accepted_secs ?
+	    now - leg->entry->accepted_secs : 0;
+}
+
+static bool
+should_cut(struct exchange *x, struct target *t)
+{
+	if (list_empty(&t->ready))
+		return false;
+	if (t->wanted || t->urgent > 0 || has_limit(t))
+		return true;
+	if (!schedule_is_empty(t->peer->call))
+		return road_is_due(x, t) || road_is_taking(x, t);
+	/* The road is always open: what gathers while one object is under
+	 * way makes the next.  An object costs a dozen flushes on its way, so
+	 * a burst is not cut into as many as the disk can take. */
+	if (t->pause_ms > clock_mono_ms(x->clock) ||
+	    cut_pace_ms(t) > clock_mono_ms(x->clock))
+		return false;
+	if (t->peer->batch_age_secs == 0)
+		return t->nobjects == 0;
+	return oldest_secs(x, t) >= t->peer->batch_age_secs;
+}
+
+/* Fails a leg that this peer's road cannot carry; true if it did. */
+static bool
+refuse_leg(struct exchange *x, struct leg *leg)
+{
+	const struct conf_peer *peer = leg->target->peer;
+	unsigned beyond = leg->entry->needs & ~outbound_extensions(peer);
+	const char *status = NULL, *text = NULL;
+
+	if (peer->max_message != 0 && leg->entry->octets > peer->max_message) {
+		status = "5.3.4";
+		text = "the message is larger than the road to this site "
+		    "carries";
+	} else if (beyond & SMTP_EXT_SMTPUTF8) {
+		status = "5.6.7";
+		text = "the road to this site does not carry SMTPUTF8";
+	} else if (beyond & SMTP_EXT_DELIVERBY) {
+		status = "5.3.3";
+		text = "the road to this site does not carry DELIVERBY, "
+		    "which the sender asks for with R";
+	} else if (beyond & (SMTP_EXT_BINARYMIME | SMTP_EXT_CHUNKING)) {
+		status = "5.6.1";
+		text = "the road to this site carries lines that end in "
+		    "CR LF only, and this message holds others, or its last "
+		    "one is open";
+	}
+	if (status == NULL)
+		return false;
+	settle_fail(x, leg, status, text, false);
+	return true;
+}
+
+static void
+object_add(struct object *o, const struct leg *leg)
+{
+	struct object_part *part;
+
+	if ((o->nparts & (o->nparts - 1)) == 0)
+		o->part = mem_realloc(o->part, o->nparts == 0 ? 1 :
+		    o->nparts * 2, sizeof(*o->part));
+	part = &o->part[o->nparts++];
+	part->message = leg->entry->id;
+	part->nrcpt = leg->nrcpt;
+	part->rcpt = mem_alloc(leg->nrcpt, sizeof(*part->rcpt));
+	memcpy(part->rcpt, leg_rcpt(leg), leg->nrcpt * sizeof(*part->rcpt));
+}
+
+/* Moves legs into the object until a limit is reached. */
+static unsigned
+gather(struct exchange *x, struct target *t, struct object *o,
+    uint64_t *octets_out)
+{
+	const struct conf_peer *p = t->peer;
+	struct list *item, *after;
+	unsigned needs = 0;
+	struct leg *leg;
+
+	*octets_out = 0;
+	list_for_each_safe(item, after, &t->ready) {
+		leg = list_entry(item, struct leg, link);
+		if (refuse_leg(x, leg))
+			continue;
+		if (o->nparts > 0 && p->batch_octets != 0 &&
+		    *octets_out + leg->entry->octets > p->batch_octets)
+			break;
+		object_add(o, leg);
+		*octets_out += leg->entry->octets;
+		needs |= leg->entry->needs |
+		    (leg->entry->uses & outbound_extensions(p));
+		leg_take(leg, LEG_CUT);
+		leg->object = 0;
+		if ((p->batch_count != 0 && o->nparts >= p->batch_count) ||
+		    o->nparts >= PARTS_MAX)
+			break;
+	}
+	return needs;
+}
+
+static void
+release_legs(struct exchange *x, const struct object *o, uint64_t object)
+{
+	struct leg *leg;
+	size_t i;
+
+	for (i = 0; i < o->nparts; i++) {
+		leg = cut_leg(x, o->part[i].message, object);
+		if (leg != NULL)
+			leg_ready(leg);
+	}
+}
+
+static void
+assign_legs(struct exchange *x, const struct object *o)
+{
+	struct leg *leg;
+	size_t i;
+
+	for (i = 0; i < o->nparts; i++) {
+		leg = cut_leg(x, o->part[i].message, 0);
+		if (leg != NULL)
+			leg->object = o->id;
+	}
+}
+
+static bool
+batch_cut(struct exchange *x, struct target *t)
+{
+	struct object o;
+	struct cut *c = NULL;
+	uint64_t octets;
+	unsigned needs;
+
+	if (!should_cut(x, t))
+		return false;
+	object_init(&o);
+	needs = gather(x, t, &o, &octets);
+	if (o.nparts == 0)
+		goto out;
+	o.params = outbound_params(x->conf, t->peer, needs);
+	c = cut_object(x, t, &o);
+	if (c == NULL) {
+		release_legs(x, &o, 0);
+		goto out;
+	}
+	assign_legs(x, &o);
+	cut_weigh(c, octets);
+	log_event(x->log, LOG_LEVEL_INFO, "object-cut", "peer", t->name,
+	    "name", o.name, "messages", num_str(o.nparts).s,
+	    "octets", num_str(octets).s, NULL);
+out:
+	object_release(&o);
+	return c != NULL;
+}
+
+/*
+ * The end of an object.
+ */
+
+/* The recipients of this leg are done; in the index too once committed. */
+static int
+settle_part(struct exchange *x, struct spool_unit *u, const struct leg *leg,
+    struct err *e)
+{
+	struct message_state st;
+	struct message m;
+	size_t i;
+	int rc;
+
+	if (leg->entry->open == leg->nrcpt)
+		return spool_del_message(u, leg->entry->id, e);
+	message_init(&m);
+	rc = spool_get_message(x->spool, leg->entry->id, &m, e);
+	if (rc == 0)
+		rc = spool_get_state(x->spool, m.id, m.env.nrcpt, &st, e);
+	if (rc == 0) {
+		for (i = 0; i < leg->nrcpt; i++)
+			st.rcpt[leg_rcpt(leg)[i]].status = RCPT_DONE;
+		rc = spool_put_state(u, m.id, &st, e);
+		message_state_release(&st);
+	}
+	message_release(&m);
+	return rc;
+}
+
+static void
+forget_part(struct exchange *x, struct leg *leg)
+{
+	struct entry *entry = leg->entry;
+
+	x->counters.delivered += leg->nrcpt;
+	entry->open -= leg->nrcpt;
+	leg_take(leg, LEG_RUNNING);
+	leg_set_rcpt(leg, NULL, 0);
+	if (entry->open == 0)
+		queue_forget(x, entry);
+}
+
+/* The parts from i on that one transaction takes: where they end. */
+static size_t
+group_end(struct exchange *x, const struct object *o, size_t i)
+{
+	const struct leg *leg;
+	size_t weight = 0;
+
+	for (; i < o->nparts && weight < SPOOL_UNIT_MAX; i++) {
+		leg = cut_leg(x, o->part[i].message, o->id);
+		if (leg == NULL)
+			continue;
+		weight += 512 + (leg->entry->success ? 4096u : 0u) +
+		    (leg->entry->octets < SPOOL_INLINE_MAX ?
+		    (size_t)leg->entry->octets : 0);
+	}
+	return i;
+}
+
+/* Where the parameters did not go along nobody but us tells of success.  A
+ * notice that cannot be written is lost: sending all again would be worse. */
+static void
+group_reports(struct exchange *x, const struct object *o, size_t i,
+    size_t end, struct list *reports)
+{
+	struct err e = ERR_INIT;
+	struct report *r;
+	struct leg *leg;
+
+	if (outbound_carries_dsn(o->params))
+		return;
+	for (; i < end; i++) {
+		leg = cut_leg(x, o->part[i].message, o->id);
+		if (leg == NULL)
+			continue;
+		if (report_relayed(x, leg, &r, &e) != 0)
+			log_event(x->log, LOG_LEVEL_WARNING, "notice-lost",
+			    "id", message_name(leg->entry->id).s,
+			    "reason", e.text, NULL);
+		else if (r != NULL)
+			list_add_tail(reports, &r->link);
+	}
+}
+
+static int
+write_group(struct exchange *x, const struct object *o, size_t i, size_t end,
+    const struct list *reports, bool sync, struct err *e)
+{
+	struct spool_unit *u;
+	struct list *item;
+	struct leg *leg;
+	int rc;
+
+	rc = spool_begin(x->spool, &u, e);
+	if (rc != 0)
+		return rc;
+	list_for_each(item, reports) {
+		if (rc == 0)
+			rc = report_put(u, list_entry(item, struct report,
+			    link), e);
+	}
+	for (; rc == 0 && i < end; i++) {
+		leg = cut_leg(x, o->part[i].message, o->id);
+		if (leg != NULL)
+			rc = settle_part(x, u, leg, e);
+	}
+	if (rc == 0 && end == o->nparts)
+		rc = spool_del_object(u, o->id, e);
+	if (rc == 0)
+		return spool_commit(u, sync, e);
+	spool_abort(u);
+	return rc;
+}
+
+/* Settles parts from *i_io on in one transaction; the last one takes the
+ * object's record along. */
+static int
+clear_group(struct exchange *x, const struct object *o, size_t *i_io,
+    bool sync, struct err *e)
+{
+	size_t k, end = group_end(x, o, *i_io);
+	struct list reports, *item, *after;
+	struct report *r;
+	struct leg *leg;
+	int rc;
+
+	list_init(&reports);
+	group_reports(x, o, *i_io, end, &reports);
+	rc = write_group(x, o, *i_io, end, &reports, sync, e);
+	for (k = *i_io; rc == 0 && k < end; k++) {
+		leg = cut_leg(x, o->part[k].message, o->id);
+		if (leg != NULL)
+			forget_part(x, leg);
+	}
+	list_for_each_safe(item, after, &reports) {
+		list_del(item);
+		r = list_entry(item, struct report, link);
+		if (rc == 0)
+			report_done(x, r);
+		else
+			report_free(r);
+	}
+	if (rc == 0)
+		*i_io = end;
+	return rc;
+}
+
+/* An object whose messages fit one transaction goes in one; a larger one is
+ * marked first, so that a crash half way goes on where it was. */
+static int
+batch_sent(struct exchange *x, struct cut *c, struct err *e)
+{
+	struct object o;
+	size_t i = 0;
+	bool small;
+	int rc;
+
+	object_init(&o);
+	rc = spool_get_object(x->spool, c->id, &o, e);
+	small = c->weight + 512 * o.nparts < SPOOL_UNIT_MAX;
+	if (rc == 0 && !small && o.status != OBJECT_SENT) {
+		o.status = OBJECT_SENT;
+		rc = cut_record(x, &o, e);
+		c->status = OBJECT_SENT;
+	}
+	while (rc == 0 && i < o.nparts)
+		rc = clear_group(x, &o, &i, small, e);
+	if (rc == 0 && o.nparts == 0)
+		rc = clear_group(x, &o, &i, small, e);
+	object_release(&o);
+	return rc;
+}
+
+/* Withdraws an object and fails its messages.  What the transport said names
+ * those who carry our mail: it stays in the log. */
+static void
+batch_failed(struct exchange *x, struct cut *c)
+{
+	struct err e = ERR_INIT;
+	struct object o;
+	struct leg *leg;
+	struct leg **legs;
+	size_t i, n = 0;
+
+	object_init(&o);
+	if (spool_get_object(x->spool, c->id, &o, &e) != 0) {
+		object_release(&o);
+		return;
+	}
+	legs = mem_alloc(o.nparts + 1, sizeof(struct leg *));
+	for (i = 0; i < o.nparts; i++) {
+		leg = cut_leg(x, o.part[i].message, c->id);
+		if (leg != NULL)
+			legs[n++] = leg;
+	}
+	if (cut_withdraw(x, c, &e) == 0) {
+		for (i = 0; i < n; i++)
+			settle_fail(x, legs[i], "5.4.4", "sending it on to "
+			    "the next site failed for good", false);
+	}
+	free(legs);
+	object_release(&o);
+}
+
+/*
+ * Start.
+ */
+static int
+batch_load(struct exchange *x, const struct object *o, struct cut *c,
+    struct err *e)
+{
+	struct leg *leg;
+	size_t i;
+
+	for (i = 0; i < o->nparts; i++) {
+		leg = queue_claim(x, o->part[i].message, o->part[i].rcpt,
+		    o->part[i].nrcpt, c->target);
+		if (leg == NULL)
+			continue;
+		leg->object = c->id;
+		cut_weigh(c, leg->entry->octets);
+	}
+	(void)e;
+	return 0;
+}
+
+static void
+batch_withdrawn(struct exchange *x, const struct object *o)
+{
+	release_legs(x, o, o->id);
+}
+
+static bool
+batch_waits(struct exchange *x, const struct target *t)
+{
+	(void)x;
+	return t->ready_count > 0;
+}
+
+/* What waits is there: nothing has to be made of it first. */
+static bool
+batch_making(struct exchange *x, const struct target *t)
+{
+	(void)x;
+	(void)t;
+	return false;
+}
+
+static int64_t
+batch_deadline_ms(struct exchange *x, const struct target *t)
+{
+	int64_t mono = clock_mono_ms(x->clock), at = INT64_MAX, full;
+	const struct leg *leg;
+	uint64_t age;
+
+	if (list_empty(&t->ready) || !schedule_is_empty(t->peer->call))
+		return INT64_MAX;
+	if (cut_pace_ms(t) > mono)
+		at = cut_pace_ms(t);
+	if (t->peer->batch_age_secs == 0)
+		return at;
+	leg = list_entry(t->ready.next, struct leg, link);
+	age = leg->entry->accepted_secs + t->peer->batch_age_secs;
+	full = age <= now_secs(x) ? mono + 1000 :
+	    mono + (int64_t)(age - now_secs(x)) * 1000;
+	return full < at ? full : at;
+}
+
+const struct dialect batch_dialect = {
+	.cut = batch_cut,
+	.waits = batch_waits,
+	.making = batch_making,
+	.deadline_ms = batch_deadline_ms,
+	.sent = batch_sent,
+	.withdrawn = batch_withdrawn,
+	.failed = batch_failed,
+	.load = batch_load,
+	.outbound_new = outbound_new,
+	.outbound_read = outbound_read,
+	.outbound_free = outbound_free,
+	.inbound_new = inbound_new,
+	.inbound_add = inbound_add,
+	.inbound_end = inbound_end,
+	.inbound_free = inbound_free,
+};

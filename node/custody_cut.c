@@ -1,0 +1,267 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Lots: when what waits for a site is cut, and how much of it at once.  As
+ * with objects, what gathers while one bundle is being made or handed over
+ * makes the next, so that a slow road gets few and large ones.  Mail that is
+ * urgent is cut for itself: its bundle overtakes the others.
+ */
+#include <stdlib.h>
+
+#include "node/custody_private.h"
+#include "node/serials.h"
+
+#define PARTS_MAX 5000		/* of one lot: keeps its record small */
+#define LOT_OCTETS 1048576	/* of one lot, where nothing is configured */
+#define LOTS_MAX 256		/* under way to one site */
+#define PACE_MS 50
+#define BLOCK 16		/* serials reserved at once */
+
+static int
+put_flow(struct custody *c, const struct flow *f, uint64_t reserved,
+    struct err *e)
+{
+	struct flow_out fo;
+	struct spool_unit *u;
+	int rc;
+
+	flow_out_init(&fo);
+	fo.site = mem_strdup(f->target->name);
+	fo.epoch = spool_epoch(c->x->spool);
+	fo.next_serial = f->next;
+	fo.reserved = reserved;
+	rc = spool_begin(c->x->spool, &u, e);
+	if (rc == 0) {
+		rc = spool_put_flow_out(u, &fo, e);
+		if (rc == 0)
+			rc = spool_commit(u, true, e);
+		else
+			spool_abort(u);
+	}
+	flow_out_release(&fo);
+	return rc;
+}
+
+/* The file first: should only one of the two be written, they do not agree,
+ * and a new epoch is opened. */
+int
+take_serial(struct custody *c, struct flow *f, uint64_t *serial_out,
+    struct err *e)
+{
+	int rc = 0;
+
+	if (f->next >= f->reserved) {
+		rc = serials_reserve(c->x->serials, f->target->name,
+		    spool_epoch(c->x->spool), f->next + BLOCK, e);
+		if (rc == 0)
+			rc = put_flow(c, f, f->next + BLOCK, e);
+		if (rc != 0)
+			return rc;
+		f->reserved = f->next + BLOCK;
+	}
+	*serial_out = f->next++;
+	return 0;
+}
+
+static bool
+has_limit(const struct target *t, const struct conf_peer *p)
+{
+	return (p->batch_octets != 0 && t->ready_octets >= p->batch_octets) ||
+	    (p->batch_count != 0 && t->ready_count >= p->batch_count);
+}
+
+static bool
+is_making(const struct custody *c, const struct flow *f)
+{
+	struct list *item;
+
+	list_for_each(item, &c->to_seal) {
+		if (list_entry(item, struct lot, seal_link)->flow == f)
+			return true;
+	}
+	return c->sealing != NULL;
+}
+
+static bool
+should_cut(struct custody *c, struct target *t, struct flow *f,
+    const struct target *road)
+{
+	struct exchange *x = c->x;
+	int64_t now = clock_mono_ms(x->clock);
+	const struct leg *leg;
+
+	if (f->nlots >= LOTS_MAX || is_making(c, f) || c->pause_ms > now)
+		return false;
+	if (road->wanted || t->urgent > 0 || has_limit(t, road->peer))
+		return true;
+	if (!schedule_is_empty(road->peer->call))
+		return true;	/* transit asks when the road takes it */
+	if (f->cut_ms != 0 && f->cut_ms + PACE_MS > now)
+		return false;
+	leg = list_entry(t->ready.next, struct leg, link);
+	return leg->entry->accepted_secs + road->peer->batch_age_secs <=
+	    now_secs(x);
+}
+
+static bool
+too_large(struct exchange *x, struct leg *leg, const struct conf_peer *peer)
+{
+	if (peer->max_message == 0 || leg->entry->octets <= peer->max_message)
+		return false;
+	settle_fail(x, leg, "5.3.4", "the message is larger than the road to "
+	    "this site carries", false);
+	return true;
+}
+
+static void
+add_part(struct serial_out *s, const struct leg *leg)
+{
+	struct object_part *part;
+
+	if ((s->nparts & (s->nparts - 1)) == 0)
+		s->part = mem_realloc(s->part, s->nparts == 0 ? 1 :
+		    s->nparts * 2, sizeof(*s->part));
+	part = &s->part[s->nparts++];
+	part->message = leg->entry->id;
+	part->nrcpt = leg->nrcpt;
+	part->rcpt = mem_alloc(leg->nrcpt, sizeof(*part->rcpt));
+	memcpy(part->rcpt, leg_rcpt(leg), leg->nrcpt * sizeof(*part->rcpt));
+}
+
+static void
+take_leg(struct custody *c, struct lot *lot, struct leg *leg)
+{
+	uint64_t end = leg->entry->accepted_secs + c->x->conf->lifetime_secs;
+
+	add_part(lot->rec, leg);
+	leg_take(leg, LEG_CUT);
+	leg->object = lot->handle;
+	lot->legs++;
+	lot->expire_secs = end > lot->expire_secs ? end : lot->expire_secs;
+}
+
+static void
+gather(struct custody *c, struct lot *lot, struct target *t,
+    const struct conf_peer *p)
+{
+	uint64_t octets = 0, most = p->batch_octets;
+	struct list *item, *after;
+	struct leg *leg;
+	int rank = 0;
+
+	most = most == 0 ? LOT_OCTETS : most;
+	list_for_each_safe(item, after, &t->ready) {
+		leg = list_entry(item, struct leg, link);
+		if (too_large(c->x, leg, p))
+			continue;
+		if (lot->legs == 0)
+			rank = leg->entry->rank;
+		if (lot->legs > 0 && (octets + leg->entry->octets > most ||
+		    (rank > 0) != (leg->entry->rank > 0)))
+			break;
+		octets += leg->entry->octets;
+		take_leg(c, lot, leg);
+		if ((p->batch_count != 0 && lot->legs >= p->batch_count) ||
+		    lot->legs >= PARTS_MAX)
+			break;
+	}
+	lot->priority = rank;
+}
+
+bool
+cut_lot(struct custody *c, struct target *t, const struct target *road)
+{
+	struct flow *f = flow_need(c, t);
+	struct err e = ERR_INIT;
+	struct lot *lot;
+	uint64_t serial;
+
+	if (road->peer == NULL || list_empty(&t->ready) ||
+	    !should_cut(c, t, f, road) || !seal_can(c, t->name))
+		return false;
+	if (take_serial(c, f, &serial, &e) != 0) {
+		log_event(c->x->log, LOG_LEVEL_WARNING, "bundle-not-made",
+		    "site", t->name, "reason", e.text, NULL);
+		c->pause_ms = clock_mono_ms(c->x->clock) + 30000;
+		return false;
+	}
+	lot = lot_new(c, f, serial);
+	lot->rec = mem_alloc(1, sizeof(*lot->rec));
+	serial_out_init(lot->rec);
+	gather(c, lot, t, road->peer);
+	if (lot->legs == 0) {
+		lot_free(c, lot);
+		return false;
+	}
+	lot->cut_secs = now_secs(c->x);
+	f->cut_ms = clock_mono_ms(c->x->clock);
+	lot_queue(c, lot);
+	log_event(c->x->log, LOG_LEVEL_INFO, "serial-cut", "site", t->name,
+	    "serial", num_str(serial).s, "messages", num_str(lot->legs).s,
+	    NULL);
+	return true;
+}
+
+/*
+ * A test: a serial without mail.
+ */
+int
+custody_test(struct exchange *x, const char *site, uint64_t *serial_out,
+    struct err *e)
+{
+	struct custody *c = x->custody;
+	struct target *t, *road;
+	struct flow *f;
+	struct lot *lot;
+	int rc;
+
+	if (!directory_knows(x->directory, site))
+		return err_set(e, ERR_NOT_FOUND, "there is no card of %s: get "
+		    "it and use `postrider peer add FILE`", site);
+	t = queue_site(x, site);
+	road = custody_road(x, t);
+	if (road == NULL || road->peer == NULL)
+		return err_set(e, ERR_NOT_FOUND, "no native road leads to %s",
+		    site);
+	if (!seal_can(c, site))
+		return err_set(e, ERR_NOT_FOUND, "no live key of %s is known: "
+		    "it was asked for one, try again when it has answered",
+		    site);
+	f = flow_need(c, t);
+	rc = take_serial(c, f, serial_out, e);
+	if (rc != 0)
+		return rc;
+	lot = lot_new(c, f, *serial_out);
+	lot->rec = mem_alloc(1, sizeof(*lot->rec));
+	serial_out_init(lot->rec);
+	lot->test = true;
+	lot->cut_secs = now_secs(x);
+	lot->expire_secs = lot->cut_secs + 86400;
+	lot->priority = PRIORITY_MAX;
+	lot_queue(c, lot);
+	road->wanted = true;
+	return 0;
+}
+
+bool
+custody_test_status(struct exchange *x, const char *site, uint64_t serial,
+    struct custody_status *st)
+{
+	struct custody *c = x->custody;
+	struct flow *f = flow_find(c, site);
+	struct lot *lot = lot_find(c, site, serial);
+
+	memset(st, 0, sizeof(*st));
+	if (f == NULL)
+		return false;
+	st->peer = transit_next_peer(x, site);
+	if (lot == NULL) {
+		st->stage = CUSTODY_ANSWERED;
+		st->rtt_secs = f->tested_secs;
+		return f->tested_serial == serial;
+	}
+	st->stage = lot->state == LOT_SEALING ? CUSTODY_SEALING :
+	    lot->hop_done ? CUSTODY_UNDERWAY : CUSTODY_QUEUED;
+	st->age_secs = now_secs(x) - lot->cut_secs;
+	st->attempts = lot->attempts;
+	return lot->test;
+}

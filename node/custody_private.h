@@ -1,0 +1,190 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef NODE_CUSTODY_PRIVATE_H
+#define NODE_CUSTODY_PRIVATE_H
+/*
+ * What the files of custody share.
+ *
+ *	custody.c		life, the order of work, time
+ *	custody_lot.c		flows and lots
+ *	custody_load.c		at start
+ *	custody_cut.c		mail for a site becomes lots
+ *	custody_seal.c		lots and answers become bundles
+ *	custody_open.c		bundles that arrived are opened
+ *	custody_unpack.c	their messages are taken or refused
+ *	custody_result.c	what the results say
+ */
+#include "bundle/bag.h"
+#include "node/custody.h"
+#include "node/directory.h"
+#include "node/exchange_private.h"
+#include "node/transit.h"
+#include "spool/custody.h"
+
+enum lot_state {
+	LOT_SEALING,	/* a bundle is to be made of it */
+	LOT_UNDERWAY,
+	LOT_VOID,
+};
+
+/* A serial of the present epoch. */
+struct lot {
+	struct list link;	/* in flow->lots, by serial */
+	struct list seal_link;	/* in custody->to_seal, or alone */
+	struct flow *flow;
+	uint64_t handle;	/* what its legs have as `object` */
+	uint64_t serial;
+	enum lot_state state;
+	struct serial_out *rec;	/* until its first bundle is made, else NULL */
+	uint64_t bundle;	/* local number; 0: none in transit */
+	unsigned char digest[32];
+	uint64_t cut_secs, expire_secs;
+	uint64_t next_secs;	/* repeat then */
+	unsigned attempts;
+	bool hop_done;
+	bool test;		/* carries no mail */
+	size_t legs;		/* not yet settled */
+	int priority;
+};
+
+/* To one site, in the present epoch. */
+struct flow {
+	struct list link;
+	struct target *target;	/* TARGET_SITE */
+	uint64_t next, reserved;
+	struct list lots;
+	size_t nlots;		/* that are not void */
+	int64_t cut_ms;		/* monotonic: the last cut, or 0 */
+	/* the last test that was answered */
+	uint64_t tested_serial, tested_secs;
+};
+
+/* A site that is owed results, or our card. */
+struct answer {
+	struct list link;
+	char *site;
+	bool card;		/* it asked for our keys */
+	int64_t due_ms;		/* monotonic */
+};
+
+/* A bundle for us that waits to be opened. */
+struct arrival {
+	struct list link;
+	uint64_t id;
+	bool direct;
+	char *from;
+	unsigned hops;		/* left */
+	int64_t pause_ms;	/* monotonic: not before */
+};
+
+struct sealing;
+struct opening;
+
+struct custody {
+	struct exchange *x;
+	struct list flows, to_seal, answers, arrivals;
+	struct map *lots;	/* handle -> struct lot */
+	uint64_t next_handle;
+	struct sealing *sealing;
+	struct opening *opening;
+	int64_t pause_ms;	/* monotonic: no bundle is made before */
+	int64_t last_tick_ms;
+	bool renew;		/* a new epoch is to be opened */
+	struct custody_counters counters;
+};
+
+/* custody_lot.c */
+struct flow *flow_need(struct custody *c, struct target *t);
+struct flow *flow_find(struct custody *c, const char *site);
+/* The lowest serial that is not settled. */
+uint64_t flow_floor(const struct flow *f);
+struct lot *lot_new(struct custody *c, struct flow *f, uint64_t serial);
+struct lot *lot_find(struct custody *c, const char *site, uint64_t serial);
+void lot_free(struct custody *c, struct lot *lot);
+/* The leg of a message that is in this lot, or NULL. */
+struct leg *lot_leg(struct custody *c, const struct lot *lot,
+    uint64_t message);
+/* To be made a bundle of (again). */
+void lot_queue(struct custody *c, struct lot *lot);
+/* All of it is settled: the record goes. */
+void lot_complete(struct custody *c, struct lot *lot);
+/* Its legs wait again; rec: its parts. */
+void lot_release(struct custody *c, struct lot *lot,
+    const struct serial_out *rec);
+/* The serial will never be used again, durably; its legs are the caller's. */
+int lot_void(struct custody *c, struct lot *lot, struct err *e) MUST_CHECK;
+uint64_t lot_repeat_secs(struct custody *c, const struct lot *lot);
+const char *lot_site(const struct lot *lot);
+/* The record goes, and the bundle with it. */
+int lot_forget_record(struct custody *c, const struct lot *lot,
+    struct err *e) MUST_CHECK;
+
+/* custody_load.c */
+int custody_open_epoch(struct custody *c, struct err *e) MUST_CHECK;
+/* The numbers of messages that may leave are noted outside the spool. */
+int custody_reserve_numbers(struct custody *c, struct err *e) MUST_CHECK;
+
+/* custody.c */
+void answer_need(struct custody *c, const char *site, bool card);
+void answer_free(struct answer *a);
+/* Does the road to this site lead over peer? */
+bool custody_goes_by(struct custody *c, const char *site, const char *peer);
+
+/* custody_cut.c */
+/* Cuts a lot of what waits for t, if it is time; false: not now. */
+bool cut_lot(struct custody *c, struct target *t, const struct target *road);
+/* Takes a serial, with a reserved block behind it. */
+int take_serial(struct custody *c, struct flow *f, uint64_t *serial_out,
+    struct err *e) MUST_CHECK;
+
+/* custody_seal.c */
+int seal_lot_begin(struct custody *c, struct lot *lot, struct err *e)
+    MUST_CHECK;
+int seal_answer(struct custody *c, struct answer *a, struct err *e)
+    MUST_CHECK;
+/* A step of the bundle at hand: 1 more, 0 it is made. */
+int seal_step(struct custody *c, struct err *e) MUST_CHECK;
+/* What became of it is forgotten; the lot stays to be sealed. */
+void seal_abort(struct custody *c);
+bool seal_is_of(const struct custody *c, const struct lot *lot);
+/* Can something be sealed for the site now?  If it only lacks a live key, one
+ * is asked for. */
+bool seal_can(struct custody *c, const char *site);
+
+/* custody_open.c */
+/* Begins with the next bundle, or goes on: 1 more, 0 nothing to open now;
+ * negative: the store failed. */
+int open_step(struct custody *c, struct err *e) MUST_CHECK;
+void open_abort(struct custody *c);
+
+/* custody_unpack.c	: the batch of one bundle. */
+struct unpacking;
+/* in: the ledger's record, taken over (emptied): what of it was committed
+ * before is passed over. */
+struct unpacking *unpacking_new(struct custody *c, struct serial_in *in);
+/* Octets as the bag has them.  ERR_FULL, ERR_IO: later. */
+int unpacking_add(struct unpacking *t, struct slice bytes, struct err *e)
+    MUST_CHECK;
+/* The batch is over: what was not committed yet is ready for unpacking_put. */
+int unpacking_end(struct unpacking *t, struct err *e) MUST_CHECK;
+/* The last group and the record, in the caller's unit; then, committed. */
+int unpacking_put(struct unpacking *t, struct spool_unit *u, struct err *e)
+    MUST_CHECK;
+void unpacking_done(struct unpacking *t);
+void unpacking_free(struct unpacking *t);
+uint64_t unpacking_messages(const struct unpacking *t);
+
+/* custody_result.c */
+struct settling;
+/* NULL: the result is of nothing that we wait for. */
+struct settling *settling_new(struct custody *c, const char *site,
+    const struct bag_result *result);
+/* After the last run what it says is carried out. */
+void settling_run(struct settling *s, const struct bag_run *run);
+void settling_free(struct settling *s);
+/* Runs of a result as the ledger keeps them. */
+void results_add(struct buf *results, uint64_t count,
+    enum bag_verdict verdict, const char *status, const char *text);
+int results_write(struct bag_writer *w, const struct serial_in *in,
+    struct err *e) MUST_CHECK;
+
+#endif

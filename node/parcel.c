@@ -1,0 +1,655 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Parcels, the objects of the native dialect: one is filled at a time with
+ * what is owed to the neighbour and with the bundles that wait for him, best
+ * first, and only a few lie ready before the transport, so that what is more
+ * urgent overtakes.  That a parcel was sent settles nothing but
+ * acknowledgements: bundles are settled by the neighbour's.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "bundle/frame.h"
+#include "bundle/seal.h"
+#include "node/transit_private.h"
+
+#define READY_MAX 2		/* parcels before an open road */
+#define MISSES_MAX 16		/* bundles that did not fit any more */
+#define ACK_MS 2000		/* that acknowledgements wait for company */
+#define RANGES_MANY 64		/* of a bundle, handed over one by one */
+#define MOMENT_SECS 15
+#define REQUEST_MIN_SECS 3600
+#define REQUEST_MAX_SECS 86400
+
+static const struct transit_hooks *
+hooks_of(const struct exchange *x)
+{
+	return x->transit->hooks;
+}
+
+/*
+ * When.
+ */
+static bool
+card_is_due(struct exchange *x, const struct neighbour *nb,
+    struct buf *card_out, uint64_t *counter_out)
+{
+	uint64_t counter;
+
+	buf_clear(card_out);
+	counter = hooks_of(x)->our_card(x->transit->ctx, card_out);
+	*counter_out = counter;
+	return counter != 0 && card_out->len <= CARD_OCTETS_MAX &&
+	    nb->card_cut != counter &&
+	    (nb->card_asked || nb->card_told != counter);
+}
+
+/* Would an acknowledgement or a card go alone? */
+static bool
+small_things_wait(struct exchange *x, struct neighbour *nb, int64_t wait_ms)
+{
+	int64_t since = owed_since_ms(nb);
+	struct buf card = BUF_INIT;
+	uint64_t counter;
+	bool due;
+
+	if (since != INT64_MAX && clock_mono_ms(x->clock) >= since + wait_ms)
+		return true;
+	due = card_is_due(x, nb, &card, &counter);
+	buf_release(&card);
+	return due;
+}
+
+static bool
+parcel_waits(struct exchange *x, const struct target *t)
+{
+	const struct transit *tr = x->transit;
+	struct neighbour *nb = t->neighbour;
+
+	if (tr->hooks == NULL)
+		return false;
+	return (nb != NULL && (!list_empty(&nb->ready) ||
+	    owed_since_ms(nb) <= clock_mono_ms(x->clock) - ACK_MS)) ||
+	    tr->hooks->waits(tr->ctx, t->name);
+}
+
+static bool
+parcel_making(struct exchange *x, const struct target *t)
+{
+	const struct transit *tr = x->transit;
+
+	return tr->hooks != NULL && tr->hooks->making(tr->ctx, t->name);
+}
+
+/* Does the road take a parcel now? */
+static bool
+road_takes(struct exchange *x, struct target *t)
+{
+	if (t->wanted)
+		return true;
+	if (!schedule_is_empty(t->peer->call))
+		return road_is_due(x, t) || road_is_taking(x, t);
+	return t->nobjects < READY_MAX &&
+	    t->pause_ms <= clock_mono_ms(x->clock) &&
+	    (neighbour_of(t)->last_full ||
+	    cut_pace_ms(t) <= clock_mono_ms(x->clock));
+}
+
+static bool
+has_content(struct exchange *x, struct target *t)
+{
+	struct neighbour *nb = neighbour_of(t);
+	bool alone = schedule_is_empty(t->peer->call) && !t->wanted;
+
+	return !list_empty(&nb->ready) ||
+	    small_things_wait(x, nb, alone ? ACK_MS : 0);
+}
+
+static int64_t
+parcel_deadline_ms(struct exchange *x, const struct target *t)
+{
+	int64_t mono = clock_mono_ms(x->clock), at = INT64_MAX, since;
+	struct neighbour *nb = t->neighbour;
+
+	if (nb == NULL || x->transit->hooks == NULL ||
+	    !schedule_is_empty(t->peer->call))
+		return INT64_MAX;
+	if (!list_empty(&nb->ready) && cut_pace_ms(t) > mono)
+		at = cut_pace_ms(t);
+	since = owed_since_ms(nb);
+	if (since != INT64_MAX && since + ACK_MS > mono &&
+	    since + ACK_MS < at)
+		at = since + ACK_MS;
+	if (!list_empty(&nb->ready) && nb->request_ms > mono &&
+	    nb->request_ms < at)
+		at = nb->request_ms;
+	return at;
+}
+
+/*
+ * What.
+ */
+
+/* Octets that a parcel for t has room for inside. */
+static uint64_t
+room_of(const struct exchange *x, const struct conf_peer *peer)
+{
+	struct seal_to to = { .kind = SEAL_PARCEL, .sign = peer->sign,
+	    .origin = x->conf->site, .destination = peer->name };
+	uint64_t plain, size = peer->shape.kind == SHAPE_EXACT ?
+	    peer->shape.octets : peer->parcel_octets;
+
+	if (!seal_room(&to, size, &plain))
+		return 0;
+	/* What is padded up may grow by an eighth. */
+	if (peer->shape.kind == SHAPE_PADME) {
+		while (plain > 0 && padme(seal_size(&to, plain)) > size)
+			plain -= plain / 64 + 1;
+	}
+	return plain;
+}
+
+/* Octets of a frame's head; 0: it cannot be written. */
+static uint64_t
+head_octets(const struct frame *f)
+{
+	struct buf b = BUF_INIT;
+	uint64_t n = frame_put(&b, f, NULL) == 0 ? b.len : 0;
+
+	buf_release(&b);
+	return n;
+}
+
+/* At most FRAME_RANGES_MAX of what is owed, as one frame has it. */
+static void
+copy_ranges(struct owed_ack *to, const struct owed_ack *from)
+{
+	size_t i;
+
+	memcpy(to->name, from->name, BUNDLE_NAME_LEN);
+	for (i = 0; i < from->nranges && i < FRAME_RANGES_MAX; i++)
+		bundle_range_set(&to->range, &to->nranges, from->range[i]);
+}
+
+void
+parcel_ack_frame(const struct owed_ack *ack, struct frame *f_out,
+    struct frame_range *range_out)
+{
+	size_t i;
+
+	memset(f_out, 0, sizeof(*f_out));
+	f_out->kind = FRAME_ACK;
+	memcpy(f_out->name, ack->name, BUNDLE_NAME_LEN);
+	for (i = 0; i < ack->nranges && i < FRAME_RANGES_MAX; i++) {
+		range_out[i].offset = ack->range[i].offset;
+		range_out[i].length = ack->range[i].octets;
+	}
+	f_out->range = range_out;
+	f_out->nranges = i;
+}
+
+static void
+gather_acks(struct neighbour *nb, struct parcel *p, uint64_t *room_io)
+{
+	struct frame_range range[FRAME_RANGES_MAX];
+	struct list *item;
+	struct owed *o;
+	struct frame f;
+	uint64_t size;
+
+	list_for_each(item, &nb->owed) {
+		o = list_entry(item, struct owed, link);
+		if (o->parcel != 0)
+			continue;
+		parcel_ack_frame(&o->ack, &f, range);
+		size = head_octets(&f);
+		if (p->nacks >= PARCEL_ACKS_MAX || size == 0 ||
+		    size > *room_io)
+			return;
+		copy_ranges(parcel_add_ack(p), &o->ack);
+		*room_io -= size;
+	}
+}
+
+static void
+gather_card(struct exchange *x, struct neighbour *nb, struct parcel *p,
+    uint64_t *room_io)
+{
+	struct frame f = { .kind = FRAME_SITE };
+	struct buf card = BUF_INIT;
+	uint64_t counter, size;
+
+	if (card_is_due(x, nb, &card, &counter)) {
+		f.bytes = buf_slice(&card);
+		size = head_octets(&f);
+		if (size != 0 && size <= *room_io) {
+			p->card = counter;
+			*room_io -= size;
+		}
+	}
+	buf_release(&card);
+}
+
+void
+parcel_frame(struct exchange *x, const struct bundle *b, uint64_t offset,
+    uint64_t octets, struct frame *f_out)
+{
+	uint64_t now = now_secs(x);
+
+	memset(f_out, 0, sizeof(*f_out));
+	f_out->kind = octets == b->octets ? FRAME_WHOLE : FRAME_FRAGMENT;
+	f_out->direct = b->direct;
+	memcpy(f_out->name, b->name, BUNDLE_NAME_LEN);
+	if (!b->direct)
+		(void)snprintf(f_out->destination, sizeof(f_out->destination),
+		    "%s", b->destination);
+	f_out->priority = b->priority;
+	f_out->lifetime_secs = b->expire_secs > now ? b->expire_secs - now : 0;
+	f_out->hops = b->hops;
+	f_out->total = b->octets;
+	f_out->offset = offset;
+	f_out->length = octets;
+}
+
+/* How much of a stretch goes into this room: no rest is too small for a
+ * fragment of its own, and what is too small takes in what stands behind. */
+static uint64_t
+fit(struct exchange *x, const struct bundle *b, uint64_t offset,
+    uint64_t octets, uint64_t room)
+{
+	struct frame f;
+	uint64_t n, rest;
+
+	if (octets < FRAME_FRAGMENT_MIN)
+		octets = b->octets - offset < FRAME_FRAGMENT_MIN ?
+		    b->octets - offset : FRAME_FRAGMENT_MIN;
+	parcel_frame(x, b, offset, octets, &f);
+	n = frame_fit(&f, room);
+	rest = octets - n;
+	if (n == 0 || rest == 0 || rest >= FRAME_FRAGMENT_MIN)
+		return n;
+	return n >= 2 * FRAME_FRAGMENT_MIN ? n - FRAME_FRAGMENT_MIN : 0;
+}
+
+/* Takes what fits of one bundle; false if nothing does. */
+static bool
+gather_bundle(struct exchange *x, struct passage *p, struct parcel *parcel,
+    uint64_t *room_io)
+{
+	uint64_t at = 0, octets, n;
+	struct frame f;
+	bool any = false;
+
+	while (parcel->npieces < PARCEL_PIECES_MAX &&
+	    passage_gap(p, at, &at, &octets)) {
+		n = fit(x, &p->b, at, octets, *room_io);
+		if (n == 0)
+			break;
+		parcel_frame(x, &p->b, at, n, &f);
+		(void)parcel_add_piece(parcel, p->b.id, at, n);
+		*room_io -= head_octets(&f) + n;
+		at += n;
+		any = true;
+	}
+	return any;
+}
+
+static void
+gather_bundles(struct exchange *x, struct target *t, struct parcel *parcel,
+    uint64_t *room_io)
+{
+	unsigned misses = 0;
+	struct passage *p;
+	struct list *item;
+
+	list_for_each(item, &t->neighbour->ready) {
+		p = list_entry(item, struct passage, link);
+		if (p->b.expire_secs <= now_secs(x) ||
+		    !passage_may_use(t->peer, p->b.direct))
+			continue;
+		if (!gather_bundle(x, p, parcel, room_io) &&
+		    ++misses >= MISSES_MAX)
+			return;
+	}
+}
+
+/*
+ * Marks of what is in parcels.
+ */
+static void
+mark_piece(struct exchange *x, struct neighbour *nb,
+    const struct parcel_piece *piece, bool in)
+{
+	struct passage *p = map_get_u64(x->transit->by_id, piece->id);
+	struct bundle_range range = { piece->offset, piece->octets, false, 0 };
+
+	if (p == NULL || p->to != nb || p->b.role != BUNDLE_LEAVING ||
+	    piece->offset > p->b.octets ||
+	    piece->octets > p->b.octets - piece->offset)
+		return;
+	passage_unplace(p);
+	if (in)
+		bundle_range_set(&p->cut, &p->ncut, range);
+	else
+		bundle_range_clear(&p->cut, &p->ncut, piece->offset,
+		    piece->octets);
+	passage_place(x, p);
+}
+
+static void
+mark(struct exchange *x, struct neighbour *nb, const struct parcel *p,
+    uint64_t object, bool in)
+{
+	struct owed *o;
+	size_t i;
+
+	for (i = 0; i < p->npieces; i++)
+		mark_piece(x, nb, &p->piece[i], in);
+	for (i = 0; i < p->nacks; i++) {
+		o = owed_find(nb, p->ack[i].name);
+		if (o != NULL && (in || o->parcel == object))
+			owed_ride(nb, o, in ? object : 0);
+	}
+	if (p->card != 0)
+		nb->card_cut = in ? p->card : 0;
+}
+
+/*
+ * Cutting.
+ */
+
+/* Can a parcel be sealed for t now?  1: yes; 0: no; negative: a request for
+ * his keys can. */
+static int
+may_seal(struct exchange *x, struct target *t)
+{
+	struct err e = ERR_INIT;
+	struct seal_to to;
+	int rc;
+
+	memset(&to, 0, sizeof(to));
+	rc = hooks_of(x)->seal_to(x->transit->ctx, t->name, false, &to, &e);
+	if (rc == 0) {
+		t->neighbour->requests = 0;
+		return 1;
+	}
+	if (rc != ERR_NOT_FOUND ||
+	    t->neighbour->request_ms > clock_mono_ms(x->clock))
+		return 0;
+	return hooks_of(x)->seal_to(x->transit->ctx, t->name, true, &to,
+	    &e) == 0 ? -1 : 0;
+}
+
+static uint64_t
+weight_of(const struct parcel *p)
+{
+	uint64_t octets = 0;
+	size_t i;
+
+	for (i = 0; i < p->npieces; i++)
+		octets += p->piece[i].octets;
+	return octets;
+}
+
+static bool
+record(struct exchange *x, struct target *t, const struct parcel *p)
+{
+	struct object o;
+	struct cut *c;
+
+	object_init(&o);
+	o.params = parcel_text(p);
+	c = cut_object(x, t, &o);
+	if (c != NULL) {
+		cut_weigh(c, weight_of(p));
+		mark(x, t->neighbour, p, c->id, true);
+		log_event(x->log, LOG_LEVEL_INFO, "parcel-cut", "peer",
+		    t->name, "name", c->name, "pieces",
+		    num_str(p->npieces).s, "acks", num_str(p->nacks).s,
+		    "octets", num_str(weight_of(p)).s,
+		    "card", p->card != 0 ? num_str(p->card).s : NULL,
+		    "request", p->request ? "yes" : NULL, NULL);
+	}
+	object_release(&o);
+	return c != NULL;
+}
+
+/* His receiving keys are not known, or have come to their end: our card goes
+ * to his other key, and his card comes back. */
+static bool
+cut_request(struct exchange *x, struct target *t)
+{
+	struct neighbour *nb = t->neighbour;
+	struct buf card = BUF_INIT;
+	struct parcel p;
+	bool good = false;
+
+	parcel_init(&p);
+	p.request = true;
+	p.card = hooks_of(x)->our_card(x->transit->ctx, &card);
+	if (p.card != 0)
+		good = record(x, t, &p);
+	nb->request_ms = clock_mono_ms(x->clock) + (int64_t)backoff_secs(x,
+	    ++nb->requests, REQUEST_MIN_SECS, REQUEST_MAX_SECS) * 1000;
+	parcel_release(&p);
+	buf_release(&card);
+	return good;
+}
+
+static bool
+cut_full(struct exchange *x, struct target *t)
+{
+	uint64_t all = room_of(x, t->peer), room = all;
+	struct parcel p;
+	bool good = false;
+
+	parcel_init(&p);
+	gather_acks(t->neighbour, &p, &room);
+	gather_card(x, t->neighbour, &p, &room);
+	gather_bundles(x, t, &p, &room);
+	if (p.npieces > 0 || p.nacks > 0 || p.card != 0)
+		good = record(x, t, &p);
+	t->neighbour->last_full = room < all / 8;
+	parcel_release(&p);
+	return good;
+}
+
+static bool
+parcel_cut(struct exchange *x, struct target *t)
+{
+	int may;
+
+	if (x->transit->hooks == NULL || !road_takes(x, t))
+		return false;
+	hooks_of(x)->fill(x->transit->ctx, t->name);
+	/* A call takes along what is being made; the road waits for it. */
+	if (!t->up && !schedule_is_empty(t->peer->call) &&
+	    parcel_making(x, t))
+		return false;
+	if (!has_content(x, t))
+		return false;
+	may = may_seal(x, t);
+	if (may < 0)
+		return cut_request(x, t);
+	return may > 0 && cut_full(x, t);
+}
+
+/*
+ * The end of a parcel.
+ */
+
+/* Many small stretches that left within moments of each other count as one:
+ * the record stays small. */
+static void
+merge_ranges(struct bundle *b)
+{
+	struct bundle_range *r;
+	size_t i;
+
+	for (i = 1; i < b->nranges && b->nranges > RANGES_MANY; i++) {
+		r = &b->range[i - 1];
+		if (r[0].done || r[1].done || r[0].secs == r[1].secs ||
+		    r[0].offset + r[0].octets != r[1].offset ||
+		    r[0].secs + MOMENT_SECS < r[1].secs ||
+		    r[1].secs + MOMENT_SECS < r[0].secs)
+			continue;
+		r[0].octets += r[1].octets;
+		r[0].secs = r[0].secs > r[1].secs ? r[0].secs : r[1].secs;
+		bundle_range_set(&b->range, &b->nranges, r[0]);
+		i--;
+	}
+}
+
+/* Octets of the piece that are not done were handed over at `now`. */
+static void
+hand_over(struct bundle *b, const struct parcel_piece *piece, uint64_t now)
+{
+	struct bundle_range range = { piece->offset, piece->octets, false,
+		now };
+	struct bundle before;
+	size_t i;
+
+	bundle_copy(&before, b);
+	bundle_range_set(&b->range, &b->nranges, range);
+	for (i = 0; i < before.nranges; i++) {
+		if (before.range[i].done)
+			bundle_range_set(&b->range, &b->nranges,
+			    before.range[i]);
+	}
+	bundle_release(&before);
+	merge_ranges(b);
+}
+
+static bool
+piece_counts(const struct passage *p, const struct neighbour *nb,
+    const struct parcel_piece *piece)
+{
+	return p != NULL && p->to == nb && p->b.role == BUNDLE_LEAVING &&
+	    piece->offset <= p->b.octets &&
+	    piece->octets <= p->b.octets - piece->offset;
+}
+
+/* The hoard keeps the bundles as they will be; acknowledgements and the card
+ * are written beside it. */
+static void
+sent_pieces(struct hoard *h, const struct parcel *p)
+{
+	struct passage *passage;
+	size_t i;
+
+	for (i = 0; i < p->npieces; i++) {
+		passage = map_get_u64(h->x->transit->by_id, p->piece[i].id);
+		if (piece_counts(passage, h->nb, &p->piece[i]))
+			hand_over(&hoard_touch(h, passage)->b, &p->piece[i],
+			    now_secs(h->x));
+	}
+}
+
+static void
+sent_acks(struct hoard *h, const struct parcel *p)
+{
+	struct owed *o;
+	size_t i;
+
+	for (i = 0; i < p->nacks; i++) {
+		o = owed_find(h->nb, p->ack[i].name);
+		if (o != NULL)
+			hoard_paid(h, o, &p->ack[i]);
+	}
+}
+
+static int
+parcel_sent(struct exchange *x, struct cut *c, struct err *e)
+{
+	struct neighbour *nb = neighbour_of(c->target);
+	struct parcel p;
+	struct object o;
+	struct hoard h;
+	int rc;
+
+	object_init(&o);
+	parcel_init(&p);
+	hoard_init(&h, x, nb);
+	rc = spool_get_object(x->spool, c->id, &o, e);
+	if (rc == 0)
+		rc = parcel_parse(o.params, &p, e);
+	if (rc == 0) {
+		sent_pieces(&h, &p);
+		sent_acks(&h, &p);
+		h.sent = c->id;
+		h.card = p.card;
+	}
+	if (rc == 0)
+		rc = hoard_commit(&h, false, e);
+	if (rc == 0) {
+		mark(x, nb, &p, c->id, false);
+		x->transit->counters.parcels_out++;
+		x->transit->counters.octets_out += c->octets;
+	}
+	if (rc == 0 && p.card != 0) {
+		nb->card_told = p.card;
+		nb->card_asked = false;
+	}
+	hoard_release(&h);
+	parcel_release(&p);
+	object_release(&o);
+	return rc;
+}
+
+static void
+parcel_withdrawn(struct exchange *x, const struct object *o)
+{
+	struct target *t = queue_peer(x, o->peer);
+	struct err e = ERR_INIT;
+	struct parcel p;
+
+	if (t == NULL || parcel_parse(o->params, &p, &e) != 0)
+		return;
+	mark(x, neighbour_of(t), &p, o->id, false);
+	parcel_release(&p);
+}
+
+/* What one road cannot carry today it may another day, or another road: the
+ * bundles wait, and so does the road. */
+static void
+parcel_failed(struct exchange *x, struct cut *c)
+{
+	struct target *t = c->target;
+	struct err e = ERR_INIT;
+
+	if (cut_withdraw(x, c, &e) == 0)
+		road_failed(x, t, NULL);
+}
+
+static int
+parcel_load(struct exchange *x, const struct object *o, struct cut *c,
+    struct err *e)
+{
+	struct parcel p;
+	int rc = parcel_parse(o->params, &p, e);
+
+	if (rc != 0)
+		return rc;
+	mark(x, neighbour_of(c->target), &p, c->id, true);
+	cut_weigh(c, weight_of(&p));
+	parcel_release(&p);
+	return 0;
+}
+
+const struct dialect parcel_dialect = {
+	.cut = parcel_cut,
+	.waits = parcel_waits,
+	.making = parcel_making,
+	.deadline_ms = parcel_deadline_ms,
+	.sent = parcel_sent,
+	.withdrawn = parcel_withdrawn,
+	.failed = parcel_failed,
+	.load = parcel_load,
+	.outbound_new = parcel_out_new,
+	.outbound_read = parcel_out_read,
+	.outbound_free = parcel_out_free,
+	.inbound_new = parcel_in_new,
+	.inbound_add = parcel_in_add,
+	.inbound_end = parcel_in_end,
+	.inbound_free = parcel_in_free,
+};

@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef NODE_TRANSIT_H
+#define NODE_TRANSIT_H
+/*
+ * The hop layer of the native dialect: bundles, which are octets to it, are
+ * stored for neighbours, cut into parcels, repeated until the neighbour
+ * acknowledges them, and put together again at the other side.  It knows
+ * nothing of flows and mail: that is custody's, above it, which is told of
+ * what arrives by the functions of struct transit_hooks.
+ *
+ * A bundle made here:
+ *
+ *	transit_begin(x, &new, &d)
+ *	transit_add(d, bytes, len) ...		no unit may be open
+ *	spool_begin
+ *	transit_end(d, u, &id, name)		its record, with the caller's
+ *	spool_commit
+ *	transit_ended(d, committed)
+ *
+ * A bundle that arrived for us:
+ *
+ *	hooks->arrived(ctx, b)			note it; work on a later turn
+ *	transit_read(x, b->id, offset, &buf) ...
+ *	spool_begin
+ *	transit_consume(x, u, b->id)
+ *	spool_commit
+ *	transit_consumed(x, b->id)
+ *
+ * What becomes of one on its way:
+ *
+ *	        begin..end          routed          in a parcel, sent
+ *	(nothing) ------> no road <--------> queued ------------> handed over
+ *	                               ^                            |  |
+ *	                               +--- no hop ack in time -----+  |
+ *	   lost <--- expired, withdrawn (from anywhere)     hop ack ---+--> done
+ */
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "spool/spool.h"
+
+struct bundle;			/* spool/custody.h */
+struct exchange;
+struct open_with;		/* bundle/seal.h */
+struct seal_to;			/* bundle/seal.h */
+
+#define TRANSIT_NAME_LEN 16	/* of SHA-256 of the bundle's octets */
+
+/*
+ * What custody (and the directory of sites) gives.  They are called between
+ * units, after the commit that made true what they say.  None but `fill` and
+ * `card` may begin a unit, and none takes a bundle back: that is for a later
+ * turn.
+ */
+struct transit_hooks {
+	/* A bundle for us is whole and durable.  After a start it is said
+	 * again (transit_announce) of each that was not consumed.  b lives
+	 * for the call. */
+	void (*arrived)(void *ctx, const struct bundle *b);
+	/* The neighbour has all of the bundle that carried this serial of our
+	 * own (0: it had none); its record is gone. */
+	void (*hop_done)(void *ctx, const char *site, uint64_t epoch,
+	    uint64_t serial, const unsigned char name[TRANSIT_NAME_LEN]);
+	/* It is gone undelivered, for the reason given; never said of one that
+	 * custody withdrew. */
+	void (*lost)(void *ctx, const char *site, uint64_t epoch,
+	    uint64_t serial, const unsigned char name[TRANSIT_NAME_LEN],
+	    const char *reason);
+	/* A site record from this neighbour (its own or passed on), not
+	 * checked yet.  request: it was in a request for our keys, and our
+	 * own card goes back in the next parcel. */
+	void (*card)(void *ctx, const char *peer, struct slice card,
+	    bool request);
+	/* Appends our own card and returns its counter; 0: there is none. */
+	uint64_t (*our_card)(void *ctx, struct buf *out);
+	/* The road to this neighbour takes something now (schedule, limits):
+	 * mail that waits for it may become bundles, at once or on later
+	 * turns.  Said again and again while it is so. */
+	void (*fill)(void *ctx, const char *peer);
+	/* Does mail wait for this neighbour that is in no bundle yet? */
+	bool (*waits)(void *ctx, const char *peer);
+	/* Are bundles for it being made right now?  A call waits for them. */
+	bool (*making)(void *ctx, const char *peer);
+	/* How a parcel (SEAL_PARCEL), or a request for keys, for this
+	 * neighbour is sealed: all but kind, destination and rng.  What
+	 * *to_out points to lives until the next return to the event loop.
+	 * ERR_NOT_FOUND: no live receiving key is known; ERR_DENIED: nor an
+	 * auth key. */
+	int (*seal_to)(void *ctx, const char *peer, bool request,
+	    struct seal_to *to_out, struct err *e);
+	/* With what a file of this neighbour is opened: all but kinds, seen;
+	 * its sender and signer take this neighbour alone.  ERR_NOT_FOUND: we
+	 * have no keys. */
+	int (*open_with)(void *ctx, const char *peer,
+	    struct open_with *with_out, struct err *e);
+	/* When (spool_elapsed_secs) the receiving key with this number, ours,
+	 * is destroyed: until then what was sealed to it is remembered. */
+	uint64_t (*key_end_secs)(void *ctx, uint64_t key_id);
+};
+
+/* For the exchange: made and freed with it. */
+void transit_new(struct exchange *x);
+void transit_free(struct exchange *x);
+/* Roads are chosen anew where that is due; before objects are cut. */
+void transit_pump(struct exchange *x);
+/* Before transit_load; both live as long as x. */
+void transit_set_hooks(struct exchange *x, const struct transit_hooks *hooks,
+    void *ctx);
+/* Everything from the spool; then, once custody has loaded too, announces
+ * what arrived before. */
+int transit_load(struct exchange *x, struct err *e) MUST_CHECK;
+void transit_announce(struct exchange *x);
+
+/*
+ * Bundles made here.
+ */
+struct transit_new {
+	const char *destination;	/* site; a neighbour if direct */
+	bool direct;
+	int priority;			/* -9 .. 9, higher first */
+	uint64_t lifetime_secs;		/* from now */
+	unsigned hops;			/* 0: random, 16 .. 31; else those left
+					 * (an onion's layer is the same
+					 * journey) */
+	uint64_t epoch, serial;		/* of our flow, or 0 */
+};
+
+struct transit_draft;
+
+/* n is copied.  ERR_FULL: the spool has no room. */
+int transit_begin(struct exchange *x, const struct transit_new *n,
+    struct transit_draft **out, struct err *e) MUST_CHECK;
+/* Writes what is beyond a piece (64 KiB) in transactions of its own. */
+int transit_add(struct transit_draft *d, const void *bytes, size_t len,
+    struct err *e) MUST_CHECK;
+uint64_t transit_draft_octets(const struct transit_draft *d);
+/* The record and the last piece, in the caller's unit (at most 70 KiB).
+ * id_out: local number; name_out: the bundle id. */
+int transit_end(struct transit_draft *d, struct spool_unit *u,
+    uint64_t *id_out, unsigned char name_out[TRANSIT_NAME_LEN], struct err *e)
+    MUST_CHECK;
+/* After the commit of that unit, or its failure: frees d. */
+void transit_ended(struct transit_draft *d, bool committed);
+/* At any time before transit_end: frees d. */
+void transit_abort(struct transit_draft *d);
+
+/* Takes a bundle back; what of it is in a parcel already may still go.
+ * It is no error if there is none. */
+int transit_withdraw(struct exchange *x, struct spool_unit *u, uint64_t id,
+    struct err *e) MUST_CHECK;
+void transit_withdrawn(struct exchange *x, uint64_t id);	/* committed */
+
+/*
+ * Bundles that arrived.
+ */
+/* Appends octets from offset on, at most 64 KiB: 1; 0 at the end of it;
+ * ERR_CORRUPT, ERR_NOT_FOUND. */
+int transit_read(struct exchange *x, uint64_t id, uint64_t offset,
+    struct buf *out, struct err *e) MUST_CHECK;
+/* The record goes, its name is remembered: repetitions are acknowledged and
+ * dropped. */
+int transit_consume(struct exchange *x, struct spool_unit *u, uint64_t id,
+    struct err *e) MUST_CHECK;
+void transit_consumed(struct exchange *x, uint64_t id);	/* committed */
+
+/*
+ * Roads.
+ */
+/* The neighbour that a bundle for this site would go to now; NULL: none.
+ * Lives until the configuration changes. */
+const char *transit_next_peer(struct exchange *x, const char *site);
+/* Peers went up or down, or the configuration changed. */
+void transit_reroute(struct exchange *x);
+/* Retries, expiry, hashing of what has arrived, a bounded step of each; 1
+ * while there is more to do at once.  ERR_IO: the store failed. */
+int transit_tick(struct exchange *x, struct err *e) MUST_CHECK;
+/* Monotonic: when transit_tick is needed next; INT64_MAX: not at all. */
+int64_t transit_deadline_ms(struct exchange *x);
+
+/*
+ * For people: one for each bundle under way or being put together.
+ */
+struct transit_status {
+	uint64_t id;
+	const unsigned char *name;	/* TRANSIT_NAME_LEN */
+	const char *destination;
+	const char *peer;		/* queued for, or coming from; NULL:
+					 * no road */
+	const char *from;		/* neighbour it came from; NULL: us */
+	bool arriving, arrived;		/* else leaving */
+	int priority;
+	uint64_t octets, sent_octets, acked_octets;	/* arriving: held */
+	uint64_t age_secs, left_secs;
+	uint64_t epoch, serial;
+};
+/* In the order of their numbers: *id_io 0 at first; false at the end.  What it
+ * points to lives until anything changes. */
+bool transit_next_status(struct exchange *x, uint64_t *id_io,
+    struct transit_status *st_out);
+
+struct transit_counters {
+	uint64_t parcels_out, parcels_in;
+	uint64_t octets_out, padding_out;	/* of parcels made */
+	uint64_t repeated_octets;	/* of bundles, handed over again */
+	uint64_t forged;		/* files that could not be opened */
+	uint64_t replayed;
+	uint64_t forwarded;		/* bundles for others, taken */
+	uint64_t dropped;		/* expired, hops, not allowed, unsound */
+	uint64_t dead;			/* of these: no hops left */
+	uint64_t hop_done;
+};
+void transit_counters(const struct exchange *x,
+    struct transit_counters *out);
+
+#endif

@@ -1,0 +1,164 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Time: what was handed over and not acknowledged is handed over again, ever
+ * later; what is too old goes.  A road that opens at times has to have been
+ * open, from beginning to end, before its silence means anything.
+ */
+#include "node/transit_private.h"
+
+#define FIRST_SECS 60		/* the shortest wait for an answer */
+#define LOOK_SECS 60		/* to see whether a road was open */
+
+static uint64_t
+draw_timeout(struct exchange *x, struct passage *p)
+{
+	const struct conf_peer *peer = p->to->target->peer;
+	uint64_t min = 4 * p->to->rtt_secs, max;
+
+	min = min < FIRST_SECS ? FIRST_SECS : min;
+	max = peer != NULL && peer->retry_max_secs > min ?
+	    peer->retry_max_secs : min;
+	/* backoff_secs takes up to a quarter away. */
+	return backoff_secs(x, p->attempts + 1, min + min / 3, max + max / 3);
+}
+
+static uint64_t
+timeout_of(struct exchange *x, struct passage *p)
+{
+	if (p->timeout_secs == 0)
+		p->timeout_secs = draw_timeout(x, p);
+	return p->timeout_secs;
+}
+
+void
+retry_answer(struct neighbour *nb, uint64_t secs)
+{
+	nb->rtt_secs = nb->rtt_known ? (7 * nb->rtt_secs + secs) / 8 : secs;
+	nb->rtt_known = true;
+}
+
+/* When the oldest of what was handed over and is not done was. */
+static uint64_t
+oldest_secs(const struct bundle *b)
+{
+	uint64_t secs = UINT64_MAX;
+	size_t i;
+
+	for (i = 0; i < b->nranges; i++) {
+		if (!b->range[i].done && b->range[i].secs < secs)
+			secs = b->range[i].secs;
+	}
+	return secs;
+}
+
+uint64_t
+retry_due_secs(struct exchange *x, struct passage *p)
+{
+	uint64_t secs = oldest_secs(&p->b), now = now_secs(x);
+
+	if (secs == UINT64_MAX || p->to->target->peer == NULL)
+		return UINT64_MAX;
+	secs += timeout_of(x, p);
+	if (secs <= now || !schedule_is_empty(p->to->target->peer->call))
+		secs = secs < now + LOOK_SECS ? now + LOOK_SECS : secs;
+	return secs;
+}
+
+/* Could an answer to what was handed over at `secs` have come? */
+static bool
+had_a_chance(struct exchange *x, struct target *t, uint64_t secs,
+    uint64_t timeout)
+{
+	if (schedule_is_empty(t->peer->call) || t->past_call_secs > secs)
+		return true;
+	return road_is_taking(x, t) &&
+	    t->call_secs + timeout <= now_secs(x);
+}
+
+/* True if something of p waits again. */
+static bool
+wait_again(struct exchange *x, struct passage *p)
+{
+	struct bundle *b = &p->b;
+	uint64_t timeout = timeout_of(x, p);
+	bool any = false;
+	size_t i;
+
+	for (i = b->nranges; i-- > 0;) {
+		struct bundle_range r = b->range[i];
+
+		if (r.done || r.secs + timeout > now_secs(x) ||
+		    !had_a_chance(x, p->to->target, r.secs, timeout))
+			continue;
+		bundle_range_clear(&b->range, &b->nranges, r.offset, r.octets);
+		x->transit->counters.repeated_octets += r.octets;
+		any = true;
+	}
+	if (any) {
+		p->attempts++;
+		p->timeout_secs = 0;
+		log_event(x->log, LOG_LEVEL_DEBUG, "bundle-repeated",
+		    "bundle", bundle_text(b->name).s, "peer",
+		    p->to->target->name, "attempt", num_str(p->attempts).s,
+		    NULL);
+	}
+	return any;
+}
+
+/* What was made here has one opportunity at least. */
+static bool
+may_expire(struct exchange *x, const struct passage *p)
+{
+	const struct target *t = p->to != NULL ? p->to->target : NULL;
+
+	if (p->b.role == BUNDLE_ARRIVED || p->b.expire_secs > now_secs(x))
+		return false;
+	return p->b.from != NULL || t == NULL || t->peer == NULL ||
+	    (t->chance && t->last_chance_secs >= p->b.born_secs);
+}
+
+static uint64_t
+due_secs(struct exchange *x, struct passage *p)
+{
+	uint64_t now = now_secs(x), due = UINT64_MAX, expire;
+
+	if (p->b.role == BUNDLE_ARRIVED)
+		return due;
+	if (p->b.role == BUNDLE_LEAVING && p->to != NULL)
+		due = retry_due_secs(x, p);
+	expire = p->b.expire_secs > now ? p->b.expire_secs : now + LOOK_SECS;
+	return expire < due ? expire : due;
+}
+
+int
+retry_look(struct exchange *x, struct err *e)
+{
+	struct transit *tr = x->transit;
+	struct passage *p;
+	size_t pos = 0;
+	void *value;
+	int rc;
+
+	tr->due_secs = UINT64_MAX;
+	while (map_next(tr->by_id, &pos, NULL, &value)) {
+		p = value;
+		if (may_expire(x, p)) {
+			rc = passage_lose(x, p, p->b.role == BUNDLE_ARRIVING ?
+			    "the rest of it did not come in its lifetime" :
+			    "its lifetime is over", e);
+			if (rc != 0) {
+				transit_due(x, now_secs(x) + LOOK_SECS);
+				return rc;
+			}
+			continue;
+		}
+		if (p->b.role == BUNDLE_LEAVING && p->to != NULL &&
+		    p->to->target->peer != NULL && wait_again(x, p)) {
+			passage_unplace(p);
+			passage_place(x, p);
+			x->dirty = true;
+		}
+		transit_due(x, due_secs(x, p));
+	}
+	return 0;
+}
