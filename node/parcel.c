@@ -251,24 +251,29 @@ parcel_frame(struct exchange *x, const struct bundle *b, uint64_t offset,
 	f_out->length = octets;
 }
 
-/* How much of a stretch goes into this room: no rest is too small for a
- * fragment of its own, and what is too small takes in what stands behind. */
+/* How much of a stretch goes into this room, 0 if no legal fragment does.  A
+ * stretch that is too small for one takes in what stands behind it. */
 static uint64_t
 fit(struct exchange *x, const struct bundle *b, uint64_t offset,
     uint64_t octets, uint64_t room)
 {
+	uint64_t head, left = b->octets - offset;
 	struct frame f;
-	uint64_t n, rest;
 
 	if (octets < FRAME_FRAGMENT_MIN)
-		octets = b->octets - offset < FRAME_FRAGMENT_MIN ?
-		    b->octets - offset : FRAME_FRAGMENT_MIN;
+		octets = left < FRAME_FRAGMENT_MIN ? left : FRAME_FRAGMENT_MIN;
 	parcel_frame(x, b, offset, octets, &f);
-	n = frame_fit(&f, room);
-	rest = octets - n;
-	if (n == 0 || rest == 0 || rest >= FRAME_FRAGMENT_MIN)
-		return n;
-	return n >= 2 * FRAME_FRAGMENT_MIN ? n - FRAME_FRAGMENT_MIN : 0;
+	head = head_octets(&f);
+	if (head == 0 || head >= room)
+		return 0;
+	if (octets <= room - head)
+		return octets;
+	/* Not whole any more: another head. */
+	parcel_frame(x, b, offset, octets - 1, &f);
+	head = head_octets(&f);
+	if (head == 0 || head >= room || room - head < FRAME_FRAGMENT_MIN)
+		return 0;
+	return octets < room - head ? octets - 1 : room - head;
 }
 
 /* Takes what fits of one bundle; false if nothing does. */

@@ -13,9 +13,12 @@ static uint64_t
 draw_timeout(struct exchange *x, struct passage *p)
 {
 	const struct conf_peer *peer = p->to->target->peer;
-	uint64_t min = 4 * p->to->rtt_secs, max;
+	uint64_t min = FIRST_SECS, max;
 
-	min = min < FIRST_SECS ? FIRST_SECS : min;
+	/* Where there are calls, these are what an answer waits for. */
+	if (peer != NULL && schedule_is_empty(peer->call) &&
+	    4 * p->to->rtt_secs > min)
+		min = 4 * p->to->rtt_secs;
 	max = peer != NULL && peer->retry_max_secs > min ?
 	    peer->retry_max_secs : min;
 	/* backoff_secs takes up to a quarter away. */

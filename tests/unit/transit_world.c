@@ -564,24 +564,22 @@ carry(struct tw_road *road, struct slice bytes)
 		post(road, bytes);
 }
 
-/* The transport runs once: all that lies there goes. */
+/* The transport goes on: all that lies there leaves, or on a slow line what
+ * had the time to. */
 static void
-run(struct tw_node *node, const char *peer)
+go_on(struct tw_road *road)
 {
-	struct tw_road *road = road_to(node, peer);
-	struct list *item, *after;
+	struct tw_node *node = road->from;
+	const char *peer = road->to->name;
 	struct err e = ERR_INIT;
 	struct tw_file *f;
 	char *name;
 
-	if (road->broken) {
-		exchange_transport_exited(node->x, peer, 75, "no line");
-		return;
-	}
-	list_for_each_safe(item, after, &road->files) {
-		if (road->blocked)
-			break;
-		f = list_entry(item, struct tw_file, link);
+	while (!list_empty(&road->files) && !road->blocked) {
+		if (road->gap_ms > 0 && node->w->now_ms < road->free_ms)
+			return;
+		road->free_ms = node->w->now_ms + road->gap_ms;
+		f = list_entry(road->files.next, struct tw_file, link);
 		carry(road, buf_slice(&f->bytes));
 		name = mem_strdup(f->name);
 		drop_file(f);
@@ -589,7 +587,21 @@ run(struct tw_node *node, const char *peer)
 		    name, &e));
 		free(name);
 	}
+	road->running = false;
 	exchange_transport_exited(node->x, peer, 0, "");
+}
+
+static void
+run(struct tw_node *node, const char *peer)
+{
+	struct tw_road *road = road_to(node, peer);
+
+	if (road->broken) {
+		exchange_transport_exited(node->x, peer, 75, "no line");
+		return;
+	}
+	road->running = true;
+	go_on(road);
 }
 
 static void
@@ -647,6 +659,32 @@ tw_feed(struct tw_road *road, struct slice bytes)
 	return outcome;
 }
 
+static int
+keep_octets(void *ctx, const char *bytes, size_t len, struct err *e)
+{
+	(void)e;
+	buf_add(ctx, bytes, len);
+	return 0;
+}
+
+void
+tw_parcel(struct tw_road *road, struct slice frames, struct buf *out)
+{
+	struct seal_to to = { .kind = SEAL_PARCEL,
+		.destination = road->to->name,
+		.origin = road->from->name,
+		.rng = &road->from->rng.rng };
+	struct sealer *s;
+	struct err e = ERR_INIT;
+
+	assert_int_equal(0, seal_for(road->from, road->to->name, false, &to,
+	    &e));
+	s = sealer_new(&to, keep_octets, out);
+	assert_int_equal(0, sealer_add(s, frames.ptr, frames.len, &e));
+	assert_int_equal(0, sealer_finish(s, &e));
+	sealer_free(s);
+}
+
 /*
  * Time.
  */
@@ -669,7 +707,7 @@ static int64_t
 next_ms(struct tw *w, int64_t until)
 {
 	struct list *item;
-	size_t i;
+	size_t i, k;
 
 	list_for_each(item, &w->air) {
 		struct tw_letter *l = list_entry(item, struct tw_letter,
@@ -681,6 +719,11 @@ next_ms(struct tw *w, int64_t until)
 		int64_t at = exchange_deadline_ms(w->node[i].x);
 
 		until = at < until ? at : until;
+		for (k = 0; k < w->n; k++) {
+			if (w->node[i].road[k].running &&
+			    w->node[i].road[k].free_ms < until)
+				until = w->node[i].road[k].free_ms;
+		}
 	}
 	return until;
 }
@@ -706,7 +749,7 @@ tw_pass(struct tw *w, uint64_t secs)
 {
 	int64_t until = w->now_ms + (int64_t)secs * 1000, at;
 	struct err e = ERR_INIT;
-	size_t i;
+	size_t i, k;
 
 	for (i = 0; i < w->n; i++)
 		settle(&w->node[i]);
@@ -714,6 +757,12 @@ tw_pass(struct tw *w, uint64_t secs)
 		at = next_ms(w, until);
 		w->now_ms = at > w->now_ms ? at : w->now_ms + 1;
 		deliver(w);
+		for (i = 0; i < w->n; i++) {
+			for (k = 0; k < w->n; k++) {
+				if (w->node[i].road[k].running)
+					go_on(&w->node[i].road[k]);
+			}
+		}
 		for (i = 0; i < w->n; i++) {
 			if (exchange_tick(w->node[i].x, &e) != 0)
 				fail_msg("%s", e.text);

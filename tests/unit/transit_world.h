@@ -31,6 +31,9 @@ struct tw_road {
 	uint64_t octets, parcels;	/* handed over */
 	size_t smallest, largest;
 	int lose_next;			/* so many parcels */
+	int64_t gap_ms;			/* a slow line: one file at a time */
+	int64_t free_ms;
+	bool running;
 };
 
 struct tw_node {
@@ -96,6 +99,8 @@ uint64_t tw_bundle(struct tw_node *node, const struct transit_new *n,
     size_t len, uint64_t seed, unsigned char name_out[BUNDLE_NAME_LEN]);
 /* Feeds a file as if it came from this road. */
 enum inbound_outcome tw_feed(struct tw_road *road, struct slice bytes);
+/* A parcel of these frames, sealed as this road's node would. */
+void tw_parcel(struct tw_road *road, struct slice frames, struct buf *out);
 /* How often it was opened there. */
 size_t tw_opened(const struct tw_node *node,
     const unsigned char name[BUNDLE_NAME_LEN]);
