@@ -7,6 +7,9 @@
 
 #include <inttypes.h>
 
+#include "node/custody.h"
+#include "node/exchange_private.h"
+#include "node/transit.h"
 #include "spool/custody.h"
 
 static bool
@@ -165,6 +168,50 @@ check_spool(struct site *s)
 	object_release(&o);
 	check_bundles(s);
 	check_serials(s);
+}
+
+/* What a site still has to do, for the story of one that does not rest. */
+static void
+explain(struct site *s)
+{
+	struct world *w = s->world;
+	struct exchange *x = s->x;
+	struct transit_status st;
+	uint64_t id = 0;
+	size_t i;
+
+	tell(w, s->name, "sim: %" PRIu64 " timers; in %" PRId64 " ms, custody "
+	    "%" PRId64 ", transit %" PRId64 ", upkeep %d, messages %" PRIu64,
+	    s->timer, exchange_deadline_ms(x) - w->now_ms,
+	    custody_deadline_ms(x) - w->now_ms,
+	    transit_deadline_ms(x) - w->now_ms, x->maintain, x->messages);
+	for (i = 0; i < x->ntargets; i++) {
+		struct target *t = x->target[i];
+
+		tell(w, s->name, "sim:     %s: road %" PRId64 ", %" PRIu64
+		    " ready, %" PRIu64 " later, %u objects, %u written, up %d,"
+		    " down %d", t->name, road_deadline_ms(x, t) - w->now_ms,
+		    t->ready_count, t->later_count, t->nobjects, t->nwritten,
+		    t->up, t->down);
+	}
+	while (transit_next_status(x, &id, &st))
+		tell(w, s->name, "sim:     bundle %" PRIu64 " for %s by %s, "
+		    "from %s, arriving %d, arrived %d, %" PRIu64 " octets, %"
+		    PRIu64 " sent, %" PRIu64 " acknowledged, %" PRIu64
+		    " s left", id, st.destination, st.peer, st.from,
+		    st.arriving, st.arrived, st.octets, st.sent_octets,
+		    st.acked_octets, st.left_secs);
+}
+
+void
+check_rest(struct world *w)
+{
+	size_t i;
+
+	for (i = 0; w->set.story && i < w->nsites; i++) {
+		if (w->site[i].up)
+			explain(&w->site[i]);
+	}
 }
 
 void

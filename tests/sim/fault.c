@@ -115,7 +115,7 @@ rotate(struct world *w, struct site *s)
 	if (!w->weather.rotations)
 		return;
 	w->rotations++;
-	keys_rotate(s);
+	safe_rotate(s);
 }
 
 /* Once: for so long that nobody has a key of it any more. */

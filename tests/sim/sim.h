@@ -260,16 +260,16 @@ struct site *plan_home(struct world *w, const char *address);
 void fault(struct world *w);
 
 /* keys.c */
-void keys_init(struct site *s);
-void keys_release(struct site *s);
+void safe_init(struct site *s);
+void safe_release(struct site *s);
 /* Makes the keyring from its files; keys where there are none. */
-void keys_open(struct site *s);
-void keys_close(struct site *s);
+void safe_open(struct site *s);
+void safe_close(struct site *s);
 /* All files are lost: it will be another identity. */
-void keys_forget(struct site *s);
+void safe_forget(struct site *s);
 /* The card of each other site, as its operator gave it. */
-void keys_give_cards(struct site *s);
-void keys_rotate(struct site *s);
+void safe_give_cards(struct site *s);
+void safe_rotate(struct site *s);
 void backup_make(struct site *s);
 /* While it is down: an old spool takes the place of the present one, or a new
  * one does. */
@@ -299,7 +299,7 @@ void site_absent(struct site *s, int64_t ms);
 void site_die(struct site *s);
 /* Commits, answers submitters, carries out actions; after every event. */
 void site_settle(struct site *s);
-void site_timer(struct site *s, uint64_t timer);
+void site_timer(struct site *s);
 void site_deliver(struct site *s, uint64_t number);
 bool site_is_empty(struct site *s);
 struct road *site_road(struct site *s, const char *peer);
@@ -341,6 +341,8 @@ void truth_excuse(struct site *s, int64_t since_ms);
 
 /* check.c */
 void check_all(struct world *w);
+/* Tells why it does not come to rest. */
+void check_rest(struct world *w);
 /* Nothing is left in a spool that came to rest. */
 void check_spool(struct site *s);
 

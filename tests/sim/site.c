@@ -54,7 +54,7 @@ site_init(struct site *s)
 	if (!w->set.story)
 		log_set_level(s->log, LOG_LEVEL_FATAL);
 	list_init(&s->jobs);
-	keys_init(s);
+	safe_init(s);
 	s->conf = plan_conf(s);
 	if (!w->set.bdb)
 		s->disk = store_mem_disk_new();
@@ -123,14 +123,14 @@ open_all(struct site *s, struct err *e)
 	rc = site_open_spool(s, e);
 	if (rc != 0)
 		return rc;
-	keys_open(s);
+	safe_open(s);
 	xopts.spool = s->spool;
 	xopts.keyring = s->keyring;
 	xopts.serials = s->serials;
 	s->x = exchange_new(&xopts);
 	rc = exchange_start(s->x, e);
 	if (rc == 0)
-		keys_give_cards(s);
+		safe_give_cards(s);
 	return rc;
 }
 
@@ -265,7 +265,7 @@ go_down(struct site *s, int64_t ms)
 		close_below(s->dir);
 	}
 	forget_jobs(s);
-	keys_close(s);
+	safe_close(s);
 	s->x = NULL;
 	s->spool = NULL;
 	s->up = false;
@@ -347,8 +347,8 @@ site_release(struct site *s)
 	forget_jobs(s);
 	exchange_free(s->x);
 	spool_close(s->spool);
-	keys_close(s);
-	keys_release(s);
+	safe_close(s);
+	safe_release(s);
 	store_mem_disk_free(s->disk);
 	if (s->dir != NULL)
 		remove_dir(s->dir);
@@ -457,12 +457,10 @@ site_settle(struct site *s)
 }
 
 void
-site_timer(struct site *s, uint64_t timer)
+site_timer(struct site *s)
 {
 	struct err e = ERR_INIT;
 
-	if (timer != s->timer)
-		return;
 	s->timer_ms = 0;
 	if (exchange_tick(s->x, &e) != 0 && !has_crashed(s))
 		wrong(s->world, "%s: tick: %s", s->name, e.text);

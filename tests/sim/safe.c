@@ -74,7 +74,7 @@ has_keys(const struct site *s)
 }
 
 void
-keys_init(struct site *s)
+safe_init(struct site *s)
 {
 	struct err e = ERR_INIT;
 
@@ -85,7 +85,7 @@ keys_init(struct site *s)
 }
 
 void
-keys_forget(struct site *s)
+safe_forget(struct site *s)
 {
 	while (!list_empty(&s->key_files))
 		drop(list_entry(s->key_files.next, struct key_file, link));
@@ -101,9 +101,9 @@ backup_free(struct backup *b)
 }
 
 void
-keys_release(struct site *s)
+safe_release(struct site *s)
 {
-	keys_forget(s);
+	safe_forget(s);
 	while (!list_empty(&s->backups))
 		backup_free(list_entry(s->backups.next, struct backup, link));
 	serials_close(s->serials);
@@ -128,7 +128,7 @@ make_card(struct site *s)
 }
 
 void
-keys_open(struct site *s)
+safe_open(struct site *s)
 {
 	static const struct keyring_store store = { put, del };
 	struct world *w = s->world;
@@ -162,14 +162,14 @@ keys_open(struct site *s)
 }
 
 void
-keys_close(struct site *s)
+safe_close(struct site *s)
 {
 	keyring_free(s->keyring);
 	s->keyring = NULL;
 }
 
 void
-keys_give_cards(struct site *s)
+safe_give_cards(struct site *s)
 {
 	struct world *w = s->world;
 	struct err e = ERR_INIT;
@@ -187,7 +187,7 @@ keys_give_cards(struct site *s)
 }
 
 void
-keys_rotate(struct site *s)
+safe_rotate(struct site *s)
 {
 	struct err e = ERR_INIT;
 	int rc = s->keyring == NULL ? 0 : keyring_rotate(s->keyring, &e);
@@ -263,5 +263,5 @@ backup_rebuild(struct site *s)
 		backup_free(list_entry(s->backups.next, struct backup, link));
 	lose_serials(s);
 	if (keys)
-		keys_forget(s);
+		safe_forget(s);
 }
