@@ -17,6 +17,7 @@
 #include "base/list.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "node/aside.h"
 #include "node/intake.h"
 #include "node/runner.h"
 
@@ -26,7 +27,7 @@
 struct road {
 	struct list link;
 	struct carrier *carrier;
-	char *peer, *out, *in;
+	char *peer, *out, *in, *aside;
 	struct runner *runner;
 	/* writing */
 	struct outbound *outbound;
@@ -205,6 +206,26 @@ look_later(struct road *r)
 }
 
 static void
+trim_aside(const struct road *r)
+{
+	struct daemon *d = r->carrier->d;
+
+	(void)aside_trim(r->aside, clock_wall_ms(d->clock),
+	    d->conf->broken_expire_secs);
+}
+
+static void
+put_aside(const struct road *r, const char *path)
+{
+	struct err e = ERR_INIT;
+
+	if (aside_put(r->aside, path, r->taking, &e) != 0)
+		log_event(r->carrier->d->log, LOG_LEVEL_WARNING,
+		    "file-not-kept", "path", path, "reason", e.text, NULL);
+	trim_aside(r);
+}
+
+static void
 taken(void *ctx, enum inbound_outcome outcome, const char *reason,
     uint64_t messages)
 {
@@ -215,6 +236,13 @@ taken(void *ctx, enum inbound_outcome outcome, const char *reason,
 	(void)messages;
 	intake_free(r->intake);
 	r->intake = NULL;
+	if (outcome == INBOUND_ASIDE)
+		put_aside(r, path);
+	else if (outcome != INBOUND_LATER && unlink(path) != 0)
+		log_event(r->carrier->d->log, LOG_LEVEL_WARNING,
+		    "file-not-removed", "path", path, "reason",
+		    strerror(errno), NULL);
+	free(path);
 	if (outcome == INBOUND_LATER) {
 		free(r->kept);
 		r->kept = r->taking;
@@ -222,11 +250,6 @@ taken(void *ctx, enum inbound_outcome outcome, const char *reason,
 		free(r->taking);
 	}
 	r->taking = NULL;
-	if (outcome != INBOUND_LATER && unlink(path) != 0)
-		log_event(r->carrier->d->log, LOG_LEVEL_WARNING,
-		    "file-not-removed", "path", path, "reason",
-		    strerror(errno), NULL);
-	free(path);
 	daemon_wake(r->carrier->d);
 	take_next(r);
 }
@@ -390,6 +413,7 @@ run(struct road *r)
 	}
 	if (peer == NULL || r->carrier->stopping)
 		return;
+	trim_aside(r);
 	n = peer->set.n;
 	set = mem_alloc(n + 2, sizeof(char *));
 	for (i = 0; i < n; i++) {
@@ -442,6 +466,7 @@ road_free(struct road *r)
 	free(r->peer);
 	free(r->out);
 	free(r->in);
+	free(r->aside);
 	free(r);
 }
 
@@ -483,6 +508,7 @@ road_new(struct carrier *c, const char *peer, struct err *e)
 	r->peer = mem_strdup(peer);
 	r->out = mem_printf("%s/peers/%s/out", d->conf->spool_dir, peer);
 	r->in = mem_printf("%s/peers/%s/in", d->conf->spool_dir, peer);
+	r->aside = mem_printf("%s/peers/%s/aside", d->conf->spool_dir, peer);
 	list_add_tail(&c->roads, &r->link);
 	rc = file_make_dirs(r->out, 0750, e);
 	if (rc == 0)
@@ -495,6 +521,7 @@ road_new(struct carrier *c, const char *peer, struct err *e)
 	r->step = evtimer_new(d->base, write_step, r);
 	r->again = evtimer_new(d->base, look_again, r);
 	sweep_out(r);
+	trim_aside(r);
 	take_next(r);
 	return 0;
 }

@@ -67,6 +67,8 @@ tell_outcome(struct cli_call *c)
 
 	if (strcmp(outcome, "later") == 0)
 		return cli_fail(c->cli, EX_TEMPFAIL, "not now: %s", reason);
+	if (strcmp(outcome, "refused") == 0)
+		return cli_fail(c->cli, EX_DATAERR, "not taken: %s", reason);
 	if (strcmp(outcome, "broken") == 0)
 		cli_fail(c->cli, EX_OK, "broken, kept for the postmaster: %s",
 		    reason);

@@ -57,6 +57,7 @@ on_done(void *ctx, enum inbound_outcome outcome, const char *reason,
 	static const char *const words[] = {
 		[INBOUND_DONE] = "done", [INBOUND_DUPLICATE] = "duplicate",
 		[INBOUND_BROKEN] = "broken", [INBOUND_LATER] = "later",
+		[INBOUND_AGAIN] = "later", [INBOUND_ASIDE] = "refused",
 	};
 	struct reception *r = ctx;
 	struct control_conn *c = r->conn;

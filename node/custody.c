@@ -218,29 +218,71 @@ void
 answer_free(struct answer *a)
 {
 	list_del(&a->link);
+	free(a->owed);
 	free(a->site);
 	free(a);
 }
 
-void
-answer_need(struct custody *c, const char *site, bool card)
+struct answer *
+answer_find(struct custody *c, const char *site)
 {
 	struct list *item;
-	struct answer *a;
 
 	list_for_each(item, &c->answers) {
-		a = list_entry(item, struct answer, link);
-		if (strcmp(a->site, site) != 0)
-			continue;
-		a->card |= card;
-		return;
+		struct answer *a = list_entry(item, struct answer, link);
+
+		if (strcmp(a->site, site) == 0)
+			return a;
 	}
+	return NULL;
+}
+
+static struct answer *
+answer_need(struct custody *c, const char *site)
+{
+	struct answer *a = answer_find(c, site);
+
+	if (a != NULL)
+		return a;
 	a = mem_alloc(1, sizeof(*a));
 	a->site = mem_strdup(site);
-	a->card = card;
 	a->due_ms = clock_mono_ms(c->x->clock) + RESULT_WAIT_MS;
 	list_add_tail(&c->answers, &a->link);
 	c->x->dirty = true;
+	return a;
+}
+
+void
+answer_card(struct custody *c, const char *site)
+{
+	answer_need(c, site)->card = true;
+}
+
+void
+answer_owe(struct custody *c, const struct serial_in *in)
+{
+	struct answer *a = answer_need(c, in->origin);
+
+	if ((a->nowed & (a->nowed - 1)) == 0)
+		a->owed = mem_realloc(a->owed, a->nowed == 0 ? 1 :
+		    a->nowed * 2, sizeof(*a->owed));
+	a->owed[a->nowed++] = (struct owed_result){ in->epoch, in->serial };
+}
+
+void
+answer_gave(struct custody *c, const char *site, size_t n, bool card)
+{
+	struct answer *a = answer_find(c, site);
+
+	if (a == NULL)
+		return;
+	a->nowed -= n;
+	if (n > 0)
+		memmove(a->owed, a->owed + n, a->nowed * sizeof(*a->owed));
+	a->card = a->card && !card;
+	a->due_ms = clock_mono_ms(c->x->clock);
+	if (a->nowed == 0 && !a->card)
+		answer_free(a);
 }
 
 /*
@@ -382,15 +424,17 @@ begin_next(struct custody *c, struct err *e)
 
 	if (a != NULL) {
 		rc = seal_answer(c, a, e);
-		if (rc == 0)
-			answer_free(a);
-		else if (!is_fatal(c))
+		if (rc != 0 && !is_fatal(c))
 			answer_failed(c, a, e);
 		return is_fatal(c) ? rc : 1;
 	}
 	if (list_empty(&c->to_seal))
 		return 0;
 	lot = list_entry(c->to_seal.next, struct lot, seal_link);
+	if (!seal_can(c, lot_site(lot))) {
+		lot_postpone(c, lot);
+		return 1;
+	}
 	rc = seal_lot_begin(c, lot, e);
 	return rc == 0 ? 1 : rc;
 }
@@ -435,6 +479,23 @@ custody_work(struct exchange *x, struct err *e)
 /*
  * Time.
  */
+/* Correspondents that do not have our present keys get them, neighbours in a
+ * parcel, the others here. */
+static void
+tell_cards(struct custody *c)
+{
+	const struct directory *d = c->x->directory;
+	const char *site;
+	size_t i;
+
+	for (i = 0; (site = directory_site(d, i)) != NULL; i++) {
+		if (directory_must_announce(c->x->directory, i) &&
+		    conf_find_peer(c->x->conf, site) == NULL &&
+		    transit_next_peer(c->x, site) != NULL)
+			answer_card(c, site);
+	}
+}
+
 static uint64_t
 grace_secs(const struct exchange *x)
 {
@@ -511,6 +572,7 @@ custody_tick(struct exchange *x, struct err *e)
 		return 0;
 	c->last_tick_ms = clock_mono_ms(x->clock);
 	rc = directory_tick(x->directory, e);
+	tell_cards(c);
 	list_for_each(item, &c->flows) {
 		struct flow *f = list_entry(item, struct flow, link);
 

@@ -130,7 +130,8 @@ add_part(struct serial_out *s, const struct leg *leg)
 static void
 take_leg(struct custody *c, struct lot *lot, struct leg *leg)
 {
-	uint64_t end = leg->entry->accepted_secs + c->x->conf->lifetime_secs;
+	uint64_t end = leg->entry->accepted_secs +
+	    queue_lifetime_secs(c->x, leg->target);
 
 	add_part(lot->rec, leg);
 	leg_take(leg, LEG_CUT);

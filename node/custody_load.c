@@ -35,7 +35,7 @@ part_waits(struct custody *c, const struct object_part *part)
 static void
 claim_parts(struct custody *c, struct lot *lot, const struct serial_out *s)
 {
-	uint64_t lifetime = c->x->conf->lifetime_secs;
+	uint64_t lifetime = queue_lifetime_secs(c->x, lot->flow->target);
 	struct leg *leg;
 	size_t i;
 
@@ -162,7 +162,7 @@ load_owed(struct custody *c, struct err *e)
 	do {
 		rc = spool_next_serial_in(c->x->spool, NULL, 0, &at, &s, e);
 		if (rc == 0 && s.owed)
-			answer_need(c, s.origin, false);
+			answer_owe(c, &s);
 		serial_in_release(&s);
 	} while (rc == 0 || (rc == ERR_CORRUPT &&
 	    !store_failed(spool_store(c->x->spool))));

@@ -153,6 +153,19 @@ lot_release(struct custody *c, struct lot *lot, const struct serial_out *rec)
 	c->x->dirty = true;
 }
 
+void
+lot_postpone(struct custody *c, struct lot *lot)
+{
+	if (lot->rec != NULL) {
+		lot_release(c, lot, lot->rec);
+		lot_free(c, lot);
+		return;
+	}
+	list_del(&lot->seal_link);
+	lot->state = LOT_UNDERWAY;
+	lot->next_secs = now_secs(c->x) + REPEAT_NEW_SECS;
+}
+
 const char *
 lot_site(const struct lot *lot)
 {

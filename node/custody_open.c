@@ -194,7 +194,7 @@ look_up(struct opening *o, uint64_t floor, struct serial_in *in,
 	in->owed = true;
 	rc = put_serial(c, in, e);
 	if (rc == 0)
-		answer_need(c, o->origin, false);
+		answer_owe(c, in);
 	return rc;
 }
 
@@ -261,7 +261,7 @@ on_card(struct opening *o, const struct bag_event *ev)
 		log_event(o->c->x->log, LOG_LEVEL_WARNING, "card-refused",
 		    "site", o->origin, "reason", e.text, NULL);
 	if (o->kind == SEAL_REQUEST)
-		answer_need(o->c, o->origin, true);
+		answer_card(o->c, o->origin);
 }
 
 /* An onion's layer: only neighbours that may relay have us pass it on. */

@@ -62,7 +62,11 @@ struct flow {
 struct answer {
 	struct list link;
 	char *site;
-	bool card;		/* it asked for our keys */
+	struct owed_result {
+		uint64_t epoch, serial;
+	} *owed;
+	size_t nowed;
+	bool card;		/* it asked for our keys, or has old ones */
 	int64_t due_ms;		/* monotonic */
 };
 
@@ -105,6 +109,8 @@ struct leg *lot_leg(struct custody *c, const struct lot *lot,
     uint64_t message);
 /* To be made a bundle of (again). */
 void lot_queue(struct custody *c, struct lot *lot);
+/* It cannot be sealed now: its mail waits, or it does. */
+void lot_postpone(struct custody *c, struct lot *lot);
 /* All of it is settled: the record goes. */
 void lot_complete(struct custody *c, struct lot *lot);
 /* Its legs wait again; rec: its parts. */
@@ -124,7 +130,13 @@ int custody_open_epoch(struct custody *c, struct err *e) MUST_CHECK;
 int custody_reserve_numbers(struct custody *c, struct err *e) MUST_CHECK;
 
 /* custody.c */
-void answer_need(struct custody *c, const char *site, bool card);
+/* The site is to have our card. */
+void answer_card(struct custody *c, const char *site);
+/* It is owed the result of this serial: the ledger's record says so. */
+void answer_owe(struct custody *c, const struct serial_in *in);
+struct answer *answer_find(struct custody *c, const char *site);
+/* The first n results went, and the card; what is left is due at once. */
+void answer_gave(struct custody *c, const char *site, size_t n, bool card);
 void answer_free(struct answer *a);
 /* Does the road to this site lead over peer? */
 bool custody_goes_by(struct custody *c, const char *site, const char *peer);

@@ -43,6 +43,7 @@ struct sealing {
 	struct transit_draft *draft;
 	struct serial_in *owed;		/* whose results are in it */
 	size_t nowed;
+	size_t gave;			/* of what the answer lists */
 	bool card;			/* ours is in it */
 };
 
@@ -264,36 +265,39 @@ chain_end(struct sealing *s, struct err *e)
 /*
  * What rides along.
  */
+/* Those that the ledger still owes: 1 it is in s->owed, 0 not. */
 static int
-add_results(struct sealing *s, struct err *e)
+load_owed(struct sealing *s, const struct owed_result *r, struct err *e)
 {
-	struct custody *c = s->c;
-	struct buf at = BUF_INIT;
 	struct serial_in in;
 	int rc;
 
-	while ((rc = spool_next_serial_in(c->x->spool, NULL, 0, &at, &in,
-	    e)) == 0 || rc == ERR_CORRUPT) {
-		if (rc == ERR_CORRUPT || !in.owed ||
-		    strcmp(in.origin, s->site) != 0) {
-			serial_in_release(&in);
-			continue;
-		}
-		if (s->nowed == RESULTS_MAX) {
-			serial_in_release(&in);
-			answer_need(c, s->site, false);
-			rc = ERR_NOT_FOUND;
-			break;
-		}
-		s->owed = mem_realloc(s->owed, s->nowed + 1,
-		    sizeof(*s->owed));
-		s->owed[s->nowed++] = in;
-		rc = results_write(s->bag, &in, e);
-		if (rc != 0)
-			break;
+	rc = spool_get_serial_in(s->c->x->spool, s->site, r->epoch,
+	    r->serial, &in, e);
+	if (rc != 0 || !in.owed) {
+		serial_in_release(&in);
+		return rc == ERR_NOT_FOUND || rc == ERR_CORRUPT ? 0 : rc;
 	}
-	buf_release(&at);
-	return rc == ERR_NOT_FOUND ? 0 : rc;
+	s->owed = mem_realloc(s->owed, s->nowed + 1, sizeof(*s->owed));
+	s->owed[s->nowed++] = in;
+	return 1;
+}
+
+static int
+add_results(struct sealing *s, struct err *e)
+{
+	const struct answer *a = answer_find(s->c, s->site);
+	size_t i, n = a != NULL ? a->nowed : 0;
+	int rc = 0;
+
+	n = n > RESULTS_MAX ? RESULTS_MAX : n;
+	for (i = 0; rc >= 0 && i < n; i++) {
+		rc = load_owed(s, &a->owed[i], e);
+		if (rc == 1)
+			rc = results_write(s->bag, &s->owed[s->nowed - 1], e);
+	}
+	s->gave = n;
+	return rc < 0 ? rc : 0;
 }
 
 /* Serials that will not come, where the floor does not say so. */
@@ -460,6 +464,8 @@ commit(struct sealing *s, struct err *e)
 	transit_ended(draft, rc == 0);
 	if (rc == 0 && s->lot != NULL)
 		lot_is_underway(s, id);
+	if (rc == 0)
+		answer_gave(s->c, s->site, s->gave, s->card);
 	x->dirty = true;
 	return rc;
 }
@@ -680,24 +686,36 @@ seal_request(struct custody *c, const char *site, struct err *e)
 	return rc;
 }
 
+/* Is there a live key of this site?  If not, it is asked for one. */
+static bool
+has_key(struct custody *c, const char *site, enum seal_kind kind)
+{
+	struct directory *d = c->x->directory;
+	struct err e = ERR_INIT;
+	struct seal_to to;
+	int rc = directory_seal_to(d, site, kind, &to, &e);
+
+	if (rc == ERR_NOT_FOUND && directory_may_ask(d, site) &&
+	    seal_request(c, site, &e) != 0)
+		log_event(c->x->log, LOG_LEVEL_WARNING, "bundle-not-made",
+		    "site", site, "reason", e.text, NULL);
+	return rc == 0;
+}
+
 bool
 seal_can(struct custody *c, const char *site)
 {
 	struct exchange *x = c->x;
 	const struct target *road = custody_road(x, queue_site(x, site));
-	struct err e = ERR_INIT;
-	struct seal_to to;
-	int rc;
+	const struct conf_strings *via = conf_find_via(x->conf, site);
+	bool can = true;
+	size_t i;
 
-	if (road != NULL && strcmp(road->name, site) == 0 &&
-	    conf_find_via(x->conf, site) == NULL)
+	if (road != NULL && strcmp(road->name, site) == 0 && via == NULL)
 		return directory_knows(x->directory, site);
-	rc = directory_seal_to(x->directory, site, SEAL_BUNDLE, &to, &e);
-	if (rc == ERR_NOT_FOUND && directory_may_ask(x->directory, site) &&
-	    seal_request(c, site, &e) != 0)
-		log_event(x->log, LOG_LEVEL_WARNING, "bundle-not-made",
-		    "site", site, "reason", e.text, NULL);
-	return rc == 0;
+	for (i = 0; via != NULL && i < via->n; i++)
+		can = has_key(c, via->item[i], SEAL_ONION) && can;
+	return can && has_key(c, site, SEAL_BUNDLE);
 }
 
 int
@@ -713,7 +731,9 @@ seal_answer(struct custody *c, struct answer *a, struct err *e)
 	rc = chain_begin(s, SEAL_BUNDLE, 0, c->x->conf->lifetime_secs, e);
 	if (rc == 0)
 		rc = add_extras(s, 0, a->card, e);
-	if (rc == 0 && (s->nowed > 0 || s->card)) {
+	if (rc == 0 && s->nowed == 0 && !s->card) {
+		answer_gave(c, s->site, s->gave, true);	/* it has it all */
+	} else if (rc == 0) {
 		rc = chain_end(s, e);
 		if (rc == 0)
 			rc = commit(s, e);

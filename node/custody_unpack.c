@@ -102,7 +102,7 @@ unpacking_done(struct unpacking *t)
 	arrivals_index(t->c->x, &t->arrivals);
 	forget_taken(t);
 	if (t->in.owed)
-		answer_need(t->c, t->in.origin, false);
+		answer_owe(t->c, &t->in);
 }
 
 static int

@@ -444,6 +444,15 @@ directory_must_tell(struct directory *d, const char *site)
 	return k != NULL && k->vouched && k->rec.told < d->counter;
 }
 
+bool
+directory_must_announce(struct directory *d, size_t i)
+{
+	const struct known *k = i < d->n ? d->known[i] : NULL;
+
+	return k != NULL && k->vouched && d->keyring != NULL &&
+	    k->rec.heard_secs != 0 && k->rec.told < d->counter;
+}
+
 int
 directory_told(struct directory *d, struct spool_unit *u, const char *site,
     struct err *e)

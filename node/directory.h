@@ -54,6 +54,8 @@ uint64_t directory_key_end_secs(struct directory *d, uint64_t key_id);
 uint64_t directory_our_card(struct directory *d, struct buf *out);
 /* Was the site not told of our present card? */
 bool directory_must_tell(struct directory *d, const char *site);
+/* The same of the i-th site, of which something was heard. */
+bool directory_must_announce(struct directory *d, size_t i);
 /* In the unit that makes the bundle with our card durable. */
 int directory_told(struct directory *d, struct spool_unit *u,
     const char *site, struct err *e) MUST_CHECK;

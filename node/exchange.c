@@ -585,16 +585,6 @@ expire_by(struct exchange *x, struct leg *leg, uint64_t now)
 	return true;
 }
 
-static uint64_t
-lifetime_secs(struct exchange *x, const struct target *t)
-{
-	const struct target *road = queue_road(x, t);
-
-	return road != NULL && road->peer != NULL &&
-	    road->peer->lifetime_secs != 0 ? road->peer->lifetime_secs :
-	    x->conf->lifetime_secs;
-}
-
 /* An object whose messages are all too old is taken back, so that they fail;
  * a younger one stays as it is, since it may have arrived unnoticed. */
 static int
@@ -609,7 +599,7 @@ expire_objects(struct exchange *x, struct target *t, uint64_t now,
 		c = list_entry(item, struct cut, link);
 		if (rc == 0 && !t->up && t->peer != NULL && t->chance &&
 		    t->last_chance_secs >= c->cut_secs &&
-		    c->cut_secs + lifetime_secs(x, t) <= now)
+		    c->cut_secs + queue_lifetime_secs(x, t) <= now)
 			rc = cut_withdraw(x, c, e);
 	}
 	return rc;
@@ -632,7 +622,7 @@ expire(struct exchange *x, struct target *t, struct list *head, uint64_t now)
 {
 	struct list *item, *after;
 	struct leg *leg;
-	uint64_t lifetime = lifetime_secs(x, t);
+	uint64_t lifetime = queue_lifetime_secs(x, t);
 
 	list_for_each_safe(item, after, head) {
 		leg = list_entry(item, struct leg, link);

@@ -207,6 +207,8 @@ struct target *queue_site(struct exchange *x, const char *site);
 /* The peer that a target's mail leaves by: itself, or of a site the road
  * there; NULL: none. */
 const struct target *queue_road(struct exchange *x, const struct target *t);
+/* How long mail may wait for t; NULL: for nothing in particular. */
+uint64_t queue_lifetime_secs(struct exchange *x, const struct target *t);
 /* For an object whose peer may have left the configuration. */
 struct target *queue_peer_or_gone(struct exchange *x, const char *name);
 struct target *queue_delivery(const struct exchange *x, size_t index);

@@ -118,6 +118,8 @@ static int
 end_feed(struct intake *in, struct err *e)
 {
 	in->outcome = exchange_inbound_end(in->inbound);
+	if (in->outcome == INBOUND_AGAIN)
+		return rewind_file(in, e) < 0 ? e->code : 1;
 	if (in->outcome == INBOUND_BROKEN)
 		return begin_quarantine(in, e);
 	return 0;

@@ -7,6 +7,8 @@
  * it is broken.
  *
  *	hash (for the pick-up) -> feed -> quarantine if broken -> done
+ *	                          ^  |
+ *	                          +--+ once more if it is a genuine parcel
  */
 #include "node/daemon.h"
 
@@ -16,6 +18,7 @@ struct intake;
  *	INBOUND_DONE, INBOUND_DUPLICATE	unlink the file
  *	INBOUND_BROKEN	it is in the quarantine, durable: unlink the file
  *	INBOUND_LATER	keep it; also when the file could not be read
+ *	INBOUND_ASIDE	no genuine parcel: put the file aside (node/aside.h)
  * reason: why it is broken or kept, else ""; valid during the call.
  * messages: how many were taken out of it. */
 typedef void intake_done(void *ctx, enum inbound_outcome outcome,

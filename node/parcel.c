@@ -459,11 +459,30 @@ cut_full(struct exchange *x, struct target *t)
 	return good;
 }
 
+/* Parcels that lie before a closed road are made anew without what has gone:
+ * it was settled, or its time is over, and it must not arrive any more. */
+static void
+freshen(struct exchange *x, struct target *t)
+{
+	struct list *item, *after;
+	struct err e = ERR_INIT;
+
+	if (t->up || !neighbour_of(t)->stale)
+		return;
+	list_for_each_safe(item, after, &t->objects) {
+		if (cut_withdraw(x, list_entry(item, struct cut, link),
+		    &e) != 0)
+			return;
+	}
+	neighbour_of(t)->stale = false;
+}
+
 static bool
 parcel_cut(struct exchange *x, struct target *t)
 {
 	int may;
 
+	freshen(x, t);
 	if (x->transit->hooks == NULL || !road_takes(x, t))
 		return false;
 	hooks_of(x)->fill(x->transit->ctx, t->name);

@@ -125,6 +125,16 @@ queue_road(struct exchange *x, const struct target *t)
 	return t->kind == TARGET_SITE ? custody_road(x, t) : t;
 }
 
+uint64_t
+queue_lifetime_secs(struct exchange *x, const struct target *t)
+{
+	const struct target *road = t != NULL ? queue_road(x, t) : NULL;
+
+	return road != NULL && road->peer != NULL &&
+	    road->peer->lifetime_secs != 0 ? road->peer->lifetime_secs :
+	    x->conf->lifetime_secs;
+}
+
 struct target *
 queue_peer_or_gone(struct exchange *x, const char *name)
 {

@@ -237,13 +237,6 @@ first_target(const struct entry *entry)
 	return NULL;
 }
 
-static uint64_t
-lifetime_secs(const struct exchange *x, const struct target *t)
-{
-	return t != NULL && t->peer != NULL && t->peer->lifetime_secs != 0 ?
-	    t->peer->lifetime_secs : x->conf->lifetime_secs;
-}
-
 static bool
 wants_delay(const struct exchange *x, const struct recipient *rcpt)
 {
@@ -320,7 +313,7 @@ tell_delay(struct exchange *x, struct entry *entry, const struct message *m,
 	about.nrcpt = delayed(x, m, st, rcpt);
 	for (i = 0; i < about.nrcpt; i++)
 		rcpt[i].until_ms = m->accepted_wall_ms +
-		    (int64_t)lifetime_secs(x, t) * 1000;
+		    (int64_t)queue_lifetime_secs(x, t) * 1000;
 	if (about.nrcpt > 0)
 		rc = report_new(x, &about, &r, e);
 	if (rc == 0 && r != NULL)

@@ -141,6 +141,8 @@ passage_release(struct passage *p)
 void
 passage_free(struct exchange *x, struct passage *p)
 {
+	if (p->ncut > 0 && p->to != NULL)
+		p->to->stale = true;
 	passage_unplace(p);
 	forget_name(x, p);
 	map_del_u64(x->transit->by_id, p->b.id);

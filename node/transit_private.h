@@ -75,6 +75,7 @@ struct neighbour {
 	bool card_asked;		/* it asked for our keys */
 	int64_t request_ms;		/* monotonic: ask for its not before */
 	unsigned requests;
+	bool stale;			/* something in its parcels has gone */
 	bool last_full;			/* the last parcel was: no waiting for
 					 * company */
 	uint64_t rtt_secs;		/* smoothed, of a hop; 0: unknown */

@@ -190,7 +190,7 @@ test_new_epoch_midway(void **state)
 static bool
 holds(const struct buf *b, const char *word)
 {
-	return memmem(b->ptr, b->len, word, strlen(word)) != NULL;
+	return b->len > 0 && memmem(b->ptr, b->len, word, strlen(word)) != NULL;
 }
 
 /* Nothing that a road carries says who, where or what. */
@@ -262,6 +262,182 @@ test_key_request(void **state)
 	assert_settled(w);
 }
 
+/* An onion over the relay: what leaves paris names london, and what london
+ * passes on is a bundle of its own. */
+static void
+test_onion(void **state)
+{
+	struct nw *w = nw_new("}\nvia oslo {\n relays = { london }", NULL,
+	    NULL);
+	struct custody_counters c;
+
+	(void)state;
+	assert_true(nw_submit(w, AT_PARIS, "ann@paris.example",
+	    "bob@oslo.example", MAIL) != 0);
+	nw_pass(w, 60);
+	assert_int_equal(1, w->site[AT_OSLO].delivered);
+	custody_counters(w->site[AT_LONDON].x, &c);
+	assert_int_equal(1, c.opened);
+	assert_int_equal(0, w->site[AT_LONDON].delivered);
+	assert_settled(w);
+	nw_free(w);
+}
+
+/* Not for one who may not have things passed on. */
+static void
+test_onion_refused(void **state)
+{
+	struct nw *w = nw_new("}\nvia oslo {\n relays = { london }",
+	    NULL, NULL);
+	struct custody_counters c;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < w->site[AT_LONDON].conf->npeers; i++)
+		w->site[AT_LONDON].conf->peer[i].may_relay = false;
+	assert_true(nw_submit(w, AT_PARIS, "ann@paris.example",
+	    "bob@oslo.example", MAIL) != 0);
+	nw_pass(w, 60);
+	assert_int_equal(0, w->site[AT_OSLO].delivered);
+	custody_counters(w->site[AT_LONDON].x, &c);
+	assert_int_equal(1, c.refused);
+	nw_pass(w, 4 * 86400);
+	assert_mail(w, AT_PARIS, "not confirmed", true);
+	nw_free(w);
+}
+
+static char *
+long_mail(size_t octets)
+{
+	struct rng_seeded rng;
+	struct buf b = BUF_INIT;
+
+	rng_seeded_init(&rng, 7);
+	buf_adds(&b, "Subject: long\r\n\r\n");
+	while (b.len < octets)
+		buf_addf(&b, "%016llx%016llx\r\n",
+		    (unsigned long long)rng_u64(&rng.rng),
+		    (unsigned long long)rng_u64(&rng.rng));
+	return buf_steal(&b);
+}
+
+/* A long mail in small parcels, some of them lost, in each way to compress. */
+static void
+test_splitting(void **state)
+{
+	static const char *const how[] = {
+		"parcel-size = 2K", "parcel-size = 4K\n compress = each",
+		"shape = 3000\n compress = none", "shape = padme",
+	};
+	char *mail = long_mail(90000);
+	struct nw *w;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < sizeof(how) / sizeof(how[0]); i++) {
+		w = nw_new(how[i], how[i], how[i]);
+		assert_true(nw_submit(w, AT_PARIS, "ann@paris.example",
+		    "bob@oslo.example", mail) != 0);
+		w->site[AT_PARIS].road[AT_LONDON].lose = 3;
+		nw_pass(w, 3600);
+		assert_int_equal(1, w->site[AT_OSLO].delivered);
+		assert_mail(w, AT_OSLO, mail, true);
+		assert_settled(w);
+		nw_free(w);
+	}
+	free(mail);
+}
+
+/* Many mails all ways at once, with files lost and repeated. */
+static void
+test_many(void **state)
+{
+	static const char *const to[] = { "bob@paris.example",
+		"bob@london.example", "bob@oslo.example" };
+	struct nw *w = *state;
+	unsigned expected[NW_SITES] = { 0 };
+	int i, k;
+
+	for (i = 0; i < 300; i++) {
+		k = (i % 3 + 1 + i % 2) % 3;
+		assert_true(nw_submit(w, i % 3, i % 3 == 0 ?
+		    "ann@paris.example" : i % 3 == 1 ? "ann@london.example" :
+		    "ann@oslo.example", to[k], MAIL) != 0);
+		expected[k]++;
+		if (i % 7 == 0)
+			w->site[i % 3].road[k].lose++;
+		if (i % 5 == 0)
+			w->site[i % 3].road[k].twice++;
+		if (i % 20 == 0)
+			nw_pass(w, 1);
+	}
+	nw_pass(w, 86400);
+	for (i = 0; i < NW_SITES; i++)
+		assert_int_equal(expected[i], w->site[i].delivered);
+	assert_settled(w);
+}
+
+/* What came too late for its sender is not delivered after he was told. */
+static void
+test_late(void **state)
+{
+	struct nw *w = *state;
+
+	w->site[AT_LONDON].road[AT_OSLO].cut = true;
+	assert_true(nw_submit(w, AT_PARIS, "ann@paris.example",
+	    "bob@oslo.example", MAIL) != 0);
+	nw_pass(w, 4 * 86400);
+	assert_mail(w, AT_PARIS, "not confirmed", true);
+	w->site[AT_LONDON].road[AT_OSLO].cut = false;
+	nw_pass(w, 86400);
+	assert_int_equal(0, w->site[AT_OSLO].delivered);
+	assert_settled(w);
+}
+
+/* Oslo has another batch under this serial: paris opens a new epoch, and the
+ * message is delivered under that. */
+static void
+test_conflict(void **state)
+{
+	struct nw *w = *state;
+	struct nw_site *oslo = &w->site[AT_OSLO];
+	struct custody_counters c;
+	struct serial_in in;
+	struct spool_unit *u;
+	struct err e = ERR_INIT;
+
+	serial_in_init(&in);
+	in.origin = mem_strdup("paris");
+	in.epoch = spool_epoch(w->site[AT_PARIS].spool);
+	in.serial = 1;
+	in.done = true;
+	memset(in.digest, 7, sizeof(in.digest));
+	assert_int_equal(0, spool_begin(oslo->spool, &u, &e));
+	assert_int_equal(0, spool_put_serial_in(u, &in, &e));
+	assert_int_equal(0, spool_commit(u, true, &e));
+	serial_in_release(&in);
+	assert_true(nw_submit(w, AT_PARIS, "ann@paris.example",
+	    "bob@oslo.example", MAIL) != 0);
+	nw_pass(w, 600);
+	custody_counters(w->site[AT_PARIS].x, &c);
+	assert_int_equal(1, c.conflicts);
+	assert_int_equal(1, oslo->delivered);
+	assert_settled(w);
+}
+
+/* Mail for a site that nobody gave a card of waits, and says so. */
+static void
+test_no_card(void **state)
+{
+	struct nw *w = *state;
+	struct err e = ERR_INIT;
+	struct seal_to to;
+
+	assert_int_equal(ERR_DENIED, directory_seal_to(
+	    w->site[AT_PARIS].x->directory, "bergen", SEAL_BUNDLE, &to, &e));
+	assert_non_null(strstr(e.text, "peer add"));
+}
+
 int
 main(void)
 {
@@ -278,6 +454,13 @@ main(void)
 		TEST(test_nothing_in_clear),
 		TEST(test_peer_test),
 		TEST(test_key_request),
+		cmocka_unit_test(test_onion),
+		cmocka_unit_test(test_onion_refused),
+		cmocka_unit_test(test_splitting),
+		TEST(test_many),
+		TEST(test_late),
+		TEST(test_conflict),
+		TEST(test_no_card),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
