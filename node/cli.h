@@ -85,6 +85,7 @@ void cli_table_print(struct cli_table *t);	/* and frees */
 
 /* The commands, each in cmd_WORD.c.  argv[0] is the command's word; the exit
  * status is returned. */
+int cmd_bundles(struct cli *cli, int argc, char **argv);
 int cmd_check(struct cli *cli, int argc, char **argv);
 int cmd_flush(struct cli *cli, int argc, char **argv);
 int cmd_queue(struct cli *cli, int argc, char **argv);

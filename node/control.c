@@ -61,6 +61,7 @@ static const struct request_row {
 	{ "broken-show", control_broken_show, FOR_ADMINS },
 	{ "broken-delete", control_broken_delete, FOR_ADMINS },
 	{ "broken-export", control_broken_export, FOR_ADMINS },
+	{ "bundles", control_bundles, FOR_ADMINS },
 	{ "flush", control_flush, FOR_ADMINS },
 	{ "reload", control_reload, FOR_ADMINS },
 	{ "stop", control_stop, FOR_ADMINS },

@@ -78,6 +78,7 @@ bool control_listed(const struct conf_strings *users, uid_t uid);
 control_request control_list, control_show, control_operate;
 control_request control_broken_list, control_broken_show;
 control_request control_broken_delete, control_broken_export;
+control_request control_bundles;
 control_request control_status, control_route, control_flush;
 control_request control_reload, control_stop, control_verify, control_backup;
 control_request control_receive;

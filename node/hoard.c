@@ -321,6 +321,7 @@ hop_done(struct exchange *x, struct hoarded *one)
 	    bundle_text(b->name).s, "destination", b->destination, "peer",
 	    b->peer, "octets", num_str(b->octets).s, NULL);
 	passage_free(x, one->p);
+	transit_handed(x, b);
 	if (b->from == NULL && tr->hooks != NULL)
 		tr->hooks->hop_done(tr->ctx, b->destination, b->epoch,
 		    b->serial, b->name);
@@ -329,11 +330,18 @@ hop_done(struct exchange *x, struct hoarded *one)
 static void
 log_arrived(struct exchange *x, const struct bundle *b)
 {
-	log_event(x->log, LOG_LEVEL_INFO, b->role == BUNDLE_ARRIVED ?
-	    "bundle-arrived" : "bundle-forwarded", "bundle",
-	    bundle_text(b->name).s, "destination", b->destination, "from",
-	    b->from, "octets", num_str(b->octets).s, "hops",
-	    b->direct ? NULL : num_str(b->hops).s, NULL);
+	struct bundle_text name = bundle_text(b->name);
+	struct num_str octets = num_str(b->octets), hops = num_str(b->hops);
+
+	if (b->role == BUNDLE_ARRIVED)
+		log_event(x->log, LOG_LEVEL_INFO, "bundle-arrived", "bundle",
+		    name.s, "destination", b->destination, "from", b->from,
+		    "octets", octets.s, "hops", b->direct ? NULL : hops.s,
+		    NULL);
+	else
+		log_event(x->log, LOG_LEVEL_INFO, "bundle-forwarded",
+		    "bundle", name.s, "destination", b->destination, "from",
+		    b->from, "octets", octets.s, "hops", hops.s, NULL);
 }
 
 /* The index follows the record. */

@@ -37,6 +37,8 @@ static const struct command commands[] = {
 	    "say what the node is doing" },
 	{ "queue", cmd_queue, NULL, "list|show|hold|release|delete|retry",
 	    "see and change what waits" },
+	{ "bundles", cmd_bundles, NULL, "[--json]",
+	    "show the bundles under way" },
 	{ "flush", cmd_flush, NULL, "PEER...",
 	    "send what waits for a peer now" },
 	{ "route", cmd_route, NULL, "[--json] ADDRESS...",

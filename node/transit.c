@@ -9,6 +9,7 @@
 
 #include "base/text.h"
 
+#define HANDED_MAX 10000	/* names remembered for people */
 #define TOLD_HOURLY 10		/* lines of one kind for one neighbour */
 /* A neighbour may repeat what it was not told of, long after its end: its
  * clock may have stood still for a week. */
@@ -224,11 +225,24 @@ transit_new(struct exchange *x)
 
 	tr->by_id = map_new();
 	tr->by_name = map_new();
+	tr->last_peer = map_new();
 	list_init(&tr->limbo);
 	list_init(&tr->arrived);
 	list_init(&tr->checks);
 	tr->due_secs = UINT64_MAX;
 	x->transit = tr;
+}
+
+static void
+forget_handed(struct transit *tr)
+{
+	size_t pos = 0;
+	void *value;
+
+	while (map_next(tr->last_peer, &pos, NULL, &value))
+		free(value);
+	map_free(tr->last_peer);
+	tr->last_peer = map_new();
 }
 
 void
@@ -242,6 +256,8 @@ transit_free(struct exchange *x)
 		passage_release(value);
 	for (i = 0; i < x->ntargets; i++)
 		neighbour_free(x->target[i]->neighbour);
+	forget_handed(tr);
+	map_free(tr->last_peer);
 	map_free(tr->by_id);
 	map_free(tr->by_name);
 	free(tr);
@@ -431,24 +447,53 @@ fill_status(struct exchange *x, const struct passage *p,
 	st->serial = p->b.serial;
 }
 
+/* The records are in the order of their numbers, the index is not. */
 bool
 transit_next_status(struct exchange *x, uint64_t *id_io,
     struct transit_status *st_out)
 {
-	const struct passage *p, *next = NULL;
-	size_t pos = 0;
-	void *value;
+	const struct passage *p = NULL;
+	struct err e = ERR_INIT;
+	struct bundle b;
+	int rc = 0;
 
-	while (map_next(x->transit->by_id, &pos, NULL, &value)) {
-		p = value;
-		if (p->b.id > *id_io && (next == NULL || p->b.id < next->b.id))
-			next = p;
+	while (p == NULL && (rc == 0 || rc == ERR_CORRUPT)) {
+		rc = spool_next_bundle(x->spool, id_io, &b, &e);
+		bundle_release(&b);
+		if (rc == 0)
+			p = map_get_u64(x->transit->by_id, *id_io);
+		else if (store_failed(spool_store(x->spool)))
+			return false;
 	}
-	if (next == NULL)
-		return false;
-	*id_io = next->b.id;
-	fill_status(x, next, st_out);
-	return true;
+	if (p != NULL)
+		fill_status(x, p, st_out);
+	return p != NULL;
+}
+
+bool
+transit_has(const struct exchange *x, uint64_t id)
+{
+	return map_get_u64(x->transit->by_id, id) != NULL;
+}
+
+void
+transit_handed(struct exchange *x, const struct bundle *b)
+{
+	struct transit *tr = x->transit;
+
+	if (b->from != NULL || b->serial == 0 || b->peer == NULL)
+		return;
+	if (map_count(tr->last_peer) >= HANDED_MAX)
+		forget_handed(tr);
+	free(map_put(tr->last_peer, bundle_name_slice(b->name),
+	    mem_strdup(b->peer)));
+}
+
+const char *
+transit_last_peer(const struct exchange *x,
+    const unsigned char name[TRANSIT_NAME_LEN])
+{
+	return map_get(x->transit->last_peer, bundle_name_slice(name));
 }
 
 void

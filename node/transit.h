@@ -199,6 +199,12 @@ struct transit_status {
  * points to lives until anything changes. */
 bool transit_next_status(struct exchange *x, uint64_t *id_io,
     struct transit_status *st_out);
+/* Is there a bundle of this number? */
+bool transit_has(const struct exchange *x, uint64_t id);
+/* The neighbour that acknowledged a bundle of our own with a serial; NULL: not
+ * known, none yet, or it was before the last start. */
+const char *transit_last_peer(const struct exchange *x,
+    const unsigned char name[TRANSIT_NAME_LEN]);
 
 struct transit_counters {
 	uint64_t parcels_out, parcels_in;

@@ -91,6 +91,7 @@ struct transit {
 	struct list limbo;		/* LEAVING without a road */
 	struct list arrived;
 	struct list checks;		/* ARRIVING, whole: to be hashed */
+	struct map *last_peer;		/* name: who has it now, as text */
 	struct transit_counters counters;
 	uint64_t due_secs;		/* when anything has to be looked at */
 	int64_t looked_ms;		/* monotonic: when it was */
@@ -121,6 +122,8 @@ int passage_end(struct exchange *x, struct spool_unit *u,
 /* The same in a unit of its own, for one that cannot be handed on: told. */
 int passage_lose(struct exchange *x, struct passage *p, const char *reason,
     struct err *e) MUST_CHECK;
+/* This neighbour has all of one of our own. */
+void transit_handed(struct exchange *x, const struct bundle *b);
 /* Look again at this time at the latest. */
 void transit_due(struct exchange *x, uint64_t secs);
 

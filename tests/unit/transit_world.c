@@ -40,8 +40,7 @@ mono(struct clock *c)
 static uint64_t
 room(void *ctx)
 {
-	(void)ctx;
-	return UINT64_C(1) << 40;
+	return ((struct tw *)ctx)->full ? 0 : UINT64_C(1) << 40;
 }
 
 static void
@@ -331,7 +330,8 @@ node_start(struct tw_node *node)
 	struct log *log = log_new_sink(keep_line, node);
 	struct spool_options so = { .clock = &node->w->clock,
 	    .rng = &node->rng.rng, .log = log, .min_free_bytes = 1 << 20,
-	    .free_bytes = room, .dir = "/tmp" };
+	    .free_bytes = room, .free_ctx = node->w,
+	    .dir = "/tmp" };
 	struct exchange_options xo = { .clock = &node->w->clock,
 	    .rng = &node->rng.rng, .log = log, .conf = node->conf };
 	struct store *store;
@@ -365,6 +365,15 @@ drop_file(struct tw_file *f)
 	free(f->name);
 	buf_release(&f->bytes);
 	free(f);
+}
+
+void
+tw_forget_files(struct tw_road *road)
+{
+	struct list *item, *after;
+
+	list_for_each_safe(item, after, &road->files)
+		drop_file(list_entry(item, struct tw_file, link));
 }
 
 void
@@ -437,7 +446,6 @@ tw_new(const char *const *name, const char *const *text, size_t n,
 static void
 node_free(struct tw_node *node)
 {
-	struct list *item, *after;
 	size_t i, pos = 0;
 	void *value;
 
@@ -448,10 +456,8 @@ node_free(struct tw_node *node)
 		free(value);
 	map_free(node->seen);
 	buf_release(&node->log);
-	for (i = 0; i < TW_NODES; i++) {
-		list_for_each_safe(item, after, &node->road[i].files)
-			drop_file(list_entry(item, struct tw_file, link));
-	}
+	for (i = 0; i < TW_NODES; i++)
+		tw_forget_files(&node->road[i]);
 }
 
 static void
@@ -552,8 +558,6 @@ carry(struct tw_road *road, struct slice bytes)
 		road->largest = bytes.len;
 	buf_clear(&w->kept);
 	buf_addslice(&w->kept, bytes);
-	if (w->keep)
-		return;
 	if (road->lose_next > 0) {
 		road->lose_next--;
 		return;

@@ -78,8 +78,8 @@ struct tw {
 	struct list air;
 	unsigned loss, twice, damage;	/* in a hundred */
 	uint64_t delay_ms;		/* at most */
-	bool keep;			/* letters are kept, see tw_letter_to */
 	struct buf kept;		/* the last one handed over */
+	bool full;			/* all disks */
 };
 
 /* text: configurations, one for each node, in the order of the names. */
@@ -101,6 +101,8 @@ uint64_t tw_bundle(struct tw_node *node, const struct transit_new *n,
 enum inbound_outcome tw_feed(struct tw_road *road, struct slice bytes);
 /* A parcel of these frames, sealed as this road's node would. */
 void tw_parcel(struct tw_road *road, struct slice frames, struct buf *out);
+/* Its files in out/ are gone. */
+void tw_forget_files(struct tw_road *road);
 /* How often it was opened there. */
 size_t tw_opened(const struct tw_node *node,
     const unsigned char name[BUNDLE_NAME_LEN]);
