@@ -196,8 +196,11 @@ exchange_transport_exited(struct exchange *x, const char *peer, int status,
 	    status < 0 ? "killed" : code.s, "reason", text, NULL);
 	if (status == 0 && t->nwritten == 0) {
 		road_good(x, t);
-		/* One that should have stayed is not started in a circle. */
-		if (t->peer != NULL && t->peer->stays)
+		/* One that should have stayed is not started in a circle, nor
+		 * is one that found nothing of what waits. */
+		if (t->peer != NULL && (t->peer->stays ||
+		    (!schedule_is_empty(t->peer->call) &&
+		    road_has_load(x, t))))
 			t->pause_ms = clock_mono_ms(x->clock) +
 			    (int64_t)t->peer->retry_min_secs * 1000;
 	}
@@ -225,7 +228,10 @@ road_deadline_ms(struct exchange *x, struct target *t)
 			    60000);
 		else
 			call = mono + 60000;
-		/* A call that is due and was tried waits for the pause. */
+		/* One that is due and has not begun waits for what is being
+		 * made, and is looked at when that is; or for the pause. */
+		if (call <= mono)
+			call = mono + 1000;
 		return call > t->pause_ms ? call : t->pause_ms;
 	}
 	if (t->pause_ms > mono)

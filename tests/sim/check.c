@@ -185,6 +185,9 @@ explain(struct site *s)
 	    s->timer, exchange_deadline_ms(x) - w->now_ms,
 	    custody_deadline_ms(x) - w->now_ms,
 	    transit_deadline_ms(x) - w->now_ms, x->maintain, x->messages);
+	for (i = 0; i < EVENT_KINDS; i++)
+		tell(w, s->name, "sim:     event %zu: %" PRIu64, i,
+		    s->happened[i]);
 	for (i = 0; i < x->ntargets; i++) {
 		struct target *t = x->target[i];
 

@@ -465,6 +465,7 @@ intake_step(struct site *s)
 {
 	const struct buf *b = &s->parcel->bytes;
 	size_t n = b->len - s->fed < 65536 ? b->len - s->fed : 65536;
+	enum inbound_outcome outcome;
 	struct err e = ERR_INIT;
 
 	if (s->eaten) {
@@ -472,12 +473,12 @@ intake_step(struct site *s)
 		end_intake(s);
 		return 1;
 	}
-	if (n > 0) {
-		s->fed += n;
-		return exchange_inbound_add(s->inbound, b->ptr + s->fed - n, n,
-		    &e) == 0 ? 1 : later(s);
-	}
-	switch (exchange_inbound_end(s->inbound)) {
+	s->fed += n;
+	if (n > 0 && exchange_inbound_add(s->inbound, b->ptr + s->fed - n, n,
+	    &e) == 0)
+		return 1;
+	outcome = exchange_inbound_end(s->inbound);
+	switch (outcome) {
 	case INBOUND_LATER:
 		return later(s);
 	case INBOUND_BROKEN:

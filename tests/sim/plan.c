@@ -200,7 +200,7 @@ times_make(struct world *w)
 {
 	if (w->strict) {
 		w->weather.partitions = w->weather.absences = false;
-		w->weather.full_disks = false;
+		w->weather.full_disks = w->weather.jumps = false;
 	}
 	w->lifetime_days = w->strict || w->set.calm || w->realm == REALM_OLD ?
 	    5 : 2 + (unsigned)roll(w, 4);
@@ -282,6 +282,18 @@ roads_make(struct world *w, struct site *s)
 	}
 }
 
+/* Keys end by the date on the card: a clock may be days wrong, but where it
+ * is wrong by more than keys live, mail waits until somebody sets it. */
+static int64_t
+wrong_by(struct world *w)
+{
+	uint64_t most = (uint64_t)DAY_MS * (w->realm == REALM_OLD ? 300 : 1);
+
+	if (!w->weather.jumps || w->set.calm)
+		return 0;
+	return (int64_t)roll(w, 2 * most) - (int64_t)most;
+}
+
 void
 plan_make(struct world *w)
 {
@@ -300,9 +312,7 @@ plan_make(struct world *w)
 		s->world = w;
 		s->index = i;
 		s->name = names[i];
-		if (w->weather.jumps && !w->set.calm)
-			s->wall_offset_ms = (int64_t)roll(w,
-			    600 * (uint64_t)DAY_MS) - 300 * DAY_MS;
+		s->wall_offset_ms = wrong_by(w);
 		roads_make(w, s);
 	}
 	describe(w);

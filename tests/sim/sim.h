@@ -42,6 +42,7 @@ enum event_kind {
 	EVENT_DELIVER,		/* arg: job */
 	EVENT_RESTART,
 	EVENT_FAULT,		/* of the world; no site */
+	EVENT_KINDS
 };
 
 struct event {
@@ -171,6 +172,7 @@ struct site {
 	size_t fed;
 	bool eaten;		/* done with, to be removed */
 	bool asked_intake;
+	uint64_t happened[EVENT_KINDS];
 };
 
 struct rcpt_truth {

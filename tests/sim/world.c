@@ -118,6 +118,8 @@ happen(struct world *w, const struct event *e)
 {
 	struct site *s = e->site;
 
+	if (s != NULL)
+		s->happened[e->kind]++;
 	if (e->kind == EVENT_FAULT)
 		fault(w);
 	else if (e->kind == EVENT_ARRIVE)
