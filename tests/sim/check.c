@@ -148,6 +148,7 @@ check_spool(struct site *s)
 	struct err e = ERR_INIT;
 	struct message m;
 	struct object o;
+	struct road *r;
 	uint64_t id = 0, object = 0;
 	size_t i;
 
@@ -156,11 +157,16 @@ check_spool(struct site *s)
 	if (spool_next_message(s->spool, &id, &m, &e) != ERR_NOT_FOUND)
 		wrong(s->world, "%s: message %s is left in the spool", s->name,
 		    message_name(id).s);
-	if (spool_next_object(s->spool, &object, &o, &e) != ERR_NOT_FOUND)
-		wrong(s->world, "%s: object %" PRIu64 " is left in the spool",
-		    s->name, object);
+	while (spool_next_object(s->spool, &object, &o, &e) == 0) {
+		r = site_road(s, o.peer);
+		if (r == NULL || !r->to->dead)
+			wrong(s->world, "%s: object %" PRIu64 " is left in "
+			    "the spool", s->name, object);
+		object_release(&o);
+		object_init(&o);
+	}
 	for (i = 0; i < s->nroads; i++) {
-		if (!list_empty(&s->road[i].out))
+		if (!list_empty(&s->road[i].out) && !s->road[i].to->dead)
 			wrong(s->world, "%s: files are left for %s", s->name,
 			    s->road[i].to->name);
 	}
@@ -168,6 +174,26 @@ check_spool(struct site *s)
 	object_release(&o);
 	check_bundles(s);
 	check_serials(s);
+}
+
+static void
+explain_files(struct site *s)
+{
+	struct list *item;
+	size_t i;
+
+	for (i = 0; i < s->nroads; i++) {
+		struct road *r = &s->road[i];
+
+		list_for_each(item, &r->out)
+			tell(s->world, s->name, "sim:     %s is in out/ for %s",
+			    list_entry(item, struct parcel, link)->name,
+			    r->to->name);
+		list_for_each(item, &r->in)
+			tell(s->world, s->name, "sim:     %s is in in/ of %s",
+			    list_entry(item, struct parcel, link)->name,
+			    r->to->name);
+	}
 }
 
 /* What a site still has to do, for the story of one that does not rest. */
@@ -197,6 +223,7 @@ explain(struct site *s)
 		    t->ready_count, t->later_count, t->nobjects, t->nwritten,
 		    t->up, t->down);
 	}
+	explain_files(s);
 	while (transit_next_status(x, &id, &st))
 		tell(w, s->name, "sim:     bundle %" PRIu64 " for %s by %s, "
 		    "from %s, arriving %d, arrived %d, %" PRIu64 " octets, %"

@@ -140,6 +140,7 @@ write_finish(struct road *r)
 {
 	unsigned char digest[SHA256_LEN];
 	struct err e = ERR_INIT;
+	int rc;
 
 	digest_of(&r->bytes, digest);
 	if (!is_native(r))
@@ -147,8 +148,12 @@ write_finish(struct road *r)
 	parcel_free(parcel_find(&r->out, r->name));
 	list_add_tail(&r->out, &parcel_new(r->site->world, r->name,
 	    buf_slice(&r->bytes))->link);
-	if (exchange_object_written(r->site->x, r->object, r->bytes.len,
-	    digest, &e) != 0)
+	rc = exchange_object_written(r->site->x, r->object, r->bytes.len,
+	    digest, &e);
+	/* It was withdrawn meanwhile: nobody shall send it. */
+	if (rc == ERR_NOT_FOUND)
+		parcel_free(parcel_find(&r->out, r->name));
+	else if (rc != 0)
 		exchange_object_unwritten(r->site->x, r->object, e.text);
 	write_over(r);
 }

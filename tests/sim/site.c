@@ -544,7 +544,8 @@ site_is_empty(struct site *s)
 	if (transit_next_status(s->x, &id, &st))
 		return false;
 	for (i = 0; i < s->nroads; i++) {
-		if (!list_empty(&s->road[i].in) || !list_empty(&s->road[i].out))
+		if (!list_empty(&s->road[i].in) ||
+		    (!list_empty(&s->road[i].out) && !s->road[i].to->dead))
 			return false;
 	}
 	return c.messages == 0;

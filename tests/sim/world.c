@@ -172,7 +172,8 @@ play(struct world *w)
 		e = event_take(w);
 		w->now_ms = e.at_ms;
 		if (w->now_ms > w->faults_end_ms + REST_MS) {
-			wrong(w, "it never comes to rest");
+			wrong(w, "it never comes to rest: %zu events",
+			    w->nheap - w->ntimers);
 			check_rest(w);
 			parcel_free(e.parcel);
 			return;
