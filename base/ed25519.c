@@ -2,6 +2,7 @@
 /* Ed25519 by libsodium, from seeds, with a context for the hashed variant. */
 #include "base/ed25519.h"
 
+#include <assert.h>
 #include <sodium.h>
 
 #include "base/secret.h"
@@ -59,6 +60,7 @@ ed25519_stream_init(struct ed25519_stream *st, struct slice context)
 {
 	unsigned char len = (unsigned char)context.len;
 
+	assert(context.len <= UINT8_MAX);
 	(void)crypto_sign_init(inner(st));
 	ed25519_stream_add(st, &len, 1);
 	ed25519_stream_add(st, context.ptr, len);

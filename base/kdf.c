@@ -6,6 +6,7 @@
  */
 #include "base/kdf.h"
 
+#include <assert.h>
 #include <sodium.h>
 
 #include "base/secret.h"
@@ -61,6 +62,7 @@ hkdf_expand(const unsigned char prk[KDF_LEN], struct slice info,
 	unsigned char block[KDF_LEN];
 	unsigned char *out = key_out;
 
+	assert(len > 0 && len <= KDF_EXPAND_MAX);
 	for (unsigned char i = 1; len > 0; i++) {
 		size_t n = len < KDF_LEN ? len : KDF_LEN;
 

@@ -2,7 +2,7 @@
 #ifndef BUNDLE_BAG_H
 #define BUNDLE_BAG_H
 /*
- * What is inside a bundle (postrider-parcel(5), "Bags").  No I/O, no crypto.
+ * What is inside a bundle (postrider-parcel(5), "The bag").  No I/O, no crypto.
  * There are three sorts, told apart by the kind of the seal around them:
  *
  *	BAG_FLOW	of a bundle (sealed, or a direct one): flow epoch,

@@ -295,7 +295,10 @@ zstd_next(void *state, const char *in, size_t len, size_t *used_out,
     struct buf *out, struct err *e)
 {
 	struct zstd *z = state;
-	ZSTD_inBuffer src = { in, len, 0 };
+	/* What one call makes is lost where it ends in an error: it gets no
+	 * more than the header or block that it asked for. */
+	size_t most = z->wants > 0 ? z->wants : 1;
+	ZSTD_inBuffer src = { in, len < most ? len : most, 0 };
 	ZSTD_outBuffer dst = { NULL, STEP, 0 };
 	size_t status;
 

@@ -2,8 +2,8 @@
 #ifndef BUNDLE_FRAME_H
 #define BUNDLE_FRAME_H
 /*
- * What is inside a parcel (postrider-parcel(5), "Frames"): bundles whole or in
- * fragments, hop acknowledgements, cards of sites, padding.  No I/O, no
+ * What is inside a parcel (postrider-parcel(5), "The frames"): bundles whole
+ * or in fragments, hop acknowledgements, cards of sites, padding.  No I/O, no
  * crypto: these are the octets that bundle/seal.h seals and opens.
  *
  * Writing: a head is appended to a buf; behind the head of a WHOLE or FRAGMENT

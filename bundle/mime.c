@@ -216,6 +216,24 @@ parse_parameters(struct slice s, struct buf *list)
 	return seen;
 }
 
+/* RFC 2046 5.1.1.  The first of two counts. */
+static void
+find_boundary(struct mime_header *h, struct slice s)
+{
+	struct buf value = BUF_INIT;
+	struct slice name;
+
+	while (take_char(&s, ';') && (name = take_token(&s)).len > 0) {
+		buf_clear(&value);
+		if (!take_char(&s, '=') || !take_value(&s, &value))
+			break;
+		if (h->boundary == NULL && value.len > 0 &&
+		    slice_ieqs(name, "boundary"))
+			h->boundary = slice_dup(buf_slice(&value));
+	}
+	buf_release(&value);
+}
+
 static void
 parse_type(struct mime_header *h, struct slice s)
 {
@@ -232,6 +250,7 @@ parse_type(struct mime_header *h, struct slice s)
 	h->type = mem_printf("%.*s/%.*s", (int)type.len, type.ptr,
 	    (int)subtype.len, subtype.ptr);
 	ascii_lower(h->type, strlen(h->type));
+	find_boundary(h, s);
 	if (parse_parameters(s, &list)) {
 		/* a NUL must hide nothing behind it */
 		for (size_t i = 0; i < list.len; i++)
@@ -242,19 +261,24 @@ parse_type(struct mime_header *h, struct slice s)
 	buf_release(&list);
 }
 
+static const char *const encoding_names[] = {
+	[MIME_7BIT] = "7bit", [MIME_8BIT] = "8bit", [MIME_BINARY] = "binary",
+	[MIME_QUOTED_PRINTABLE] = "quoted-printable", [MIME_BASE64] = "base64",
+};
+_Static_assert(sizeof(encoding_names) / sizeof(encoding_names[0]) ==
+    MIME_UNKNOWN, "a name for each encoding");
+
+const char *
+mime_encoding_name(enum mime_encoding encoding)
+{
+	return encoding_names[encoding];
+}
+
 static void
 parse_encoding(struct mime_header *h, struct slice s)
 {
-	static const char *const names[] = {
-		[MIME_7BIT] = "7bit", [MIME_8BIT] = "8bit",
-		[MIME_BINARY] = "binary",
-		[MIME_QUOTED_PRINTABLE] = "quoted-printable",
-		[MIME_BASE64] = "base64",
-	};
 	struct slice token;
 
-	_Static_assert(sizeof(names) / sizeof(names[0]) == MIME_UNKNOWN,
-	    "a name for each encoding");
 	free(h->encoding_text);
 	h->encoding_text = slice_dup(slice_trim(s));
 	skip_cfws(&s);
@@ -262,7 +286,7 @@ parse_encoding(struct mime_header *h, struct slice s)
 	skip_cfws(&s);
 	h->encoding = MIME_UNKNOWN;
 	for (int i = 0; s.len == 0 && i < MIME_UNKNOWN; i++)
-		if (slice_ieqs(token, names[i]))
+		if (slice_ieqs(token, encoding_names[i]))
 			h->encoding = (enum mime_encoding)i;
 }
 
@@ -288,7 +312,9 @@ parse_field(struct mime_header *h, struct slice name, struct slice value,
 		/* which of two is meant nobody can know: none */
 		free(h->type);
 		free(h->required_extensions);
-		h->type = h->required_extensions = NULL;
+		free(h->boundary);
+		h->type = h->required_extensions = h->boundary = NULL;
+		h->typed = true;
 		if ((*types)++ == 0)
 			parse_type(h, value);
 	} else if (slice_ieqs(name, "Content-Transfer-Encoding"))
@@ -299,9 +325,8 @@ parse_field(struct mime_header *h, struct slice name, struct slice value,
 		parse_message_id(h, value);
 }
 
-/* Octets of the field at the start of s, its continuation lines included. */
-static size_t
-field_len(struct slice s)
+size_t
+mime_field_len(struct slice s)
 {
 	size_t n = 0;
 
@@ -313,13 +338,13 @@ field_len(struct slice s)
 	return n;
 }
 
-static void
-parse_header(struct mime_header *h, struct slice s)
+void
+mime_header_parse(struct mime_header *h, struct slice s)
 {
 	unsigned types = 0;
 
 	while (s.len > 0) {
-		size_t n = field_len(s);
+		size_t n = mime_field_len(s);
 		const char *colon = memchr(s.ptr, ':', n);
 
 		if (colon != NULL && strncmp(s.ptr, "From ", 5) != 0) {
@@ -368,11 +393,18 @@ void
 mime_reader_release(struct mime_reader *r)
 {
 	buf_release(&r->held);
-	free(r->header.type);
-	free(r->header.encoding_text);
-	free(r->header.required_extensions);
-	free(r->header.message_id);
-	memset(&r->header, 0, sizeof(r->header));
+	mime_header_release(&r->header);
+}
+
+void
+mime_header_release(struct mime_header *h)
+{
+	free(h->type);
+	free(h->boundary);
+	free(h->encoding_text);
+	free(h->required_extensions);
+	free(h->message_id);
+	memset(h, 0, sizeof(*h));
 }
 
 /* The start of the line that r->held ends with; its length is set. */
@@ -398,7 +430,7 @@ end_line(struct mime_reader *r, struct err *e)
 	if (crlf)
 		r->header.lf_lines = false;
 	if (!first && line.len == (crlf ? 2U : 1U)) {
-		parse_header(&r->header, (struct slice){ r->held.ptr,
+		mime_header_parse(&r->header, (struct slice){ r->held.ptr,
 			r->held.len - line.len });
 		r->done = true;
 		return 1;

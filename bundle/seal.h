@@ -2,8 +2,8 @@
 #ifndef BUNDLE_SEAL_H
 #define BUNDLE_SEAL_H
 /*
- * Sealing and opening (postrider-parcel(5), "Seals"), as streams that hold at
- * most one chunk of 64 KiB.
+ * Sealing and opening (postrider-parcel(5), "The seal"), as streams that hold
+ * at most one chunk of 64 KiB.
  *
  *	s = sealer_new(&to, sink, ctx)
  *	sealer_add ..., sealer_finish		the sink gets the object
@@ -128,7 +128,8 @@ struct open_with {
 	 * was opened before (ERR_EXISTS then).  May be NULL. */
 	bool (*seen)(void *ctx, const unsigned char tag[SEAL_TAG_LEN]);
 	/* A sealed object's sender, by his auth key: 0 and what is known of
-	 * him, or ERR_DENIED if he may not send us this kind. */
+	 * him, or ERR_DENIED if he may not send us this kind.  Anybody can
+	 * write that key here: that it is his shows only behind this. */
 	int (*sender)(void *ctx, enum seal_kind kind,
 	    const unsigned char key[SEAL_KEY_LEN], struct open_peer *peer_out,
 	    struct err *e);

@@ -29,10 +29,12 @@ struct bundle_writer {
 	struct squeeze_writer *squeeze;	/* NULL: not native */
 	struct sha256 hash;		/* native: of the batch */
 	struct envelope env;		/* native: the caller's, with hops */
-	bool base64;
-	struct base64_encoder encoder;
-	struct buf text;		/* base64, or the header */
+	enum mime_encoding encoding;
+	struct base64_encoder base64;
+	struct qp_encoder qp;
+	struct buf text;		/* encoded, or the header */
 	bool started;
+	struct smtp_refusal refusal;
 	uint64_t batch_octets;
 };
 
@@ -51,16 +53,19 @@ bundle_recipients_max(enum bundle_dialect dialect)
 	return dialects[dialect].recipients_max;
 }
 
-/* The last step: base64 if the object has it, then the caller. */
+/* The last step: the encoding of the object, then the caller. */
 static int
 write_encoded(void *ctx, const char *bytes, size_t len, struct err *e)
 {
 	struct bundle_writer *w = ctx;
 	int rc;
 
-	if (!w->base64)
+	if (w->encoding == MIME_BASE64)
+		base64_encoder_add(&w->base64, &w->text, bytes, len);
+	else if (w->encoding == MIME_QUOTED_PRINTABLE)
+		qp_encoder_add(&w->qp, &w->text, bytes, len);
+	else
 		return w->sink(w->ctx, bytes, len, e);
-	base64_encoder_add(&w->encoder, &w->text, bytes, len);
 	rc = w->sink(w->ctx, w->text.ptr, w->text.len, e);
 	buf_clear(&w->text);
 	return rc;
@@ -102,7 +107,10 @@ bundle_writer_new(const struct bundle_params *params, sink_fn *sink,
 	w->params = *params;
 	w->sink = sink;
 	w->ctx = ctx;
-	base64_encoder_init(&w->encoder);
+	w->encoding = params->dialect != BUNDLE_RFC2442 ? MIME_BINARY :
+	    params->gzip ? MIME_BASE64 : params->encoding;
+	base64_encoder_init(&w->base64);
+	qp_encoder_init(&w->qp);
 	buf_init(&w->text);
 	if (params->dialect == BUNDLE_NATIVE) {
 		init_native(w, &opts);
@@ -113,8 +121,6 @@ bundle_writer_new(const struct bundle_params *params, sink_fn *sink,
 	w->params.helo = w->helo = dup_or_null(params->helo);
 	w->params.from = w->from = dup_or_null(params->from);
 	w->params.to = w->to = dup_or_null(params->to);
-	w->base64 = params->dialect == BUNDLE_RFC2442 &&
-	    (params->gzip || params->encoding == MIME_BASE64);
 	if (params->gzip)
 		w->gzip = gzip_writer_new(level, write_encoded, w);
 	opts.helo = w->helo;
@@ -156,21 +162,6 @@ add_required(struct buf *out, unsigned required)
 	buf_addc(out, '"');
 }
 
-static const char *
-encoding_name(const struct bundle_writer *w)
-{
-	if (w->base64)
-		return "base64";
-	switch (w->params.encoding) {
-	case MIME_7BIT:
-		return "7bit";
-	case MIME_BINARY:
-		return "binary";
-	default:
-		return "8bit";
-	}
-}
-
 /* Nothing is in it but what must be: the same for every object of a pair. */
 static int
 write_header(struct bundle_writer *w, struct err *e)
@@ -188,7 +179,7 @@ write_header(struct bundle_writer *w, struct err *e)
 	    p->id != NULL ? p->id : "", p->helo != NULL ? p->helo : "");
 	add_required(&header, required);
 	buf_addf(&header, "\r\nContent-Transfer-Encoding: %s\r\n\r\n",
-	    encoding_name(w));
+	    mime_encoding_name(w->encoding));
 	rc = w->sink(w->ctx, header.ptr, header.len, e);
 	buf_release(&header);
 	return rc;
@@ -251,7 +242,6 @@ bundle_writer_begin(struct bundle_writer *w, const struct envelope *env,
     const struct content_facts *facts, unsigned hops, const size_t *rcpt,
     size_t n, struct err *e)
 {
-	struct smtp_refusal refusal;
 	struct buf *out = smtp_client_output(w->client);
 	char noop[48];
 	size_t before;
@@ -273,11 +263,11 @@ bundle_writer_begin(struct bundle_writer *w, const struct envelope *env,
 		w->env.origin.hops = hops;
 		env = &w->env;
 	}
-	rc = smtp_client_begin(w->client, env, facts, rcpt, n, &refusal);
+	rc = smtp_client_begin(w->client, env, facts, rcpt, n, &w->refusal);
 	if (rc < 0) {
 		buf_truncate(out, before);	/* the NOOP */
-		return err_set(e, ERR_UNSUPPORTED, "%d %s %s", refusal.code,
-		    refusal.status, refusal.text);
+		return err_set(e, ERR_UNSUPPORTED, "%d %s %s", w->refusal.code,
+		    w->refusal.status, w->refusal.text);
 	}
 	drain_events(w);
 	return pump(w, STEP, e);
@@ -329,13 +319,20 @@ bundle_writer_finish(struct bundle_writer *w, struct err *e)
 		rc = squeeze_writer_end(w->squeeze, e);
 	if (rc == 0 && w->gzip != NULL)
 		rc = gzip_writer_end(w->gzip, e);
-	if (rc == 0 && w->base64) {
-		base64_encoder_end(&w->encoder, &w->text);
-		if (w->text.len > 0)
-			rc = w->sink(w->ctx, w->text.ptr, w->text.len, e);
-		buf_clear(&w->text);
-	}
+	if (w->encoding == MIME_BASE64)
+		base64_encoder_end(&w->base64, &w->text);
+	else if (w->encoding == MIME_QUOTED_PRINTABLE)
+		qp_encoder_end(&w->qp, &w->text, true);
+	if (rc == 0 && w->text.len > 0)
+		rc = w->sink(w->ctx, w->text.ptr, w->text.len, e);
+	buf_clear(&w->text);
 	return rc;
+}
+
+const struct smtp_refusal *
+bundle_writer_refusal(const struct bundle_writer *w)
+{
+	return &w->refusal;
 }
 
 uint64_t

@@ -27,6 +27,7 @@
 #include "bundle/filter.h"
 #include "bundle/mime.h"
 #include "bundle/squeeze.h"
+#include "smtp/command.h"
 #include "smtp/envelope.h"
 
 /* RFC 5321 4.5.3.1.8: every receiver takes so many in one transaction. */
@@ -42,9 +43,9 @@ struct bundle_params {
 	enum bundle_dialect dialect;
 	bool gzip;			/* rfc2442: named as XGZIP, base64 */
 	int gzip_level;			/* 1..9, default 6 */
-	enum mime_encoding encoding;	/* rfc2442: MIME_BASE64 or MIME_8BIT
-					 * (MIME_7BIT is written where no octet
-					 * above 127 is: not decided here) */
+	enum mime_encoding encoding;	/* rfc2442; whether one that changes
+					 * nothing fits the content is the
+					 * caller's affair */
 	bool ids;
 	bool plain;			/* bsmtp: no ESMTP parameters */
 	const char *id;			/* of it; letters, digits, ".-" */
@@ -79,6 +80,9 @@ int bundle_writer_content(struct bundle_writer *w, const char *bytes,
 int bundle_writer_end_message(struct bundle_writer *w, struct err *e)
     MUST_CHECK;
 int bundle_writer_finish(struct bundle_writer *w, struct err *e) MUST_CHECK;
+/* Why the last ERR_UNSUPPORTED was. */
+const struct smtp_refusal *bundle_writer_refusal(
+    const struct bundle_writer *w);
 /* Octets of the batch so far, before compression and encoding. */
 uint64_t bundle_writer_batch_octets(const struct bundle_writer *w);
 

@@ -88,6 +88,8 @@ refuse_leg(struct exchange *x, struct leg *leg)
 		status = "5.3.3";
 		text = "the road to this site does not carry DELIVERBY, "
 		    "which the sender asks for with R";
+	} else if (peer->convert != CONVERT_NONE) {
+		;	/* what can be done is known when it is written */
 	} else if (beyond & (SMTP_EXT_BINARYMIME | SMTP_EXT_CHUNKING)) {
 		status = "5.6.1";
 		text = "the road to this site carries lines that end in "
@@ -135,8 +137,8 @@ gather(struct exchange *x, struct target *t, struct object *o,
 			break;
 		object_add(o, leg);
 		*octets_out += leg->entry->octets;
-		needs |= leg->entry->needs |
-		    (leg->entry->uses & outbound_extensions(p));
+		needs |= (leg->entry->needs | leg->entry->uses) &
+		    outbound_extensions(p);
 		leg_take(leg, LEG_CUT);
 		leg->object = 0;
 		if ((p->batch_count != 0 && o->nparts >= p->batch_count) ||
@@ -273,13 +275,12 @@ group_reports(struct exchange *x, const struct object *o, size_t i,
 	struct report *r;
 	struct leg *leg;
 
-	if (outbound_carries_dsn(o->params))
-		return;
 	for (; i < end; i++) {
 		leg = cut_leg(x, o->part[i].message, o->id);
 		if (leg == NULL)
 			continue;
-		if (report_relayed(x, leg, &r, &e) != 0)
+		if (report_relayed(x, leg,
+		    outbound_carries(o->params), &r, &e) != 0)
 			log_event(x->log, LOG_LEVEL_WARNING, "notice-lost",
 			    "id", message_name(leg->entry->id).s,
 			    "reason", e.text, NULL);

@@ -86,8 +86,11 @@ void cli_table_print(struct cli_table *t);	/* and frees */
 /* The commands, each in cmd_WORD.c.  argv[0] is the command's word; the exit
  * status is returned. */
 int cmd_bundles(struct cli *cli, int argc, char **argv);
+int cmd_card(struct cli *cli, int argc, char **argv);
 int cmd_check(struct cli *cli, int argc, char **argv);
 int cmd_flush(struct cli *cli, int argc, char **argv);
+int cmd_key(struct cli *cli, int argc, char **argv);
+int cmd_peer(struct cli *cli, int argc, char **argv);
 int cmd_queue(struct cli *cli, int argc, char **argv);
 int cmd_receive(struct cli *cli, int argc, char **argv);
 int cmd_reload(struct cli *cli, int argc, char **argv);
@@ -97,5 +100,8 @@ int cmd_send(struct cli *cli, int argc, char **argv);
 int cmd_spool(struct cli *cli, int argc, char **argv);
 int cmd_status(struct cli *cli, int argc, char **argv);
 int cmd_stop(struct cli *cli, int argc, char **argv);
+int cmd_trace(struct cli *cli, int argc, char **argv);
+/* postrider peer test */
+int cmd_peer_test(struct cli *cli, int argc, char **argv);
 
 #endif

@@ -284,7 +284,8 @@ static int
 usage(void)
 {
 	fputs("usage: postrider batch [--dialect bsmtp|rfc2442] [--gzip]\n"
-	    "           [--encoding 7bit|8bit|base64] [--as-is] [--plain]\n"
+	    "           [--encoding 7bit|8bit|quoted-printable|base64]\n"
+	    "           [--as-is] [--plain]\n"
 	    "           [--helo NAME] [--id ID] [--bundle-from A]\n"
 	    "           [--bundle-to B] --from A --to B... FILE.eml...\n",
 	    stderr);
@@ -366,10 +367,13 @@ take_encoding(struct job *job, const char *text)
 		job->params.encoding = MIME_7BIT;
 	else if (strcmp(text, "8bit") == 0)
 		job->params.encoding = MIME_8BIT;
+	else if (strcmp(text, "quoted-printable") == 0)
+		job->params.encoding = MIME_QUOTED_PRINTABLE;
 	else if (strcmp(text, "base64") == 0)
 		job->params.encoding = MIME_BASE64;
 	else
-		return bad_argument("encoding", text, "7bit, 8bit or base64");
+		return bad_argument("encoding", text,
+		    "7bit, 8bit, quoted-printable or base64");
 	return 0;
 }
 

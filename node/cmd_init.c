@@ -8,7 +8,9 @@
 
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/selftest.h"
 #include "node/conf.h"
+#include "node/keys.h"
 
 #include <errno.h>
 #include <getopt.h>
@@ -235,6 +237,14 @@ write_site(struct buf *out, const struct wish *w, const char *dir)
 	buf_adds(out, "\t# All that must survive; and sockets.\n");
 	add_setting(out, "spool", spool);
 	add_setting(out, "run", run);
+	if (w->dir != NULL) {
+		char *keys = path_join(dir, "keys");
+
+		buf_adds(out, "\t# The keys, which belong into no backup of "
+		    "the spool.\n");
+		add_setting(out, "keys", keys);
+		free(keys);
+	}
 	buf_adds(out, "\t# Whom to become when started as root:\n"
 	    "\t# user = postrider\n}\n\n");
 	free(postmaster);
@@ -297,10 +307,31 @@ failed(int status, const struct err *e)
 	return status;
 }
 
+/* Those that are there stay. */
+static int
+make_keys(const struct conf *conf, struct fingerprint *f_out, struct err *e)
+{
+	struct keys *keys;
+	int rc = crypto_selftest(e);
+
+	if (rc != 0)
+		return rc;
+	if (keys_open(conf, KEYFILES_READ, clock_real(), rng_real(), &keys,
+	    e) != 0)
+		rc = keys_open(conf, KEYFILES_MAKE, clock_real(), rng_real(),
+		    &keys, e);
+	if (rc != 0)
+		return rc;
+	*f_out = keyring_fingerprint(keys->ring);
+	keys_close(keys);
+	return 0;
+}
+
 /* Writes it, loads it, puts it in its place. */
 static int
 install(const char *dir, const struct buf *text)
 {
+	struct fingerprint f = { "" };
 	char *new_ = path_join(dir, FILE_NEW);
 	char *path = path_join(dir, FILE_NAME);
 	struct conf *conf = NULL;
@@ -312,7 +343,8 @@ install(const char *dir, const struct buf *text)
 	else if (conf_load(new_, told, NULL, &conf, &e) < 0)
 		status = EX_USAGE;	/* a value that was given is bad */
 	else if (file_make_dirs(conf->spool_dir, 0700, &e) < 0 ||
-	    file_make_dirs(conf->run_dir, 0750, &e) < 0)
+	    file_make_dirs(conf->run_dir, 0750, &e) < 0 ||
+	    make_keys(conf, &f, &e) < 0)
 		status = failed(EX_CANTCREAT, &e);
 	else if (rename(new_, path) != 0 || file_sync_dir(dir, &e) < 0) {
 		complain("%s: %s", path, strerror(errno));
@@ -320,7 +352,9 @@ install(const char *dir, const struct buf *text)
 	}
 	if (status == EX_OK)
 		printf("%s is written.  Start the node with:\n"
-		    "\tpostriderd -f -c %s\n", path, path);
+		    "\tpostriderd -f -c %s\n"
+		    "The fingerprint of its keys, for its peers, is\n"
+		    "\t%s\n", path, path, f.text);
 	else
 		(void)unlink(new_);
 	conf_free(conf);

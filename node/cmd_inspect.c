@@ -134,13 +134,26 @@ recipients_json(struct inspection *in, const struct envelope *env)
 	return list;
 }
 
+/* MT-PRIORITY and DELIVERBY; null where nothing was said.  A hold is asked of
+ * the node that a message is submitted to: no batch may. */
+static void
+add_timing(json_t *line, const struct smtp_timing *t)
+{
+	json_object_set_new(line, "priority", t->priority_given ?
+	    json_integer(t->priority) : json_null());
+	json_object_set_new(line, "by", t->by == SMTP_BY_NONE ? json_null() :
+	    json_pack("{s:I,s:s,s:b}", "secs", (json_int_t)t->by_secs,
+	    "mode", t->by == SMTP_BY_RETURN ? "return" : "notify",
+	    "trace", t->by_trace));
+}
+
 static void
 transaction_json(struct inspection *in, const struct bundle_event *ev,
     const char *digest)
 {
 	const struct envelope *env = ev->envelope;
 
-	write_json(in->lines, json_pack(
+	json_t *line = json_pack(
 	    "{s:s,s:I,s:o,s:o,s:o,s:s?,s:o,s:s?,s:o,s:I,s:s}",
 	    "kind", "transaction",
 	    "index", (json_int_t)ev->index,
@@ -153,7 +166,22 @@ transaction_json(struct inspection *in, const struct bundle_event *ev,
 	    "ret", smtp_ret_name(env->ret),
 	    "envid", json_text(env->envid),
 	    "octets", (json_int_t)ev->facts->octets,
-	    "sha256", digest));
+	    "sha256", digest);
+
+	add_timing(line, &env->timing);
+	write_json(in->lines, line);
+}
+
+/* What the sender asked for, as the parameters of MAIL have it. */
+static void
+timing_text(FILE *to, const struct smtp_timing *t)
+{
+	if (t->priority_given)
+		fprintf(to, "  priority %d\n", t->priority);
+	if (t->by != SMTP_BY_NONE)
+		fprintf(to, "  by      %lld s, else %s%s\n",
+		    (long long)t->by_secs, t->by == SMTP_BY_RETURN ?
+		    "return" : "notify", t->by_trace ? ", trace" : "");
 }
 
 /* For a terminal; what could steer it is escaped. */
@@ -190,6 +218,7 @@ transaction_text(struct inspection *in, const struct bundle_event *ev,
 		    "address")));
 	print_text(in->lines, "  envid   ", env->envid);
 	print_text(in->lines, "  body    ", smtp_body_name(env->body));
+	timing_text(in->lines, &env->timing);
 	fprintf(in->lines, "  sha256  %s\n", digest);
 }
 

@@ -12,6 +12,7 @@
 
 #include "base/err.h"
 #include "base/log.h"
+#include "bundle/convert.h"
 #include "bundle/shape.h"
 #include "bundle/squeeze.h"
 #include "bundle/writer.h"
@@ -79,6 +80,7 @@ struct conf_delivery {
 				 * with %u and %d; without either: DIR/USER;
 				 * or a command with arguments and macros */
 	struct conf_tls tls;	/* of a server */
+	bool convert;		/* content, to what a server takes */
 	bool final;		/* a command is where mail ends */
 	char *null_sender;	/* what %s of a command is then */
 	uint64_t deadline_secs;	/* of a command: 1000 s */
@@ -92,6 +94,11 @@ struct conf_delivery {
 enum conf_compress { CONF_COMPRESS_NONE, CONF_COMPRESS_GZIP,
 	CONF_COMPRESS_TOGETHER, CONF_COMPRESS_EACH };
 
+/* What stays whole on the road of MIME objects; their encoding is then chosen
+ * by content. */
+enum conf_path { CONF_PATH_UNKNOWN, CONF_PATH_7BIT, CONF_PATH_8BIT,
+	CONF_PATH_BINARY };
+
 struct conf_peer {
 	char *name;
 	unsigned line;
@@ -99,8 +106,12 @@ struct conf_peer {
 	enum conf_compress compress;
 	bool gzip;		/* batches: as compress says */
 	enum squeeze_mode squeeze;	/* native: the same */
-	enum mime_encoding encoding;
+	enum mime_encoding encoding;	/* rfc2442, where there is no path */
+	enum conf_path path;	/* what it carries; CONF_PATH_UNKNOWN also
+				 * where `encoding` says what is written */
 	unsigned extensions;	/* beyond the three of RFC 2442 */
+	enum convert_target convert;	/* content that its road cannot carry;
+					 * CONVERT_7BIT: it carries no 8-bit */
 	bool ids;		/* NOOP ids in bare batches */
 	bool plain;		/* parameters = no: none in bare batches */
 	bool dsn;		/* NOTIFY, ORCPT, RET, ENVID go along */

@@ -308,6 +308,7 @@ check_delivery(struct conf_draft *draft, size_t n)
 		NULL };
 	static const char *const of_commands[] = { "final", "null-sender",
 		"deadline", NULL };
+	static const char *const of_servers[] = { "convert", NULL };
 	const struct conf_delivery *d = &draft->conf->delivery[n];
 	const struct conf_node *node = draft->delivery[n];
 	size_t i;
@@ -319,6 +320,7 @@ check_delivery(struct conf_draft *draft, size_t n)
 			    draft->conf->delivery[i].line);
 	warn_idle(draft, node, of_commands, d->kind == CONF_DELIVERY_COMMAND,
 	    "commands");
+	warn_idle(draft, node, of_servers, is_server(d), "servers");
 	if (!is_server(d) || d->target == NULL)
 		return;
 	check_not_ours(draft, d->target, line_of(node, "to"));
@@ -366,17 +368,39 @@ check_parcels(struct conf_draft *draft, size_t n)
 		    "here");
 }
 
+/* `encoding` is what is written, `path` what it is chosen by. */
+static void
+check_encoding(struct conf_draft *draft, struct conf_peer *peer,
+    const struct conf_node *node)
+{
+	static const char *const both[] = { "encoding", "path", NULL };
+	static const char *const path[] = { "path", NULL };
+	static const char *const convert[] = { "convert", NULL };
+
+	warn_idle(draft, node, convert, peer->dialect != BUNDLE_NATIVE,
+	    "dialect = bsmtp and rfc2442");
+	warn_idle(draft, node, both, peer->dialect == BUNDLE_RFC2442,
+	    "dialect = rfc2442");
+	if (peer->dialect != BUNDLE_RFC2442)
+		return;
+	if (conf_node_find(node, "encoding") != NULL) {
+		warn_idle(draft, node, path, false,
+		    "peers without encoding");
+		peer->path = CONF_PATH_UNKNOWN;
+	}
+	if (peer->gzip && peer->encoding != MIME_BASE64)
+		conf_fault(draft->faults, line_of(node, "encoding"),
+		    "compress = gzip needs encoding = base64: gzip is binary");
+}
+
 static void
 check_dialect(struct conf_draft *draft, size_t n)
 {
-	const struct conf_peer *peer = &draft->conf->peer[n];
+	struct conf_peer *peer = &draft->conf->peer[n];
 	const struct conf_node *node = draft->peer[n];
 	unsigned both = SMTP_EXT_BINARYMIME | SMTP_EXT_CHUNKING;
 
-	if (peer->dialect == BUNDLE_RFC2442 && peer->gzip &&
-	    peer->encoding == MIME_8BIT)
-		conf_fault(draft->faults, line_of(node, "encoding"),
-		    "compress = gzip needs encoding = base64: gzip is binary");
+	check_encoding(draft, peer, node);
 	if ((peer->extensions & both) == SMTP_EXT_BINARYMIME)
 		conf_fault(draft->faults, line_of(node, "extensions"),
 		    "BINARYMIME needs CHUNKING beside it (RFC 3030)");
@@ -386,12 +410,6 @@ check_dialect(struct conf_draft *draft, size_t n)
 	if (peer->plain && peer->extensions != 0)
 		conf_fault(draft->faults, line_of(node, "parameters"),
 		    "parameters = no leaves no extensions");
-	if (peer->dialect != BUNDLE_BSMTP)
-		return;
-	if (conf_node_find(node, "encoding") != NULL)
-		conf_warning(draft->faults, line_of(node, "encoding"),
-		    "encoding is for dialect = rfc2442: it changes nothing "
-		    "here");
 }
 
 static bool

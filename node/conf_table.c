@@ -38,6 +38,11 @@ static const char *const compress[] = {
 	NULL
 };
 static const char *const seal_sign[] = { "seal", "sign", NULL };
+static const char *const paths[] = { [CONF_PATH_UNKNOWN] = "unknown",
+	[CONF_PATH_7BIT] = "7bit", [CONF_PATH_8BIT] = "8bit",
+	[CONF_PATH_BINARY] = "binary", NULL };
+static const char *const convert_peer[] = { [CONVERT_NONE] = "no",
+	[CONVERT_8BIT] = "8bit", [CONVERT_7BIT] = "7bit", NULL };
 static const char *const asked_all[] = { "asked", "all", NULL };
 static const char *const none_delivery[] = { "none", "delivery", NULL };
 static const char *const levels[] = {
@@ -179,6 +184,8 @@ static const struct conf_row delivery_rows[] = {
 	    CONF_TEXT, 0, 0, NULL },
 	{ "tls-fingerprint", conf_value_fingerprint, AT(conf_delivery, tls),
 	    NULL, CONF_EACH, 0, 0, NULL },
+	{ "convert", conf_value_flag, AT(conf_delivery, convert), "no", 0,
+	    0, 0, no_yes },
 	{ "final", conf_value_flag, AT(conf_delivery, final), "no", 0,
 	    0, 0, no_yes },
 	{ "null-sender", conf_value_text, AT(conf_delivery, null_sender),
@@ -206,8 +213,12 @@ static const struct conf_row peer_rows[] = {
 	    0, 0, compress },
 	{ "encoding", conf_value_encoding, AT(conf_peer, encoding), "base64",
 	    0, 0, 0, NULL },
+	{ "path", conf_value_choice, AT(conf_peer, path), "unknown", 0,
+	    0, 0, paths },
 	{ "extensions", conf_value_extension, AT(conf_peer, extensions), NULL,
 	    CONF_EACH, 0, 0, NULL },
+	{ "convert", conf_value_choice, AT(conf_peer, convert), "no", 0,
+	    0, 0, convert_peer },
 	{ "ids", conf_value_flag, AT(conf_peer, ids), "yes", 0, 0, 0, no_yes },
 	{ "parameters", conf_value_flag, AT(conf_peer, plain), "yes", 0,
 	    0, 0, yes_no },

@@ -453,12 +453,15 @@ int
 conf_value_encoding(const struct conf_row *row, const char *value,
     void *field, struct err *e)
 {
-	static const char *const words[] = { "base64", "8bit", NULL };
+	static const char *const words[] = { "base64", "quoted-printable",
+		"8bit", NULL };
+	static const enum mime_encoding meant[] = { MIME_BASE64,
+		MIME_QUOTED_PRINTABLE, MIME_8BIT };
 	int i = find_word(words, value, e);
 
 	(void)row;
 	if (i >= 0 && field != NULL)
-		*(enum mime_encoding *)field = i == 0 ? MIME_BASE64 : MIME_8BIT;
+		*(enum mime_encoding *)field = meant[i];
 	return i < 0 ? i : 0;
 }
 

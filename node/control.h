@@ -26,6 +26,10 @@
  *	reload, stop					admins
  *	verify						admins
  *	backup		dir				admins
+ *	trace		id				admins
+ *	peer-test	site				admins
+ *	peer-test-status
+ *			site, serial			admins
  *	keys						all
  *	key-rotate					admins
  *	card		reach: [...]			admins

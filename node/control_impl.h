@@ -10,6 +10,7 @@
  *	control_order.c	  status, route, flush, reload, stop, verify, backup
  *	control_receive.c objects that are handed in
  *	control_keys.c	  the site's keys and its card
+ *	control_trace.c	  trace, peer-test
  *
  * An answer that may be long is not built whole: `more` is called when the
  * client has taken what there was, once in a turn of the event loop.
@@ -72,6 +73,10 @@ json_t *control_report_json(const struct spool_report *n);
 /* The lines of "keys", and what its end says beside. */
 json_t *control_keys_json(struct keys *keys, struct clock *clock);
 json_t *control_keys_end(struct keys *keys);
+/* Of a message, and of one of its recipients, in the queue. */
+json_t *control_message_json(struct control_conn *c, const struct message *m);
+json_t *control_recipient_json(struct control_conn *c,
+    const struct message *m, const struct recipient_state *st, size_t i);
 /* Is uid one of these (numbers or names)? */
 bool control_listed(const struct conf_strings *users, uid_t uid);
 
@@ -82,6 +87,7 @@ control_request control_bundles;
 control_request control_status, control_route, control_flush;
 control_request control_reload, control_stop, control_verify, control_backup;
 control_request control_receive;
+control_request control_trace, control_peer_test, control_peer_test_status;
 control_request control_keys, control_key_rotate, control_card;
 
 #endif

@@ -75,15 +75,14 @@ have_keys(struct control_conn *c)
 void
 control_keys(struct control_conn *c, const json_t *request)
 {
-	json_t *all, *line;
-	size_t i;
+	json_t *all;
 
 	(void)request;
 	if (!have_keys(c))
 		return;
 	all = control_keys_json(c->d->keys, c->d->clock);
-	json_array_foreach (all, i, line)
-		control_say(c, json_incref(line));
+	for (size_t i = 0; i < json_array_size(all); i++)
+		control_say(c, json_incref(json_array_get(all, i)));
 	json_decref(all);
 	control_end(c, control_keys_end(c->d->keys));
 }
@@ -107,12 +106,14 @@ control_key_rotate(struct control_conn *c, const json_t *request)
 static size_t
 take_texts(const json_t *list, char *text[CARD_REACHES_MAX + 1])
 {
-	size_t i, n = 0;
-	json_t *item;
+	size_t n = 0;
 
-	json_array_foreach (list, i, item)
+	for (size_t i = 0; i < json_array_size(list); i++) {
+		const json_t *item = json_array_get(list, i);
+
 		if (json_is_string(item) && n <= CARD_REACHES_MAX)
 			text[n++] = mem_strdup(json_string_value(item));
+	}
 	return n;
 }
 
@@ -129,7 +130,7 @@ control_card(struct control_conn *c, const json_t *request)
 	if (!have_keys(c))
 		return;
 	reach.n = take_texts(json_object_get(request, "reach"), way);
-	if (keys_card(c->d->keys, c->d->conf, &reach, &card, &counter,
+	if (keys_card(c->d->keys->ring, c->d->conf, &reach, &card, &counter,
 	    &e) != 0) {
 		control_error(c, e.code, "%s", e.text);
 	} else {

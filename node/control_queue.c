@@ -127,8 +127,8 @@ kind_word(enum message_kind kind)
 	return words[kind];
 }
 
-static json_t *
-message_json(struct control_conn *c, const struct message *m)
+json_t *
+control_message_json(struct control_conn *c, const struct message *m)
 {
 	uint64_t now = spool_elapsed_secs(c->d->spool);
 	uint64_t age = now > m->accepted_secs ? now - m->accepted_secs : 0;
@@ -147,7 +147,7 @@ message_json(struct control_conn *c, const struct message *m)
 static void
 say_message(struct control_conn *c, const struct message *m)
 {
-	json_t *line = message_json(c, m), *rcpts = json_array();
+	json_t *line = control_message_json(c, m), *rcpts = json_array();
 
 	for (size_t i = 0; i < m->env.nrcpt; i++)
 		json_array_append_new(rcpts, where_json(c, m, i));
@@ -290,8 +290,8 @@ status_word(enum recipient_status status)
 	return words[status];
 }
 
-static void
-say_recipient(struct control_conn *c, const struct message *m,
+json_t *
+control_recipient_json(struct control_conn *c, const struct message *m,
     const struct recipient_state *st, size_t i)
 {
 	uint64_t now = spool_elapsed_secs(c->d->spool);
@@ -312,7 +312,7 @@ say_recipient(struct control_conn *c, const struct message *m,
 	json_object_set_new(line, "status", st->status_code[0] != '\0' ?
 	    control_text(st->status_code) : json_null());
 	json_object_set_new(line, "text", control_text(st->text));
-	control_say(c, line);
+	return line;
 }
 
 static json_t *
@@ -356,7 +356,7 @@ static void
 say_all(struct control_conn *c, const struct message *m,
     const struct message_state *st)
 {
-	json_t *line = message_json(c, m);
+	json_t *line = control_message_json(c, m);
 
 	json_object_set_new(line, "helo", control_text(m->env.helo));
 	json_object_set_new(line, "body",
@@ -372,7 +372,7 @@ say_all(struct control_conn *c, const struct message *m,
 	json_object_set_new(line, "content", flags_json(m->facts.flags));
 	control_say(c, line);
 	for (size_t i = 0; i < m->env.nrcpt && i < st->n; i++)
-		say_recipient(c, m, &st->rcpt[i], i);
+		control_say(c, control_recipient_json(c, m, &st->rcpt[i], i));
 	control_end(c, NULL);
 }
 

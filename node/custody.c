@@ -530,16 +530,19 @@ expire_lot(struct custody *c, struct lot *lot, struct err *e)
 		serial_out_release(&s);
 		return rc;
 	}
-	c->counters.unconfirmed++;
+	c->counters.unconfirmed += !lot->test;
 	log_event(x->log, LOG_LEVEL_WARNING, "serial-expired",
 	    "site", lot_site(lot), "serial", num_str(lot->serial).s, NULL);
 	for (i = 0; i < s.nparts; i++) {
 		leg = lot_leg(c, lot, s.part[i].message);
-		if (leg != NULL)
-			settle_fail(x, leg, "4.4.7", "not confirmed: no word "
-			    "came back from the far site within its lifetime; "
-			    "it may have been delivered", true);
+		if (leg == NULL)
+			continue;
+		story_part(c, lot, &s, i, NULL);
+		settle_fail(x, leg, "4.4.7", "not confirmed: no word "
+		    "came back from the far site within its lifetime; "
+		    "it may have been delivered", true);
 	}
+	story_end(c);
 	serial_out_release(&s);
 	return 0;
 }
@@ -552,13 +555,16 @@ lot_tick(struct custody *c, struct lot *lot, uint64_t now, struct err *e)
 	if (lot->state != LOT_UNDERWAY)
 		return 0;
 	road = custody_road(c->x, lot->flow->target);
-	if (lot->expire_secs + grace_secs(c->x) <= now && lot->legs > 0 &&
+	if (lot->expire_secs + grace_secs(c->x) <= now &&
+	    (lot->legs > 0 || lot->test) &&
 	    (lot->hop_done || road == NULL || road->chance))
 		return expire_lot(c, lot, e);
 	if (lot->next_secs > now || lot->expire_secs <= now)
 		return 0;
-	/* Transit repeats what the neighbour does not have. */
-	if (!lot->hop_done && lot->bundle != 0) {
+	/* Transit repeats what the neighbour does not have, but a direct
+	 * bundle cannot take another road. */
+	if (!lot->hop_done && lot->bundle != 0 && (!lot->direct ||
+	    road == NULL || strcmp(road->name, lot_site(lot)) == 0)) {
 		lot->next_secs = lot_repeat_secs(c, lot);
 		return 0;
 	}
@@ -651,7 +657,8 @@ int64_t
 custody_deadline_ms(struct exchange *x)
 {
 	struct custody *c = x->custody;
-	int64_t at = INT64_MAX, when, mono = clock_mono_ms(x->clock);
+	int64_t at = cut_deadline_ms(c), when;
+	int64_t mono = clock_mono_ms(x->clock);
 	struct list *item, *next;
 
 	if (c->opening != NULL || c->renew)

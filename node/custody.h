@@ -18,6 +18,7 @@
  * A VOID serial is announced, and forgotten once the floor has passed it.
  */
 #include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
 
 #include "base/err.h"
@@ -43,6 +44,9 @@ int custody_expire_flows(struct exchange *x, uint64_t before_secs,
     struct err *e) MUST_CHECK;
 /* A leg of the lot with this handle is settled, durably; 0: of none. */
 void custody_leg_over(struct exchange *x, uint64_t handle);
+/* This site has another identity now: what was sealed for the one before goes
+ * again. */
+void custody_site_replaced(struct exchange *x, const char *site);
 /* The peer that mail for a TARGET_SITE leaves by now; NULL: no road. */
 struct target *custody_road(struct exchange *x, const struct target *site);
 
@@ -69,6 +73,23 @@ struct custody_status {
 /* false: there is no such test (any more). */
 bool custody_test_status(struct exchange *x, const char *site,
     uint64_t serial, struct custody_status *st_out);
+
+/* Where a recipient is whose mail is in a lot. */
+struct custody_where {
+	uint64_t epoch, serial;
+	enum custody_stage stage;
+	unsigned attempts;		/* bundles made of it */
+	uint64_t age_secs;		/* since it was cut */
+	uint64_t repeat_secs;		/* until it goes again */
+	unsigned char bundle[16];	/* id of the last one made; attempts 0:
+					 * none */
+	/* Of that bundle, while the neighbour does not have all of it. */
+	uint64_t octets, sent_octets, acked_octets;
+	const char *peer;		/* the road; NULL: none */
+};
+/* rcpt: number in the envelope.  false: it is in none. */
+bool custody_where(struct exchange *x, uint64_t message, size_t rcpt,
+    struct custody_where *w_out);
 
 struct custody_counters {
 	uint64_t lots, results, repeats, unconfirmed, epochs, conflicts;

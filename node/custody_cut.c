@@ -102,6 +102,53 @@ should_cut(struct custody *c, struct target *t, struct flow *f,
 	    now_secs(x);
 }
 
+static int64_t
+later(int64_t a, int64_t b)
+{
+	return a > b ? a : b;
+}
+
+/* When what waits for t may be cut, as far as time decides. */
+static int64_t
+cut_due_ms(struct custody *c, const struct target *t,
+    const struct target *road)
+{
+	const struct flow *f = flow_find(c, t->name);
+	int64_t mono = clock_mono_ms(c->x->clock), at = cut_pace_ms(road);
+	const struct leg *leg = list_entry(t->ready.next, struct leg, link);
+	uint64_t full, now = now_secs(c->x);
+
+	full = leg->entry->accepted_secs + road->peer->batch_age_secs;
+	if (f != NULL && f->cut_ms != 0)
+		at = later(at, f->cut_ms + PACE_MS);
+	if (full > now)
+		at = later(at, mono + (int64_t)(full - now) * 1000);
+	return at;
+}
+
+int64_t
+cut_deadline_ms(struct custody *c)
+{
+	struct exchange *x = c->x;
+	int64_t at = INT64_MAX, when, mono = clock_mono_ms(x->clock);
+	const struct target *t, *road;
+	size_t i;
+
+	for (i = 0; i < x->ntargets; i++) {
+		t = x->target[i];
+		if (t->kind != TARGET_SITE || list_empty(&t->ready))
+			continue;
+		road = custody_road(x, t);
+		if (road == NULL || road->peer == NULL ||
+		    !schedule_is_empty(road->peer->call))
+			continue;
+		/* In the past: it waits for something that happens. */
+		when = cut_due_ms(c, t, road);
+		at = when > mono && when < at ? when : at;
+	}
+	return at;
+}
+
 static bool
 too_large(struct exchange *x, struct leg *leg, const struct conf_peer *peer)
 {
@@ -260,8 +307,7 @@ custody_test_status(struct exchange *x, const char *site, uint64_t serial,
 		st->rtt_secs = f->tested_secs;
 		return f->tested_serial == serial;
 	}
-	st->stage = lot->state == LOT_SEALING ? CUSTODY_SEALING :
-	    lot->hop_done ? CUSTODY_UNDERWAY : CUSTODY_QUEUED;
+	st->stage = lot_stage(lot);
 	st->age_secs = now_secs(x) - lot->cut_secs;
 	st->attempts = lot->attempts;
 	return lot->test;

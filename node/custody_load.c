@@ -54,6 +54,19 @@ claim_parts(struct custody *c, struct lot *lot, const struct serial_out *s)
 	}
 }
 
+static bool
+bundle_is_direct(struct custody *c, uint64_t id)
+{
+	struct err e = ERR_INIT;
+	struct bundle b;
+	bool direct = id != 0 &&
+	    spool_get_bundle(c->x->spool, id, &b, &e) == 0 && b.direct;
+
+	if (id != 0)
+		bundle_release(&b);
+	return direct;
+}
+
 static void
 load_lot(struct custody *c, const struct serial_out *s)
 {
@@ -64,6 +77,7 @@ load_lot(struct custody *c, const struct serial_out *s)
 	lot->attempts = s->attempts;
 	lot->next_secs = s->next_secs;
 	lot->bundle = s->bundle;
+	lot->direct = bundle_is_direct(c, s->bundle);
 	lot->priority = s->priority;
 	memcpy(lot->digest, s->digest, sizeof(lot->digest));
 	claim_parts(c, lot, s);
@@ -213,7 +227,9 @@ file_agrees(struct custody *c)
 		    flow_find(c, site) == NULL)
 			return false;
 	}
-	return serials_knows(x->serials, "", spool_epoch(x->spool));
+	/* A new spool has nothing to agree on yet. */
+	return spool_numbers_reserved(x->spool) <= 1 ||
+	    serials_knows(x->serials, "", spool_epoch(x->spool));
 }
 
 int

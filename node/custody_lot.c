@@ -281,6 +281,23 @@ lot_void(struct custody *c, struct lot *lot, struct err *e)
 	return 0;
 }
 
+void
+custody_site_replaced(struct exchange *x, const char *site)
+{
+	struct custody *c = x->custody;
+	struct flow *f = c != NULL ? flow_find(c, site) : NULL;
+	struct list *item;
+
+	if (f == NULL)
+		return;
+	list_for_each(item, &f->lots) {
+		struct lot *lot = list_entry(item, struct lot, link);
+
+		if (lot->state == LOT_UNDERWAY)
+			lot_queue(c, lot);
+	}
+}
+
 /* Round trips as measured, doubled with each attempt; at random, so that
  * those of many lots do not come together. */
 uint64_t

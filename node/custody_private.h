@@ -12,6 +12,7 @@
  *	custody_open.c		bundles that arrived are opened
  *	custody_unpack.c	their messages are taken or refused
  *	custody_result.c	what the results say
+ *	custody_story.c		for people: where it is, how it went
  */
 #include "bundle/bag.h"
 #include "node/custody.h"
@@ -41,6 +42,7 @@ struct lot {
 	uint64_t next_secs;	/* repeat then */
 	unsigned attempts;
 	bool hop_done;
+	bool direct;		/* its bundle is for the neighbour alone */
 	bool test;		/* carries no mail */
 	size_t legs;		/* not yet settled */
 	int priority;
@@ -58,13 +60,15 @@ struct flow {
 	uint64_t tested_serial, tested_secs;
 };
 
+struct owed_result {
+	uint64_t epoch, serial;
+};
+
 /* A site that is owed results, or our card. */
 struct answer {
 	struct list link;
 	char *site;
-	struct owed_result {
-		uint64_t epoch, serial;
-	} *owed;
+	struct owed_result *owed;
 	size_t nowed;
 	bool card;		/* it asked for our keys, or has old ones */
 	int64_t due_ms;		/* monotonic */
@@ -82,6 +86,7 @@ struct arrival {
 
 struct sealing;
 struct opening;
+struct story;
 
 struct custody {
 	struct exchange *x;
@@ -90,6 +95,7 @@ struct custody {
 	uint64_t next_handle;
 	struct sealing *sealing;
 	struct opening *opening;
+	struct story *story;		/* histories to be written */
 	int64_t pause_ms;	/* monotonic: no bundle is made before */
 	int64_t last_tick_ms;
 	bool renew;		/* a new epoch is to be opened */
@@ -144,6 +150,8 @@ bool custody_goes_by(struct custody *c, const char *site, const char *peer);
 /* custody_cut.c */
 /* Cuts a lot of what waits for t, if it is time; false: not now. */
 bool cut_lot(struct custody *c, struct target *t, const struct target *road);
+/* Monotonic: when a lot may be cut that is not to be cut yet. */
+int64_t cut_deadline_ms(struct custody *c);
 /* Takes a serial, with a reserved block behind it. */
 int take_serial(struct custody *c, struct flow *f, uint64_t *serial_out,
     struct err *e) MUST_CHECK;
@@ -198,5 +206,13 @@ void results_add(struct buf *results, uint64_t count,
     enum bag_verdict verdict, const char *status, const char *text);
 int results_write(struct bag_writer *w, const struct serial_in *in,
     struct err *e) MUST_CHECK;
+
+/* custody_story.c */
+/* This part of the lot is over, with an outcome of each of its recipients; o
+ * NULL: no result came.  Written by story_end at the latest. */
+void story_part(struct custody *c, const struct lot *lot,
+    const struct serial_out *rec, size_t part, const struct outcome *o);
+void story_end(struct custody *c);
+enum custody_stage lot_stage(const struct lot *lot);
 
 #endif

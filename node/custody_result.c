@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "node/custody_private.h"
+#include "smtp/extension.h"
 
 /*
  * The destination's side: runs behind each other, equal ones in one.
@@ -156,6 +157,7 @@ struct settling {
 	struct serial_out rec;
 	size_t part, rcpt;		/* the next recipient's place */
 	struct outcome **outcome;	/* of each part, NULL: nothing open */
+	bool *traced;			/* is what was taken to be told? */
 };
 
 static void
@@ -168,7 +170,9 @@ settling_release(struct settling *s)
 			outcome_free(s->outcome[i]);
 	}
 	free(s->outcome);
+	free(s->traced);
 	s->outcome = NULL;
+	s->traced = NULL;
 	serial_out_release(&s->rec);
 }
 
@@ -181,6 +185,24 @@ settling_free(struct settling *s)
 	free(s);
 }
 
+/* The parameters went along, and the duty to report with them; but DELIVERBY
+ * may ask each relay.  One that cannot be read asks nothing. */
+static bool
+is_traced(struct custody *c, const struct leg *leg)
+{
+	struct err e = ERR_INIT;
+	struct message m;
+	bool traced;
+
+	if (!leg->entry->success)
+		return false;
+	message_init(&m);
+	traced = spool_get_message(c->x->spool, leg->entry->id, &m, &e) == 0 &&
+	    smtp_timing_traced(&m.env.timing, SMTP_EXT_NATIVE);
+	message_release(&m);
+	return traced;
+}
+
 /* The legs are settled when all of the result was read; until then they only
  * have an outcome each. */
 static void
@@ -190,10 +212,13 @@ prepare_outcomes(struct settling *s)
 	size_t i;
 
 	s->outcome = mem_alloc(s->rec.nparts + 1, sizeof(struct outcome *));
+	s->traced = mem_alloc(s->rec.nparts + 1, sizeof(*s->traced));
 	for (i = 0; i < s->rec.nparts; i++) {
 		leg = lot_leg(s->c, s->lot, s->rec.part[i].message);
-		if (leg != NULL && leg->nrcpt == s->rec.part[i].nrcpt)
-			s->outcome[i] = outcome_new(s->c->x, leg);
+		if (leg == NULL || leg->nrcpt != s->rec.part[i].nrcpt)
+			continue;
+		s->outcome[i] = outcome_new(s->c->x, leg);
+		s->traced[i] = is_traced(s->c, leg);
 	}
 }
 
@@ -274,14 +299,15 @@ next_recipient(struct settling *s, struct outcome **o_out, size_t *i_out)
 }
 
 static void
-say(struct outcome *o, size_t i, const struct bag_run *run)
+say(struct outcome *o, size_t i, const struct bag_run *run, bool traced)
 {
 	char status[16], *text;
 
 	if (o == NULL || run->verdict == BAG_PENDING)
 		return;
 	if (run->verdict == BAG_TAKEN) {
-		outcome_set(o, i, VERDICT_PASSED, "2.0.0", NULL);
+		outcome_set(o, i, traced ? VERDICT_TRACED : VERDICT_PASSED,
+		    "2.0.0", NULL);
 		return;
 	}
 	(void)snprintf(status, sizeof(status), "%u.%u.%u", run->status[0],
@@ -326,9 +352,11 @@ carry_out(struct settling *s)
 		if (!all)
 			continue;
 		s->outcome[i] = NULL;
+		story_part(c, lot, &s->rec, i, o);
 		leg_take(o->leg, LEG_RUNNING);
 		outcome_queue(c->x, o);
 	}
+	story_end(c);
 	if (lot->legs == 0)
 		lot_complete(c, lot);
 }
@@ -343,7 +371,7 @@ settling_run(struct settling *s, const struct bag_run *run)
 	for (n = 0; run->count == 0 || n < run->count; n++) {
 		if (!next_recipient(s, &o, &i))
 			break;
-		say(o, i, run);
+		say(o, i, run, s->traced[s->part]);
 	}
 	if (run->count != 0)
 		return;

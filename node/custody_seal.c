@@ -425,6 +425,7 @@ lot_is_underway(struct sealing *s, uint64_t bundle)
 	lot->state = LOT_UNDERWAY;
 	lot->bundle = bundle;
 	lot->hop_done = false;
+	lot->direct = s->sealer == NULL;
 	lot->attempts = s->rec.attempts;
 	lot->next_secs = s->rec.next_secs;
 	if (lot->rec != NULL)

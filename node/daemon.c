@@ -20,9 +20,11 @@
 #include "base/mem.h"
 #include "node/carrier.h"
 #include "node/control.h"
+#include "node/daemon_keys.h"
 #include "node/delivery.h"
 #include "node/listener.h"
 #include "node/sd.h"
+#include "node/serials.h"
 
 #define GATHER_MIN_MS 2		/* a faster commit waits for nobody */
 #define GATHER_MAX_MS 20
@@ -70,6 +72,7 @@ job_result(void *ctx, struct delivery_job *job, size_t rcpt,
 		[DELIVERY_DONE] = VERDICT_DONE,
 		[DELIVERY_FAILED] = VERDICT_FAILED,
 		[DELIVERY_RELAYED] = VERDICT_RELAYED,
+		[DELIVERY_TRACED] = VERDICT_TRACED,
 		[DELIVERY_PASSED] = VERDICT_PASSED,
 	};
 	struct daemon *d = ctx;
@@ -351,26 +354,45 @@ tell(void *ctx, const char *text)
 	buf_addf(told->report, "%s\n", text);
 }
 
+static void
+tell_restart(struct daemon *d, const struct conf *conf, struct buf *report)
+{
+	struct buf words = BUF_INIT;
+	bool any = conf_needs_restart(d->conf, conf, &words);
+
+	if (daemon_keys_missing(d, conf)) {
+		buf_addf(&words, "%skeys (\"postrider key new\" makes them)",
+		    any ? ", " : "");
+		any = true;
+	}
+	if (any) {
+		buf_addf(report, "needs a restart: %s\n", buf_cstr(&words));
+		log_event(d->log, LOG_LEVEL_WARNING, "restart-needed",
+		    "settings", buf_cstr(&words), NULL);
+	}
+	buf_release(&words);
+}
+
 static int
 take_conf(struct running *r, struct conf *conf, struct buf *report,
     struct err *e)
 {
 	struct daemon *d = &r->d;
 	struct conf *old = d->conf;
-	struct buf words = BUF_INIT;
 
-	if (conf_needs_restart(old, conf, &words)) {
-		buf_addf(report, "needs a restart: %s\n", buf_cstr(&words));
-		log_event(d->log, LOG_LEVEL_WARNING, "restart-needed",
-		    "settings", buf_cstr(&words), NULL);
-	}
-	buf_release(&words);
+	tell_restart(d, conf, report);
 	r->reloading = true;
 	deliveries_free(r);
 	r->reloading = false;
 	d->conf = conf;
 	log_set_level(d->log, conf->log_level);
+	if (d->keys != NULL) {
+		struct keyring_policy policy = keys_policy(conf);
+
+		keyring_set_policy(d->keys->ring, &policy);
+	}
 	exchange_reload(d->exchange, conf);
+	daemon_keys_cards(d);
 	listener_set_reload(d->listeners, conf);
 	deliveries_new(r);
 	conf_free(old);
@@ -388,6 +410,11 @@ daemon_reload(struct daemon *d, struct buf *report, struct err *e)
 	if (rc != 0)
 		buf_addf(report, "%s\n", e->text);
 	rc = conf_load(d->conf->file, tell, &told, &conf, e);
+	if (rc == 0 && keys_read_psks(conf, e) != 0) {
+		rc = e->code;
+		tell(&told, e->text);
+		conf_free(conf);
+	}
 	if (rc != 0) {
 		log_event(d->log, LOG_LEVEL_WARNING, "reload-refused",
 		    "file", d->conf->file, "reason",
@@ -556,16 +583,23 @@ parts_new(struct running *r, struct err *e)
 	int rc;
 
 	rc = open_spool(d, e);
+	if (rc == 0)
+		rc = daemon_keys_open(d, e);
+	if (rc == 0)
+		rc = keys_read_psks(d->conf, e);
 	if (rc != 0)
 		return rc;
 	opts = (struct exchange_options){ .clock = d->clock, .rng = d->rng,
-		.log = d->log, .spool = d->spool, .conf = d->conf };
+		.log = d->log, .spool = d->spool, .conf = d->conf,
+		.keyring = d->keys != NULL ? d->keys->ring : NULL,
+		.serials = d->serials };
 	d->exchange = exchange_new(&opts);
 	rc = exchange_start(d->exchange, e);
 	if (rc == 0)
 		rc = carrier_new(d, &d->carrier, e);
 	if (rc != 0)
 		return rc;
+	daemon_keys_cards(d);
 	deliveries_new(r);
 	d->control = control_new(d, e);
 	if (d->control == NULL)
@@ -590,6 +624,8 @@ parts_free(struct running *r)
 	listener_set_free(d->listeners);
 	carrier_free(d->carrier);
 	exchange_free(d->exchange);
+	keys_close(d->keys);
+	serials_close(d->serials);
 	if (d->spool != NULL)
 		spool_close(d->spool);
 }

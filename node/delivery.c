@@ -28,6 +28,7 @@ delivery_new(struct event_base *base, const struct conf_delivery *conf,
 	a->driver = drivers[conf->kind];
 	a->base = base;
 	a->lmtp = conf->kind == CONF_DELIVERY_LMTP;
+	a->convert = conf->convert;
 	a->hooks = *hooks;
 	a->hostname = mem_strdup(hooks->hostname);
 	a->hooks.hostname = a->hostname;
@@ -226,14 +227,23 @@ received_from(const struct message *m)
 	return helo;
 }
 
+/* RFC 3848, RFC 6531 4.3: the keywords, by the source (session_mail.c). */
 static const char *
 received_with(const struct message *m)
 {
+	static const char *const words[] = { "ESMTP", "ESMTPS", "LMTP",
+		"LMTPS", "UTF8SMTP", "UTF8SMTPS", "UTF8LMTP", "UTF8LMTPS" };
+	const char *source = m->source != NULL ? m->source : "";
+	size_t len = strlen(source);
+	unsigned which = m->env.smtputf8 ? 4 : 0;
+
 	if (m->peer != NULL)
 		return "BSMTP";
-	if (m->source != NULL && strncmp(m->source, "lmtp ", 5) == 0)
-		return m->env.smtputf8 ? "UTF8LMTP" : "LMTP";
-	return m->env.smtputf8 ? "UTF8SMTP" : "ESMTP";
+	if (strncmp(source, "lmtp ", 5) == 0)
+		which |= 2;
+	if (len > 4 && strcmp(source + len - 4, " tls") == 0)
+		which |= 1;
+	return words[which];
 }
 
 void

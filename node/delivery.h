@@ -17,7 +17,7 @@
 #include "node/conf.h"
 #include "spool/spool.h"
 
-/* The last three are all success; they differ in who reports it where the
+/* The last four are all success; they differ in who reports it where the
  * sender asked for that (RFC 3461 5.2). */
 enum delivery_outcome {
 	DELIVERY_RETRY,
@@ -25,6 +25,9 @@ enum delivery_outcome {
 	DELIVERY_FAILED,
 	DELIVERY_RELAYED,	/* to a server without DSN, or a command that
 				 * may hand it on: we report "relayed" */
+	DELIVERY_TRACED,	/* to any server, and the sender asked by
+				 * DELIVERBY to be told of it (RFC 2852):
+				 * we report "relayed" */
 	DELIVERY_PASSED,	/* the server offers DSN and got all
 				 * parameters: it reports */
 };

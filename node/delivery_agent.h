@@ -49,7 +49,7 @@ struct delivery {
 	char *hostname;
 	char *target;		/* as it stands in the configuration */
 	char *domain;		/* the first it serves: for "postmaster" */
-	bool lmtp;
+	bool lmtp, convert;
 	const struct conf_delivery *conf;	/* only while it is made */
 	bool crlf, envelope_headers;
 	bool final;

@@ -81,10 +81,10 @@ conn_close_socket(struct conn *c)
 static void
 conn_drop_transaction(struct conn *c)
 {
-	spool_body_close(c->body);
-	c->body = NULL;
+	content_close(c->content);
+	c->content = NULL;
 	buf_clear(&c->trace);
-	c->sending = c->body_bad = false;
+	c->sending = c->preparing = c->body_bad = false;
 	c->task = NULL;
 }
 
@@ -147,6 +147,8 @@ conn_arm(struct conn *c)
 	if (c->state == CONN_CONNECTING)
 		tv.tv_sec = c->agent->agent->connect_secs != 0 ?
 		    (time_t)c->agent->agent->connect_secs : CONNECT_SECS;
+	else if (c->preparing)
+		;		/* the next piece, in the next turn */
 	else if (c->state == CONN_IDLE)
 		tv.tv_sec = IDLE_SECS;
 	else if (c->state == CONN_QUITTING)
@@ -253,13 +255,51 @@ task_finish(struct conn *c)
 	delivery_task_over(t);
 }
 
-/* Begins with the job's next recipients.  False: the job is over, since the
- * server cannot take it or the content cannot be read. */
+/* The content is ready. */
+static int
+transaction_send(struct conn *c)
+{
+	struct delivery_task *t = c->task;
+	struct smtp_refusal r = { 0 };
+
+	c->preparing = false;
+	c->facts = *content_facts(c->content);
+	c->facts.octets += c->trace.len;
+	if (smtp_client_begin(c->client, content_envelope(c->content),
+	    &c->facts, t->job->rcpt + c->first, c->n, &r) < 0) {
+		tell_refused(c, &r);
+		return -1;
+	}
+	t->next += c->n;
+	return 0;
+}
+
+/* Goes on with the content.  False: the job is over, since the server cannot
+ * take it or the content cannot be read. */
+static bool
+transaction_step(struct conn *c)
+{
+	struct smtp_refusal r = { 0 };
+	struct err e = ERR_INIT;
+	int rc = content_prepare(c->content, &r, &e);
+
+	c->preparing = rc == 1;
+	if (rc == 0)
+		rc = transaction_send(c);
+	else if (rc == ERR_UNSUPPORTED)
+		tell_refused(c, &r);
+	else if (rc < 0)
+		delivery_task_tell_spool(c->task, &e);
+	if (rc < 0)
+		task_finish(c);
+	return rc >= 0;
+}
+
+/* Begins with the job's next recipients.  False: as above. */
 static bool
 transaction_begin(struct conn *c)
 {
 	struct delivery_task *t = c->task;
-	struct smtp_refusal r = { 0 };
 	struct err e = ERR_INIT;
 
 	c->first = t->next;
@@ -270,19 +310,11 @@ transaction_begin(struct conn *c)
 	c->answered = false;
 	buf_clear(&c->trace);
 	delivery_trace(t, "\r\n", &c->trace);
-	c->facts = t->msg.facts;
-	c->left = c->facts.octets;
-	c->facts.octets += c->trace.len;
-	if (spool_body_open(t->agent->hooks.spool, t->job->message, &c->body,
-	    &e) < 0) {
-		delivery_task_tell_spool(t, &e);
-	} else if (smtp_client_begin(c->client, &t->msg.env, &c->facts,
-	    t->job->rcpt + c->first, c->n, &r) < 0) {
-		tell_refused(c, &r);
-	} else {
-		t->next += c->n;
-		return true;
-	}
+	if (content_open(t->agent->hooks.spool, &t->msg,
+	    t->job->rcpt + c->first, c->n, smtp_client_extensions(c->client),
+	    t->agent->convert, &c->content, &e) == 0)
+		return transaction_step(c);
+	delivery_task_tell_spool(t, &e);
 	task_finish(c);
 	return false;
 }
@@ -378,10 +410,14 @@ on_content(struct conn *c, const struct smtp_client_event *ev)
 	smtp_client_content(c->client, c->trace.ptr, c->trace.len);
 }
 
-/* Who offers DSN has got the parameters, and with them the duty to report. */
+/* Who offers DSN has got the parameters, and with them the duty to report; but
+ * DELIVERBY may ask each relay.  By LMTP nothing is relayed. */
 static enum delivery_outcome
 taken_outcome(const struct conn *c)
 {
+	if (!c->agent->agent->lmtp && smtp_timing_traced(
+	    &c->task->msg.env.timing, smtp_client_extensions(c->client)))
+		return DELIVERY_TRACED;
 	return (smtp_client_extensions(c->client) & SMTP_EXT_DSN) != 0 ?
 	    DELIVERY_PASSED : DELIVERY_RELAYED;
 }
@@ -451,24 +487,6 @@ static void (*const handlers[])(struct conn *c,
  * Bytes.
  */
 
-/* The next piece of the body.  1; 0 at the end; negative: it is damaged,
- * too short and too long included. */
-static int
-body_read(struct conn *c, struct buf *piece)
-{
-	int rc;
-
-	buf_clear(piece);
-	rc = spool_body_read(c->body, piece, &c->e);
-	if (rc < 0)
-		return rc;
-	if (piece->len > c->left || (rc == 0 && piece->len < c->left))
-		return err_set(&c->e, ERR_CORRUPT, "the content has not the "
-		    "length it should have");
-	c->left -= piece->len;
-	return rc;
-}
-
 /* Gives content to the session as long as there is room.  Without its end
  * the server drops what it got. */
 static int
@@ -478,7 +496,8 @@ conn_fill(struct conn *c, const struct buf *out)
 	int rc;
 
 	while (c->sending && out->len < OUTPUT_HIGH) {
-		rc = body_read(c, piece);
+		buf_clear(piece);
+		rc = content_read(c->content, piece, &c->e);
 		if (rc < 0) {
 			c->body_bad = true;
 			conn_break(c, "4.3.0", "the content cannot be read");
@@ -545,12 +564,9 @@ conn_push(struct conn *c)
 static void
 shake_failed(struct conn *c, const struct err *e)
 {
-	char text[TEXT_SIZE];
-
 	if (c->agent->tls_mode == CONF_TLS_MAY)
 		c->agent->clear = true;
-	snprintf(text, sizeof(text), "STARTTLS: %s", e->text);
-	conn_break(c, "4.7.5", text);
+	conn_break(c, "4.7.5", e->text);	/* the session names the step */
 }
 
 /* Goes on with the handshake.  May free c. */
@@ -736,6 +752,12 @@ timed_out(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
+	if (c->preparing) {
+		if (!transaction_step(c))
+			conn_next(c);
+		conn_run(c);
+		return;
+	}
 	if (c->state == CONN_CONNECTING) {
 		c->error = ETIMEDOUT;
 		conn_close_socket(c);

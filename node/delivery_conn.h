@@ -7,6 +7,7 @@
  */
 #include <sys/socket.h>
 
+#include "node/content.h"
 #include "node/delivery_agent.h"
 #include "node/tls.h"
 #include "smtp/client.h"
@@ -54,9 +55,9 @@ struct conn {
 	bool answered;		/* the server said something about it */
 	struct buf trace;	/* the field that goes before the content */
 	struct content_facts facts;	/* of both */
-	struct spool_body *body;
+	struct content *content;
+	bool preparing;		/* the content, a piece at each turn */
 	bool sending;		/* the server wants it now */
-	uint64_t left;		/* octets of body that must still come */
 	bool body_bad;		/* it could not be read: e tells */
 	struct err e;
 };

@@ -9,7 +9,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "node/custody.h"
 #include "node/exchange_private.h"
+#include "node/keys.h"
 
 #define ASK_SECS 3600		/* between two key requests to a site */
 #define AUTH_KEY_SECS (400 * (uint64_t)86400)	/* replay memory of what is
@@ -123,12 +125,25 @@ believe_stored(struct known *k, const char *stored)
 	card_release(&card);
 }
 
+/* Another identity: the site was made anew, and knows nothing of us. */
+static void
+replaced(struct directory *d, struct known *k)
+{
+	k->rec.told = 0;
+	k->rec.rtt_secs = 0;
+	log_event(d->x->log, LOG_LEVEL_WARNING, "site-replaced",
+	    "site", k->rec.name, "counter", num_str(k->card.counter).s,
+	    NULL);
+	custody_site_replaced(d->x, k->rec.name);
+}
+
 int
 directory_add(struct directory *d, struct slice text, struct err *e)
 {
 	char *stored = NULL;
 	struct known *k;
 	struct card card;
+	bool other = false;
 	int rc;
 
 	rc = card_parse(text, &card, e);
@@ -137,7 +152,8 @@ directory_add(struct directory *d, struct slice text, struct err *e)
 	k = need(d, card.site);
 	if (k->vouched) {
 		rc = card_succeeds(&k->card, &card, e);
-		rc = rc == ERR_STATE ? 0 : rc;
+		other = rc == ERR_DENIED;
+		rc = rc == ERR_STATE ? 0 : other ? 1 : rc;
 	} else {
 		stored = k->rec.card != NULL ? mem_strdup(k->rec.card) : NULL;
 		rc = 1;
@@ -148,6 +164,8 @@ directory_add(struct directory *d, struct slice text, struct err *e)
 		believe_stored(k, stored);
 		d->x->dirty = true;
 	}
+	if (other)
+		replaced(d, k);
 	free(stored);
 	card_release(&card);
 	return rc < 0 ? rc : 0;
@@ -395,31 +413,17 @@ directory_key_end_secs(struct directory *d, uint64_t id)
 static void
 refresh_card(struct directory *d)
 {
-	const struct conf *conf = d->x->conf;
-	struct keyring_about about = { NULL, 0, NULL, 0 };
-	const char **domain;
 	struct buf fresh = BUF_INIT;
 	struct err e = ERR_INIT;
-	size_t i, k;
 
-	domain = mem_alloc(1, sizeof(*domain));
-	for (i = 0; i < conf->ndeliveries; i++) {
-		const struct conf_strings *s = &conf->delivery[i].domains;
-
-		domain = mem_realloc(domain, about.ndomains + s->n + 1,
-		    sizeof(*domain));
-		for (k = 0; k < s->n; k++)
-			domain[about.ndomains++] = s->item[k];
-	}
-	about.domain = domain;
-	if (keyring_card(d->keyring, &about, &fresh, &d->counter, &e) != 0) {
+	if (keys_card(d->keyring, d->x->conf, NULL, &fresh, &d->counter,
+	    &e) != 0) {
 		log_event(d->x->log, LOG_LEVEL_WARNING, "keyring-failed",
 		    "reason", e.text, NULL);
 	} else {
 		buf_clear(&d->card);
 		buf_addslice(&d->card, buf_slice(&fresh));
 	}
-	free(domain);
 	buf_release(&fresh);
 }
 

@@ -22,8 +22,9 @@ void directory_free(struct directory *d);
 /* What the spool knows of sites; cards are believed once directory_add gave
  * one of the same identity. */
 int directory_load(struct directory *d, struct err *e) MUST_CHECK;
-/* A card that the operator vouches for.  ERR_DENIED: another identity has that
- * name already; an older card of the same identity changes nothing. */
+/* A card that the operator vouches for: one of another identity takes the
+ * place of what was known of the site.  An older card of the same identity
+ * changes nothing. */
 int directory_add(struct directory *d, struct slice card, struct err *e)
     MUST_CHECK;
 /* A card that came from `from`.  0 also if it is not newer; ERR_NOT_FOUND: of

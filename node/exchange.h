@@ -179,6 +179,7 @@ enum delivery_verdict {
 	VERDICT_DONE,		/* it has arrived */
 	VERDICT_FAILED,
 	VERDICT_RELAYED,	/* handed on to one who tells nobody */
+	VERDICT_TRACED,		/* handed on, and that is to be told */
 	VERDICT_PASSED,		/* handed on, the duty to tell with it */
 };
 /* For each recipient of a job that an EXCHANGE_DELIVER gave.  text: as

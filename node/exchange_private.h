@@ -190,6 +190,7 @@ struct exchange {
 	int64_t last_tick_ms;
 	uint64_t by_secs;		/* when the first DELIVERBY ends */
 	bool maintain;			/* the spool has more upkeep to do */
+	uint64_t commits;		/* of outcomes, so far */
 	bool unflushed;			/* orders wait for the next flush */
 	bool dirty;			/* something may be ready: pump */
 };
@@ -300,11 +301,15 @@ void report_done(struct exchange *x, struct report *r);
 /* Is there somebody who can be told? */
 bool report_has_sender(const struct message *m);
 bool report_wants(const struct recipient *rcpt, enum smtp_notify what);
+/* Did it not say NEVER? */
+bool report_may_tell(const struct recipient *rcpt);
 /* What of this the index keeps. */
 void report_hints(const struct message *m, const struct message_state *st,
     struct entry *entry);
-/* For a leg that went where the parameters do not go; NULL: nobody asked. */
+/* For a leg that went where the parameters of these extensions go; NULL: there
+ * is nothing to tell, or it is for others. */
 int report_relayed(struct exchange *x, const struct leg *leg,
+    unsigned extensions,
     struct report **r_out, struct err *e) MUST_CHECK;
 /* Tells of delays that are due; true while there are more. */
 bool report_delays(struct exchange *x);
@@ -344,6 +349,10 @@ bool road_is_taking(struct exchange *x, struct target *t);
 /* Back-off for a number of failures, with a little chance in it. */
 uint64_t backoff_secs(struct exchange *x, unsigned failures, uint64_t min,
     uint64_t max);
+
+/* operate.c */
+/* The leg that has this recipient, NULL: it is settled. */
+const struct leg *leg_with(const struct entry *entry, size_t rcpt);
 
 /* quarantine.c */
 /* Removes the oldest broken object if it is due: 1, else 0. */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * From parts (messages and some of their recipients) to the calls of a
- * bundle_writer.
+ * bundle_writer.  What is converted on the way is content.h's affair.
  */
 #include "node/feed.h"
 
@@ -23,10 +23,17 @@ feed_init(struct feed *f, struct spool *spool, struct bundle_writer *writer,
 }
 
 void
+feed_convert(struct feed *f, unsigned extensions)
+{
+	f->convert = true;
+	f->extensions = extensions;
+}
+
+void
 feed_release(struct feed *f)
 {
-	spool_body_close(f->body);
-	f->body = NULL;
+	content_close(f->content);
+	f->content = NULL;
 	message_release(&f->m);
 	buf_release(&f->text);
 }
@@ -37,23 +44,29 @@ feed_message(const struct feed *f)
 	return f->at < f->nparts ? f->part[f->at].message : 0;
 }
 
+const struct smtp_refusal *
+feed_refusal(const struct feed *f)
+{
+	return &f->refusal;
+}
+
 /* The name of the message for all sites and all time, where the dialect has
  * one: a bag names the present epoch. */
 static void
 name_origin(struct feed *f)
 {
-	uint64_t epoch = spool_epoch_of(f->spool, f->m.id);
+	struct smtp_origin *o = &f->m.env.origin;
 
-	f->m.env.origin.number = f->m.id;
-	f->m.env.origin.epoch = epoch != spool_epoch(f->spool) ? epoch : 0;
+	spool_message_origin(f->spool, &f->m, &o->epoch, &o->number);
+	if (o->epoch == spool_epoch(f->spool))
+		o->epoch = 0;
 }
 
-/* Begins the transaction for the next recipients of the part at hand. */
+/* Opens the content for the next recipients of the part at hand. */
 static int
 begin(struct feed *f, struct err *e)
 {
 	const struct object_part *part = &f->part[f->at];
-	size_t n = 0;
 	int rc = 0;
 
 	if (f->rcpt == 0) {
@@ -66,38 +79,43 @@ begin(struct feed *f, struct err *e)
 		    f->cut_secs > f->m.accepted_secs ?
 		    f->cut_secs - f->m.accepted_secs : 0);
 	}
+	f->nchosen = 0;
+	while (rc == 0 && f->nchosen < BUNDLE_RECIPIENTS_MAX &&
+	    f->rcpt < part->nrcpt)
+		f->chosen[f->nchosen++] = part->rcpt[f->rcpt++];
 	if (rc == 0)
-		rc = spool_body_open(f->spool, part->message, &f->body, e);
+		rc = content_open(f->spool, &f->m, f->chosen, f->nchosen,
+		    f->extensions, f->convert, &f->content, e);
+	f->preparing = rc == 0;
 	if (rc != 0)
 		return rc == ERR_NOT_FOUND ? ERR_CORRUPT : rc;
-	while (n < BUNDLE_RECIPIENTS_MAX && f->rcpt < part->nrcpt)
-		f->chosen[n++] = part->rcpt[f->rcpt++];
-	rc = bundle_writer_begin(f->writer, &f->m.env, &f->m.facts,
-	    f->m.hops, f->chosen, n, e);
+	return 1;
+}
+
+/* A piece of getting it ready; then its transaction begins. */
+static int
+prepare(struct feed *f, struct err *e)
+{
+	int rc = content_prepare(f->content, &f->refusal, e);
+
+	if (rc != 0)
+		return rc;
+	f->preparing = false;
+	rc = bundle_writer_begin(f->writer, content_envelope(f->content),
+	    content_facts(f->content), f->m.hops, f->chosen, f->nchosen, e);
+	if (rc == ERR_UNSUPPORTED)
+		f->refusal = *bundle_writer_refusal(f->writer);
 	return rc == 0 ? 1 : rc;
 }
 
-int
-feed_step(struct feed *f, struct err *e)
+/* The message at hand has all its content. */
+static int
+end(struct feed *f, struct err *e)
 {
-	int rc;
+	int rc = bundle_writer_end_message(f->writer, e);
 
-	if (f->body == NULL && f->at == f->nparts)
-		return 0;
-	if (f->body == NULL)
-		return begin(f, e);
-	buf_clear(&f->text);
-	rc = spool_body_read(f->body, &f->text, e);
-	if (rc == 1) {
-		rc = bundle_writer_content(f->writer, f->text.ptr,
-		    f->text.len, e);
-		return rc == 0 ? 1 : rc;
-	}
-	if (rc != 0)
-		return rc;
-	spool_body_close(f->body);
-	f->body = NULL;
-	rc = bundle_writer_end_message(f->writer, e);
+	content_close(f->content);	/* its envelope was in use */
+	f->content = NULL;
 	if (rc != 0)
 		return rc;
 	if (f->rcpt == f->part[f->at].nrcpt) {
@@ -105,4 +123,27 @@ feed_step(struct feed *f, struct err *e)
 		f->rcpt = 0;
 	}
 	return 1;
+}
+
+int
+feed_step(struct feed *f, struct err *e)
+{
+	bool more;
+	int rc;
+
+	if (f->content == NULL && f->at == f->nparts)
+		return 0;
+	if (f->content == NULL)
+		return begin(f, e);
+	if (f->preparing)
+		return prepare(f, e);
+	buf_clear(&f->text);
+	rc = content_read(f->content, &f->text, e);
+	if (rc < 0)
+		return rc;
+	more = rc == 1;
+	rc = bundle_writer_content(f->writer, f->text.ptr, f->text.len, e);
+	if (rc != 0)
+		return rc;
+	return more ? 1 : end(f, e);
 }

@@ -6,11 +6,12 @@
  * every dialect are made of.  A message with more recipients than one
  * transaction takes (RFC 5321 4.5.3.1.8) becomes several.
  *
- *	feed_init(&f, ...); while ((rc = feed_step(&f, e)) == 1) ...
+ *	feed_init(&f, ...); feed_convert, where content may be
+ *	while ((rc = feed_step(&f, e)) == 1) ...
  *	bundle_writer_finish is the caller's
  */
 #include "bundle/writer.h"
-#include "spool/spool.h"
+#include "node/content.h"
 
 struct feed {
 	struct spool *spool;
@@ -20,9 +21,13 @@ struct feed {
 	uint64_t cut_secs;	/* when time passed is counted to */
 	size_t at;		/* part at hand */
 	size_t rcpt;		/* of it, written so far */
-	size_t chosen[BUNDLE_RECIPIENTS_MAX];
+	size_t chosen[BUNDLE_RECIPIENTS_MAX], nchosen;
 	struct message m;
-	struct spool_body *body;
+	bool convert;
+	unsigned extensions;	/* beyond them it is converted */
+	struct content *content;
+	bool preparing;		/* it */
+	struct smtp_refusal refusal;	/* of the message at hand */
 	struct buf text;
 };
 
@@ -30,11 +35,17 @@ struct feed {
 void feed_init(struct feed *f, struct spool *spool,
     struct bundle_writer *writer, const struct object_part *part,
     size_t nparts, uint64_t cut_secs);
+/* Content that these extensions do not carry is converted from now on; without
+ * this nothing is. */
+void feed_convert(struct feed *f, unsigned extensions);
 void feed_release(struct feed *f);
-/* Gives the writer the next 64 KiB or so: 1 while there is more, 0 when all is
- * given; ERR_CORRUPT, ERR_UNSUPPORTED: the message feed_message cannot be
- * written; others as the spool and the writer have them. */
+/* Reads the next 64 KiB or so, of which the writer gets what is for it: 1
+ * while there is more, 0 when all is given; ERR_CORRUPT, ERR_UNSUPPORTED: the
+ * message feed_message cannot be written; others as the spool and the writer
+ * have them. */
 int feed_step(struct feed *f, struct err *e) MUST_CHECK;
+/* Why the last ERR_UNSUPPORTED was. */
+const struct smtp_refusal *feed_refusal(const struct feed *f);
 /* The message at hand. */
 uint64_t feed_message(const struct feed *f);
 

@@ -123,8 +123,8 @@ look_up_pickup(struct batch_in *in, struct err *e)
 	struct ledger_entry l;
 	int rc;
 
-	rc = spool_get_ledger(in->base.x->spool, in->base.peer, buf_slice(&in->pickup),
-	    &l, e);
+	rc = spool_get_ledger(in->base.x->spool, in->base.peer,
+	    buf_slice(&in->pickup), &l, e);
 	in->duplicate = rc == 0 && l.done;
 	return rc;
 }
@@ -140,8 +140,8 @@ look_up(struct batch_in *in, struct err *e)
 	rc = look_up_pickup(in, e);
 	if (rc != 0 || in->duplicate)
 		return rc;
-	rc = spool_get_ledger(in->base.x->spool, in->base.peer, buf_slice(&in->key),
-	    &in->ledger, e);
+	rc = spool_get_ledger(in->base.x->spool, in->base.peer,
+	    buf_slice(&in->key), &in->ledger, e);
 	if (rc != 0)
 		return rc;
 	if (in->ledger.first_secs == 0 && !in->ledger.done &&

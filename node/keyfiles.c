@@ -47,8 +47,8 @@ check_owner(const char *path, const struct stat *st, bool any, struct err *e)
 	if (st->st_uid == geteuid() || (any && geteuid() == 0))
 		return 0;
 	return err_set(e, ERR_DENIED, "%s belongs to the user %u and not to "
-	    "%u, as whom this runs: make it his (chown %u %s), or set \"user\" "
-	    "in the configuration", path, (unsigned)st->st_uid,
+	    "%u, as whom this runs: make it his (chown -R %u %s), or set "
+	    "\"user\" in the configuration", path, (unsigned)st->st_uid,
 	    (unsigned)geteuid(), (unsigned)geteuid(), path);
 }
 
@@ -76,8 +76,14 @@ open_secret(int dir, const char *name, const char *path, bool any,
 	if (fd < 0 && errno == ELOOP)
 		return err_set(e, ERR_DENIED, "%s is a symbolic link; a key "
 		    "has to be a file", path);
-	if (fd < 0)
-		return err_errno(e, "cannot open %s", path);
+	if (fd < 0) {
+		rc = err_errno(e, "cannot open %s", path);
+		/* Mostly since it is another's; then that is to be said. */
+		if (rc == ERR_DENIED &&
+		    fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) == 0)
+			(void)check_owner(path, &st, any, e);
+		return rc;
+	}
 	if (fstat(fd, &st) != 0)
 		rc = err_errno(e, "%s", path);
 	else if (!S_ISREG(st.st_mode))
@@ -157,9 +163,13 @@ open_dir(struct keyfiles *f, struct err *e)
 	int rc;
 
 	f->fd = open(f->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (f->fd < 0)
-		return err_errno(e, "cannot open the directory of keys %s",
+	if (f->fd < 0) {
+		rc = err_errno(e, "cannot open the directory of keys %s",
 		    f->dir);
+		if (rc == ERR_DENIED && stat(f->dir, &st) == 0)
+			(void)check_owner(f->dir, &st, false, e);
+		return rc;
+	}
 	if (fstat(f->fd, &st) != 0)
 		return err_errno(e, "%s", f->dir);
 	rc = check_owner(f->dir, &st, f->how == KEYFILES_READ, e);

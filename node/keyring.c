@@ -118,8 +118,12 @@ make_epoch(struct keyring *k, struct err *e)
 	x25519_public(ep.secret, ep.public);
 	ep.id = key_id(KEY_SUITE_X25519, ep.public, X25519_LEN);
 	ep.end_secs = ep.born_secs + k->policy.life_secs;
+	/* Who has a card writes to the key that ends last: that is to be the
+	 * newest, also of two that are made in one second. */
+	if (k->nepochs > 0 && ep.end_secs <= k->epoch[k->nepochs - 1].end_secs)
+		ep.end_secs = k->epoch[k->nepochs - 1].end_secs + 1;
 	ep.not_after_secs = (wall > 0 ? wall : 0) + 1 +
-	    (int64_t)k->policy.life_secs;
+	    (int64_t)(ep.end_secs - ep.born_secs);
 	rc = keyring_put_epoch(k, &ep, e);
 	if (rc == 0)
 		k->epoch[k->nepochs++] = ep;

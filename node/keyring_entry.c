@@ -247,7 +247,7 @@ insert_epoch(struct keyring *k, const struct keyring_epoch *ep)
 {
 	size_t at = k->nepochs++;
 
-	for (; at > 0 && k->epoch[at - 1].born_secs > ep->born_secs; at--)
+	for (; at > 0 && k->epoch[at - 1].end_secs > ep->end_secs; at--)
 		k->epoch[at] = k->epoch[at - 1];
 	k->epoch[at] = *ep;
 }

@@ -100,7 +100,7 @@ add_texts(const char ***item, size_t *n, const struct conf_strings *more)
 }
 
 int
-keys_card(struct keys *keys, const struct conf *conf,
+keys_card(struct keyring *ring, const struct conf *conf,
     const struct conf_strings *reach, struct buf *out, uint64_t *counter_out,
     struct err *e)
 {
@@ -114,7 +114,7 @@ keys_card(struct keys *keys, const struct conf *conf,
 	add_texts(&way, &nways, reach);
 	add_texts(&way, &nways, &conf->reach);
 	about = (struct keyring_about){ domain, ndomains, way, nways };
-	rc = keyring_card(keys->ring, &about, out, counter_out, e);
+	rc = keyring_card(ring, &about, out, counter_out, e);
 	free(domain);
 	free(way);
 	return rc;

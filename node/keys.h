@@ -31,7 +31,7 @@ void keys_close(struct keys *keys);
 /* Appends the site's card: its domains are those that are delivered here;
  * reach: NULL, or more ways than the configuration has, which come first.  As
  * keyring_card. */
-int keys_card(struct keys *keys, const struct conf *conf,
+int keys_card(struct keyring *ring, const struct conf *conf,
     const struct conf_strings *reach, struct buf *out, uint64_t *counter_out,
     struct err *e) MUST_CHECK;
 

@@ -1,1 +1,1 @@
-PKGS += libssl libcrypto libevent_core jansson smartcols
+PKGS += libssl libcrypto libevent_core jansson smartcols libqrencode

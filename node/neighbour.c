@@ -109,6 +109,35 @@ owed_since_ms(const struct neighbour *nb)
 	return INT64_MAX;
 }
 
+/* Who gets no parcels any more needs none; should he come back, what he
+ * repeats is acknowledged again. */
+static int
+forgive(struct exchange *x, const struct owed_ack *ack, struct err *e)
+{
+	struct spool_unit *u;
+	int rc = spool_begin(x->spool, &u, e);
+
+	if (rc != 0)
+		return rc;
+	rc = spool_del_owed_ack(u, ack->peer, ack->name, e);
+	if (rc == 0)
+		return spool_commit(u, false, e);
+	spool_abort(u);
+	return rc;
+}
+
+static int
+load_one(struct exchange *x, struct owed_ack *ack, struct err *e)
+{
+	const struct conf_peer *peer = conf_find_peer(x->conf, ack->peer);
+
+	if (peer == NULL || peer->dialect != BUNDLE_NATIVE)
+		return forgive(x, ack, e);
+	owed_set(x, neighbour_of(queue_peer_or_gone(x, ack->peer)), ack,
+	    false);
+	return 0;
+}
+
 int
 owed_load(struct exchange *x, struct err *e)
 {
@@ -120,8 +149,7 @@ owed_load(struct exchange *x, struct err *e)
 		owed_ack_init(&ack);
 		rc = spool_next_owed_ack(x->spool, NULL, &at, &ack, e);
 		if (rc == 0)
-			owed_set(x, neighbour_of(queue_peer_or_gone(x,
-			    ack.peer)), &ack, false);
+			rc = load_one(x, &ack, e);
 		owed_ack_release(&ack);
 	} while (rc == 0 || (rc == ERR_CORRUPT &&
 	    !store_failed(spool_store(x->spool))));

@@ -108,8 +108,8 @@ exchange_counters(const struct exchange *x, struct exchange_counters *c_out)
 	}
 }
 
-static const struct leg *
-leg_of(const struct entry *entry, size_t rcpt)
+const struct leg *
+leg_with(const struct entry *entry, size_t rcpt)
 {
 	size_t i, k;
 
@@ -139,7 +139,7 @@ exchange_where(struct exchange *x, uint64_t message, size_t rcpt,
 	w->target = "";
 	if (entry == NULL)
 		return false;
-	leg = leg_of(entry, rcpt);
+	leg = leg_with(entry, rcpt);
 	if (leg == NULL)
 		return true;
 	w->state = leg->target == x->limbo ? "held" : word[leg->status];
@@ -235,7 +235,7 @@ record_held(struct exchange *x, struct entry *entry, bool held, struct err *e)
 		return rc;
 	}
 	for (i = 0; i < st.n; i++) {
-		const struct leg *leg = leg_of(entry, i);
+		const struct leg *leg = leg_with(entry, i);
 
 		if (leg == NULL || leg->status == LEG_CUT ||
 		    leg->status == LEG_RUNNING)

@@ -13,18 +13,22 @@
 #include "base/text.h"
 #include "node/exchange_private.h"
 #include "node/feed.h"
+#include "node/measure.h"
 #include "smtp/extension.h"
 
 #define PIECE 65536
+#define STEPS 64		/* in one turn, though nothing come of them */
 
 /* Exim -bS takes 8-bit content and no word about it. */
 unsigned
 outbound_extensions(const struct conf_peer *peer)
 {
 	if (peer->plain && peer->dialect == BUNDLE_BSMTP)
-		return SMTP_EXT_8BITMIME;
+		return peer->convert == CONVERT_7BIT ? 0 : SMTP_EXT_8BITMIME;
 	return (SMTP_EXT_RFC2442 | peer->extensions) &
-	    ~(peer->dsn ? 0 : (unsigned)SMTP_EXT_DSN);
+	    ~(peer->dsn ? 0 : (unsigned)SMTP_EXT_DSN) &
+	    ~(peer->convert == CONVERT_7BIT ? (unsigned)SMTP_EXT_8BITMIME :
+	    0);
 }
 
 char *
@@ -35,10 +39,13 @@ outbound_params(const struct conf *conf, const struct conf_peer *peer,
 
 	if (peer->gzip && peer->dialect == BUNDLE_RFC2442)
 		required |= SMTP_EXT_XGZIP;
-	return mem_printf("dialect=%d\ngzip=%d\nencoding=%d\nids=%d\n"
-	    "plain=%d\nextensions=%u\nrequired=%u\nhelo=%s\nfrom=%s\nto=%s\n",
-	    (int)peer->dialect, peer->gzip, (int)peer->encoding, peer->ids,
-	    peer->plain, outbound_extensions(peer), required, conf->hostname,
+	return mem_printf("dialect=%d\ngzip=%d\nencoding=%d\npath=%d\nids=%d\n"
+	    "plain=%d\nextensions=%u\nconvert=%d\nrequired=%u\nhelo=%s\n"
+	    "from=%s\nto=%s\n",
+	    (int)peer->dialect, peer->gzip, (int)peer->encoding,
+	    (int)peer->path, peer->ids, peer->plain,
+	    outbound_extensions(peer), peer->convert != CONVERT_NONE,
+	    required, conf->hostname,
 	    conf->address != NULL ? conf->address : "",
 	    peer->address != NULL ? peer->address : "");
 }
@@ -73,14 +80,16 @@ param_number(const char *params, const char *key)
 	return (unsigned)n;
 }
 
-bool
-outbound_carries_dsn(const char *params)
+unsigned
+outbound_carries(const char *params)
 {
-	return (param_number(params, "extensions") & SMTP_EXT_DSN) != 0;
+	return param_number(params, "extensions");
 }
 
 struct batch_out {
 	struct outbound base;
+	bool measuring;		/* what is written counts and goes nowhere */
+	struct measure measure;
 	struct bundle_writer *writer;
 	char *id, *helo, *from, *to;
 	struct buf made;
@@ -95,6 +104,16 @@ batch_out_of(struct outbound *base)
 }
 
 static int
+count(void *ctx, const char *bytes, size_t len, struct err *e)
+{
+	struct batch_out *ob = ctx;
+
+	(void)e;
+	measure_add(&ob->measure, bytes, len);
+	return 0;
+}
+
+static int
 keep(void *ctx, const char *bytes, size_t len, struct err *e)
 {
 	struct batch_out *ob = ctx;
@@ -105,35 +124,74 @@ keep(void *ctx, const char *bytes, size_t len, struct err *e)
 }
 
 static void
-start_writer(struct batch_out *ob)
+start_writer(struct batch_out *ob, enum mime_encoding encoding)
+{
+	const struct object *o = &ob->base.object;
+	struct bundle_params bp = {
+		.dialect = (enum bundle_dialect)param_number(o->params,
+		    "dialect"),
+		.gzip = param_number(o->params, "gzip") != 0,
+		.gzip_level = 6,
+		.encoding = encoding,
+		.ids = param_number(o->params, "ids") != 0,
+		.plain = param_number(o->params, "plain") != 0,
+		.extensions = param_number(o->params, "extensions"),
+		.required = param_number(o->params, "required"),
+		.date_ms = o->cut_wall_ms,
+	};
+
+	bp.helo = ob->helo;
+	bp.from = ob->from;
+	bp.to = ob->to;
+	bp.id = ob->id;
+	ob->writer = bundle_writer_new(&bp, ob->measuring ? count : keep, ob);
+	feed_init(&ob->feed, ob->base.x->spool, ob->writer, o->part, o->nparts,
+	    o->cut_secs);
+	if (param_number(o->params, "convert") != 0)
+		feed_convert(&ob->feed, bp.extensions);
+}
+
+static void
+stop_writer(struct batch_out *ob)
+{
+	feed_release(&ob->feed);
+	bundle_writer_free(ob->writer);
+}
+
+/* An encoding that is to be chosen is chosen by what would go without. */
+static void
+start(struct batch_out *ob)
 {
 	const char *params = ob->base.object.params;
-	struct bundle_params bp = {
-		.dialect = (enum bundle_dialect)param_number(params,
-		    "dialect"),
-		.gzip = param_number(params, "gzip") != 0,
-		.gzip_level = 6,
-		.encoding = (enum mime_encoding)param_number(params,
-		    "encoding"),
-		.ids = param_number(params, "ids") != 0,
-		.plain = param_number(params, "plain") != 0,
-		.extensions = param_number(params, "extensions"),
-		.required = param_number(params, "required"),
-		.date_ms = ob->base.object.cut_wall_ms,
-	};
 
 	ob->helo = param(params, "helo");
 	ob->from = param(params, "from");
 	ob->to = param(params, "to");
 	ob->id = mem_printf(OUTBOUND_ID_PREFIX "%s-%" PRIu64,
 	    spool_id(ob->base.x->spool), ob->base.object.id);
-	bp.helo = ob->helo;
-	bp.from = ob->from;
-	bp.to = ob->to;
-	bp.id = ob->id;
-	ob->writer = bundle_writer_new(&bp, keep, ob);
-	feed_init(&ob->feed, ob->base.x->spool, ob->writer, ob->base.object.part,
-	    ob->base.object.nparts, ob->base.object.cut_secs);
+	ob->measuring = param_number(params, "path") != CONF_PATH_UNKNOWN &&
+	    param_number(params, "gzip") == 0 &&
+	    param_number(params, "dialect") == BUNDLE_RFC2442;
+	measure_init(&ob->measure);
+	start_writer(ob, ob->measuring ? MIME_BINARY :
+	    (enum mime_encoding)param_number(params, "encoding"));
+}
+
+/* All was written once. */
+static int
+finish(struct batch_out *ob, struct err *e)
+{
+	enum conf_path path = (enum conf_path)param_number(
+	    ob->base.object.params, "path");
+	int rc = bundle_writer_finish(ob->writer, e);
+
+	ob->finished = !ob->measuring;
+	if (rc != 0 || ob->finished)
+		return rc;
+	ob->measuring = false;
+	stop_writer(ob);
+	start_writer(ob, measure_choose(&ob->measure, path));
+	return 0;
 }
 
 int
@@ -146,7 +204,7 @@ outbound_new(struct exchange *x, struct object *o, struct outbound **ob_out,
 	ob->base.dialect = &batch_dialect;
 	ob->base.x = x;
 	ob->base.object = *o;
-	start_writer(ob);
+	start(ob);
 	*ob_out = &ob->base;
 	return 0;
 }
@@ -156,8 +214,7 @@ outbound_free(struct outbound *base)
 {
 	struct batch_out *ob = batch_out_of(base);
 
-	feed_release(&ob->feed);
-	bundle_writer_free(ob->writer);
+	stop_writer(ob);
 	object_release(&ob->base.object);
 	buf_release(&ob->made);
 	free(ob->id);
@@ -172,36 +229,67 @@ step(struct batch_out *ob, struct err *e)
 {
 	int rc = feed_step(&ob->feed, e);
 
-	if (rc != 0)
-		return rc < 0 ? rc : 0;
-	ob->finished = true;
-	return bundle_writer_finish(ob->writer, e);
+	if (rc == 0)
+		return finish(ob, e);
+	return rc < 0 ? rc : 0;
 }
 
-/* The message at hand is damaged: it fails alone, the others wait again. */
-static void
-put_aside(struct batch_out *ob, struct err *e)
+/* Takes the message at hand out of the object; the others wait again.  Its
+ * entry, or NULL. */
+static struct entry *
+put_aside(struct batch_out *ob, struct target **t_out)
 {
 	struct exchange *x = ob->base.x;
 	struct cut *c = map_get_u64(x->cuts, ob->base.object.id);
 	uint64_t id = feed_message(&ob->feed);
-	struct target *t = c != NULL ? c->target : NULL;
+	struct err e = ERR_INIT;
+
+	if (c == NULL)
+		return NULL;
+	*t_out = c->target;
+	if (cut_withdraw(x, c, &e) != 0)
+		return NULL;
+	(*t_out)->wanted = true;	/* and not for the next call */
+	return map_get_u64(x->entries, id);
+}
+
+/* It fails alone, for whoever it is. */
+static void
+fail_damaged(struct batch_out *ob, const struct err *e)
+{
+	struct exchange *x = ob->base.x;
+	uint64_t id = feed_message(&ob->feed);
+	struct target *t;
 	struct entry *entry;
-	struct err e2 = ERR_INIT;
-	size_t i;
 
 	log_event(x->log, LOG_LEVEL_WARNING, "message-damaged",
 	    "id", message_name(id).s, "reason", e->text, NULL);
-	if (c == NULL || cut_withdraw(x, c, &e2) != 0)
-		return;
-	t->wanted = true;	/* the others need not wait for the next call */
-	entry = map_get_u64(x->entries, id);
-	for (i = 0; entry != NULL && i < entry->nlegs; i++) {
+	entry = put_aside(ob, &t);
+	for (size_t i = 0; entry != NULL && i < entry->nlegs; i++) {
 		if (entry->leg[i].nrcpt > 0 &&
 		    entry->leg[i].status == LEG_READY)
 			settle_fail(x, &entry->leg[i], STATUS_DAMAGED,
 			    "the stored content is damaged", false);
 	}
+}
+
+/* This road cannot carry it, and it cannot be converted. */
+static void
+fail_refused(struct batch_out *ob)
+{
+	const struct smtp_refusal *r = feed_refusal(&ob->feed);
+	struct target *t;
+	struct entry *entry = put_aside(ob, &t);
+	char *text = mem_printf("the road to this site cannot carry it: %s",
+	    r->text);
+
+	for (size_t i = 0; entry != NULL && i < entry->nlegs; i++) {
+		if (entry->leg[i].target == t && entry->leg[i].nrcpt > 0 &&
+		    entry->leg[i].status == LEG_READY)
+			settle_fail(ob->base.x, &entry->leg[i], r->status,
+			    text, false);
+	}
+	free(text);
 }
 
 int
@@ -210,14 +298,19 @@ outbound_read(struct outbound *base, struct buf *out, struct err *e)
 	struct batch_out *ob = batch_out_of(base);
 	int rc = 0;
 
-	while (rc == 0 && !ob->finished && ob->made.len < PIECE)
+	for (int i = 0; rc == 0 && i < STEPS && !ob->finished &&
+	    ob->made.len < PIECE; i++)
 		rc = step(ob, e);
-	if (rc == ERR_CORRUPT || rc == ERR_UNSUPPORTED)
-		put_aside(ob, e);
+	if (rc == ERR_CORRUPT)
+		fail_damaged(ob, e);
+	else if (rc == ERR_UNSUPPORTED)
+		fail_refused(ob);
 	if (rc != 0)
 		return rc;
-	if (ob->made.len == 0)
+	if (ob->finished && ob->made.len == 0)
 		return 0;
+	if (!ob->finished && ob->made.len < PIECE)
+		return 1;
 	buf_addslice(out, buf_slice(&ob->made));
 	buf_clear(&ob->made);
 	return 1;

@@ -15,9 +15,9 @@ unsigned outbound_extensions(const struct conf_peer *peer);
 /* needs: union of envelope_needs over the messages.  The caller frees. */
 char *outbound_params(const struct conf *conf, const struct conf_peer *peer,
     unsigned needs);
-/* Do NOTIFY, ORCPT, RET and ENVID go along in it, and to one who heeds them?
- * Then whoever reads it reports; else we do. */
-bool outbound_carries_dsn(const char *params);
+/* The extensions whose parameters go along in it, and to one who heeds them:
+ * whoever reads NOTIFY, ORCPT, RET and ENVID reports, else we do. */
+unsigned outbound_carries(const char *params);
 
 /* In the table of the dialect. */
 int outbound_new(struct exchange *x, struct object *o,

@@ -16,6 +16,7 @@
 #define READY_MAX 2		/* parcels before an open road */
 #define MISSES_MAX 16		/* bundles that did not fit any more */
 #define ACK_MS 2000		/* that acknowledgements wait for company */
+#define MAY_MS 1000		/* an answer about keys is good for */
 #define RANGES_MANY 64		/* of a bundle, handed over one by one */
 #define MOMENT_SECS 15
 #define REQUEST_MIN_SECS 3600
@@ -25,6 +26,43 @@ static const struct transit_hooks *
 hooks_of(const struct exchange *x)
 {
 	return x->transit->hooks;
+}
+
+/*
+ * Whether.
+ */
+static int
+ask_keys(struct exchange *x, struct neighbour *nb)
+{
+	const char *name = nb->target->name;
+	struct err e = ERR_INIT;
+	struct seal_to to;
+	int rc;
+
+	memset(&to, 0, sizeof(to));
+	rc = hooks_of(x)->seal_to(x->transit->ctx, name, false, &to, &e);
+	if (rc == 0) {
+		nb->requests = 0;
+		return 1;
+	}
+	if (rc != ERR_NOT_FOUND || nb->request_ms > clock_mono_ms(x->clock))
+		return 0;
+	return hooks_of(x)->seal_to(x->transit->ctx, name, true, &to, &e) ==
+	    0 ? -1 : 0;
+}
+
+/* Can a parcel be sealed for him now?  1: yes; 0: no; negative: a request for
+ * his keys can.  Asked often, so the answer is good for a moment. */
+static int
+may_seal(struct exchange *x, struct neighbour *nb)
+{
+	int64_t now = clock_mono_ms(x->clock);
+
+	if (nb->may_until_ms <= now) {
+		nb->may = ask_keys(x, nb);
+		nb->may_until_ms = now + MAY_MS;
+	}
+	return nb->may;
 }
 
 /*
@@ -68,9 +106,11 @@ parcel_waits(struct exchange *x, const struct target *t)
 
 	if (tr->hooks == NULL)
 		return false;
-	return (nb != NULL && (!list_empty(&nb->ready) ||
-	    owed_since_ms(nb) <= clock_mono_ms(x->clock) - ACK_MS)) ||
-	    tr->hooks->waits(tr->ctx, t->name);
+	if (tr->hooks->waits(tr->ctx, t->name))
+		return true;
+	return nb != NULL && (!list_empty(&nb->ready) ||
+	    owed_since_ms(nb) <= clock_mono_ms(x->clock) - ACK_MS) &&
+	    may_seal(x, nb) != 0;
 }
 
 static bool
@@ -309,8 +349,7 @@ gather_bundles(struct exchange *x, struct target *t, struct parcel *parcel,
 
 	list_for_each(item, &t->neighbour->ready) {
 		p = list_entry(item, struct passage, link);
-		if (p->b.expire_secs <= now_secs(x) ||
-		    !passage_may_use(t->peer, p->b.direct))
+		if (!passage_may_use(t->peer, p->b.direct))
 			continue;
 		if (!gather_bundle(x, p, parcel, room_io) &&
 		    ++misses >= MISSES_MAX)
@@ -363,28 +402,6 @@ mark(struct exchange *x, struct neighbour *nb, const struct parcel *p,
  * Cutting.
  */
 
-/* Can a parcel be sealed for t now?  1: yes; 0: no; negative: a request for
- * his keys can. */
-static int
-may_seal(struct exchange *x, struct target *t)
-{
-	struct err e = ERR_INIT;
-	struct seal_to to;
-	int rc;
-
-	memset(&to, 0, sizeof(to));
-	rc = hooks_of(x)->seal_to(x->transit->ctx, t->name, false, &to, &e);
-	if (rc == 0) {
-		t->neighbour->requests = 0;
-		return 1;
-	}
-	if (rc != ERR_NOT_FOUND ||
-	    t->neighbour->request_ms > clock_mono_ms(x->clock))
-		return 0;
-	return hooks_of(x)->seal_to(x->transit->ctx, t->name, true, &to,
-	    &e) == 0 ? -1 : 0;
-}
-
 static uint64_t
 weight_of(const struct parcel *p)
 {
@@ -436,6 +453,7 @@ cut_request(struct exchange *x, struct target *t)
 		good = record(x, t, &p);
 	nb->request_ms = clock_mono_ms(x->clock) + (int64_t)backoff_secs(x,
 	    ++nb->requests, REQUEST_MIN_SECS, REQUEST_MAX_SECS) * 1000;
+	nb->may_until_ms = 0;
 	parcel_release(&p);
 	buf_release(&card);
 	return good;
@@ -492,7 +510,7 @@ parcel_cut(struct exchange *x, struct target *t)
 		return false;
 	if (!has_content(x, t))
 		return false;
-	may = may_seal(x, t);
+	may = may_seal(x, t->neighbour);
 	if (may < 0)
 		return cut_request(x, t);
 	return may > 0 && cut_full(x, t);

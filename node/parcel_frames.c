@@ -35,7 +35,7 @@ refuse(struct parcel_in *in, const char *reason)
 	x->transit->counters.dropped++;
 	if (!may_tell(x, &in->nb->refused, &untold))
 		return;
-	log_event(x->log, LOG_LEVEL_WARNING, "bundle-refused",
+	log_event(x->log, LOG_LEVEL_WARNING, "bundle-not-taken",
 	    "peer", in->base.peer, "destination",
 	    in->head.direct ? NULL : in->head.destination,
 	    "octets", num_str(in->head.total).s, "reason", reason,
@@ -515,6 +515,7 @@ take_card(struct parcel_in *in, struct slice card)
 	struct transit *tr = exchange_of(in)->transit;
 
 	tr->hooks->card(tr->ctx, in->base.peer, card, false);
+	in->nb->may_until_ms = 0;
 }
 
 int

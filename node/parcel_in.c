@@ -163,6 +163,7 @@ read_request(struct parcel_in *in, struct err *e)
 			tr->hooks->card(tr->ctx, in->base.peer, ev.bytes,
 			    true);
 			in->nb->card_asked = true;
+			in->nb->may_until_ms = 0;
 			in->nb->card_cut = 0;
 		}
 		buf_consume(&in->plain, used);
@@ -171,9 +172,10 @@ read_request(struct parcel_in *in, struct err *e)
 	}
 }
 
-/* 0, ERR_IO or ERR_FULL, or what the frames are refused for. */
+/* Of the first len octets; 0, or what the spool or the frames are refused
+ * for. */
 static int
-read_frames(struct parcel_in *in, bool *spool_out, struct err *e)
+read_frames(struct parcel_in *in, size_t len, bool *spool_out, struct err *e)
 {
 	struct frame f;
 	size_t used;
@@ -183,39 +185,48 @@ read_frames(struct parcel_in *in, bool *spool_out, struct err *e)
 	if (in->bag != NULL)
 		return read_request(in, e);
 	for (;;) {
-		rc = frame_reader_next(in->frames, in->plain.ptr,
-		    in->plain.len, &used, &f, e);
+		rc = frame_reader_next(in->frames, in->plain.ptr, len, &used,
+		    &f, e);
 		if (rc == 1) {
 			rc = parcel_take_frame(in, &f, e);
 			*spool_out = rc != 0;
 			rc = rc == 0 ? 1 : rc;
 		}
 		buf_consume(&in->plain, used);
+		len -= used;
 		if (rc != 1)
 			return rc;
 	}
 }
 
-/* Reads what has come, and commits it: between two turns of the event loop
- * nothing is half done. */
+/* Reads some of what has come, and commits it: between two turns of the event
+ * loop nothing is half done. */
 static int
-take_plain(struct parcel_in *in, bool last, struct err *e)
+take_slice(struct parcel_in *in, struct err *e)
 {
+	size_t len = in->plain.len < SLICE_MAX ? in->plain.len : SLICE_MAX;
 	bool spool;
-	int rc = read_frames(in, &spool, e);
+	int rc = read_frames(in, len, &spool, e);
 
 	if (rc < 0 && spool)
 		return later(in, e);
-	if (rc == 0 && last)
-		rc = in->bag != NULL ? bag_reader_end(in->bag, e) :
-		    frame_reader_end(in->frames, e);
 	if (rc < 0)
 		set_aside(in, e->text);
-	if (hoard_commit(&in->hoard, last || rc < 0, e) != 0)
+	if (hoard_commit(&in->hoard, false, e) != 0)
 		return later(in, e);
 	/* Sets are found again. */
 	if (in->mode == TAKE_FRAGMENT)
 		in->one = NULL;
+	return rc;
+}
+
+static int
+take_plain(struct parcel_in *in, struct err *e)
+{
+	int rc = 0;
+
+	while (rc == 0 && in->plain.len > 0)
+		rc = take_slice(in, e);
 	return rc;
 }
 
@@ -251,7 +262,7 @@ second_add(struct parcel_in *in, const char *bytes, size_t len, struct err *e)
 		begin_second(in);
 	if (opener_read(in->opener, bytes, len, &in->plain, e) != 0)
 		return later(in, e);	/* the file has changed */
-	return opener_signed(in->opener) ? 0 : take_plain(in, false, e);
+	return opener_signed(in->opener) ? 0 : take_plain(in, e);
 }
 
 int
@@ -329,31 +340,62 @@ end_first(struct parcel_in *in)
 	return INBOUND_AGAIN;
 }
 
+static void
+received(struct parcel_in *in)
+{
+	struct exchange *x = in->base.x;
+
+	x->transit->counters.parcels_in++;
+	x->counters.objects_in++;
+	in->nb->target->last_received_ms = clock_wall_ms(x->clock);
+	log_event(x->log, LOG_LEVEL_INFO, "parcel-received", "peer",
+	    in->base.peer, "name", in->base.name,
+	    "bundles", num_str(in->bundles).s,
+	    "fragments", num_str(in->fragments).s,
+	    "acks", num_str(in->acks).s, NULL);
+}
+
+/* What was fed has been read, up to its end or to what is wrong in it: this
+ * sealing is remembered, and all of it is durable. */
+static enum inbound_outcome
+close_second(struct parcel_in *in)
+{
+	struct err e = ERR_INIT;
+
+	remember(in);
+	if (hoard_commit(&in->hoard, true, &e) != 0) {
+		(void)later(in, &e);
+		return kept(in);
+	}
+	if (in->aside)
+		return refused(in);
+	received(in);
+	return INBOUND_DONE;
+}
+
 static enum inbound_outcome
 end_second(struct parcel_in *in)
 {
-	struct exchange *x = in->base.x;
 	struct err e = ERR_INIT;
+	int rc;
 
+	if (in->aside)
+		return close_second(in);
 	if (!in->rewound)
 		begin_second(in);
 	if (opener_read_end(in->opener, &in->plain, &e) != 0) {
 		(void)later(in, &e);
 		return kept(in);
 	}
-	remember(in);
-	if (take_plain(in, true, &e) != 0 && in->failed)
+	rc = take_plain(in, &e);
+	if (rc == 0)
+		rc = in->bag != NULL ? bag_reader_end(in->bag, &e) :
+		    frame_reader_end(in->frames, &e);
+	if (in->failed)
 		return kept(in);
-	if (in->aside)
-		return refused(in);
-	x->transit->counters.parcels_in++;
-	x->counters.objects_in++;
-	log_event(x->log, LOG_LEVEL_INFO, "parcel-received", "peer",
-	    in->base.peer, "name", in->base.name,
-	    "bundles", num_str(in->bundles).s,
-	    "fragments", num_str(in->fragments).s,
-	    "acks", num_str(in->acks).s, NULL);
-	return INBOUND_DONE;
+	if (rc != 0)
+		set_aside(in, e.text);
+	return close_second(in);
 }
 
 enum inbound_outcome
@@ -361,26 +403,13 @@ parcel_in_end(struct inbound *base)
 {
 	struct parcel_in *in = parcel_in_of(base);
 	struct err e = ERR_INIT;
-	enum inbound_outcome outcome;
 
 	if (!in->failed && start(in, &e) != 0)
 		(void)later(in, &e);
 	if (in->failed)
 		return kept(in);
 	in->base.x->dirty = true;
-	if (in->aside && !in->second)
-		return refused(in);
-	if (in->aside) {
-		remember(in);
-		if (hoard_commit(&in->hoard, true, &e) != 0) {
-			(void)later(in, &e);
-			return kept(in);
-		}
-		return refused(in);
-	}
-	outcome = in->second ? end_second(in) : end_first(in);
-	if (outcome == INBOUND_DONE)
-		in->nb->target->last_received_ms =
-		    clock_wall_ms(in->base.x->clock);
-	return outcome;
+	if (in->second)
+		return end_second(in);
+	return in->aside ? refused(in) : end_first(in);
 }

@@ -155,6 +155,14 @@ report_wants(const struct recipient *rcpt, enum smtp_notify what)
 	return (notify & (int)what) != 0;
 }
 
+bool
+report_may_tell(const struct recipient *rcpt)
+{
+	int notify = smtp_notify_parse(rcpt->notify);
+
+	return notify < 0 || (notify & SMTP_NOTIFY_NEVER) == 0;
+}
+
 /* DELIVERBY with N asks for a notice of delay (RFC 2852 4.1.4), as far as
  * NOTIFY does not speak against it. */
 static bool
@@ -176,7 +184,9 @@ report_hints(const struct message *m, const struct message_state *st,
 		const struct recipient *rcpt = &m->env.rcpt[i];
 
 		told = told || (st != NULL && st->rcpt[i].delay_told);
-		entry->success |= report_wants(rcpt, SMTP_NOTIFY_SUCCESS);
+		entry->success |= report_wants(rcpt, SMTP_NOTIFY_SUCCESS) ||
+		    (report_may_tell(rcpt) &&
+		    smtp_timing_traced(&m->env.timing, 0));
 		entry->delay_asked |= report_wants(rcpt, SMTP_NOTIFY_DELAY);
 		entry->delay_left |= rcpt->notify == NULL;
 		entry->delay_asked |= wants_late(m, rcpt);
@@ -190,7 +200,7 @@ report_hints(const struct message *m, const struct message_state *st,
  */
 int
 report_relayed(struct exchange *x, const struct leg *leg,
-    struct report **r_out, struct err *e)
+    unsigned extensions, struct report **r_out, struct err *e)
 {
 	struct report_about about = { .to_sender = true };
 	struct notice_recipient *rcpt;
@@ -207,7 +217,10 @@ report_relayed(struct exchange *x, const struct leg *leg,
 	for (i = 0; rc == 0 && i < leg->nrcpt; i++) {
 		const struct recipient *to = &m.env.rcpt[leg_rcpt(leg)[i]];
 
-		if (report_wants(to, SMTP_NOTIFY_SUCCESS))
+		if (((extensions & SMTP_EXT_DSN) == 0 &&
+		    report_wants(to, SMTP_NOTIFY_SUCCESS)) ||
+		    (report_may_tell(to) &&
+		    smtp_timing_traced(&m.env.timing, extensions)))
 			rcpt[about.nrcpt++] = (struct notice_recipient){
 			    .address = to->address, .orcpt = to->orcpt,
 			    .action = NOTICE_RELAYED, .status = "2.0.0",
@@ -267,6 +280,7 @@ delayed(const struct exchange *x, const struct message *m,
 		rcpt[n].status = rs->status_code[0] == '4' ? rs->status_code :
 		    m->env.timing.by == SMTP_BY_NOTIFY ? "4.4.7" : "4.4.0";
 		rcpt[n].said = rs->text;
+		rcpt[n].attempt_ms = rs->attempt_ms;
 		if (rs->text == NULL)
 			rcpt[n].why = "it waits to be sent on";
 		n++;

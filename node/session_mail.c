@@ -255,7 +255,7 @@ accept_message(struct session *s, const struct envelope *env,
 	m.kind = MESSAGE_MAIL;
 	envelope_copy(&m.env, env);
 	name_postmaster(s->host->daemon->conf, &m.env);
-	m.source = mem_strdup(s->source);
+	m.source = mem_printf("%s%s", s->source, s->tls != NULL ? " tls" : "");
 	rc = exchange_accept(s->host->daemon->exchange, s->draft, &m, s, r);
 	if (rc == 0)
 		s->draft = NULL;

@@ -42,8 +42,8 @@ outcome_set(struct outcome *o, size_t i, enum delivery_verdict v,
 	struct verdict *out = &o->verdict[i];
 
 	out->how = v;
-	out->verdict = v == VERDICT_RELAYED || v == VERDICT_PASSED ?
-	    VERDICT_DONE : v;
+	out->verdict = v == VERDICT_RELAYED || v == VERDICT_TRACED ||
+	    v == VERDICT_PASSED ? VERDICT_DONE : v;
 	out->told = true;
 	(void)snprintf(out->status, sizeof(out->status), "%s",
 	    status != NULL ? status : "");
@@ -84,10 +84,11 @@ tells(const struct verdict *v, const struct message *m,
 		return m->kind != MESSAGE_MAIL ||
 		    report_wants(rcpt, SMTP_NOTIFY_FAILURE);
 	}
-	*action_out = v->how == VERDICT_RELAYED ? NOTICE_RELAYED :
-	    NOTICE_DELIVERED;
+	*action_out = v->how == VERDICT_RELAYED || v->how == VERDICT_TRACED ?
+	    NOTICE_RELAYED : NOTICE_DELIVERED;
 	return v->verdict == VERDICT_DONE && v->how != VERDICT_PASSED &&
-	    report_has_sender(m) && report_wants(rcpt, SMTP_NOTIFY_SUCCESS);
+	    report_has_sender(m) && (report_wants(rcpt, SMTP_NOTIFY_SUCCESS) ||
+	    (v->how == VERDICT_TRACED && report_may_tell(rcpt)));
 }
 
 /* A status of the class that the action needs. */
@@ -125,8 +126,8 @@ to_tell(struct exchange *x, const struct outcome *o, const struct message *m,
 			out[n].said = v->text;
 		if (st != NULL)
 			out[n].said = st->rcpt[k].text;
-		else
-			out[n].attempt_ms = clock_wall_ms(x->clock);
+		out[n].attempt_ms = st != NULL ? st->rcpt[k].attempt_ms :
+		    clock_wall_ms(x->clock);
 		n++;
 	}
 	return n;
@@ -336,6 +337,7 @@ write_state(struct exchange *x, struct spool_unit *u, struct outcome *o,
 		rs->status = v->verdict == VERDICT_DONE ? RCPT_DONE :
 		    v->verdict == VERDICT_FAILED ? RCPT_FAILED : rs->status;
 		rs->attempts = o->leg->attempts + 1;
+		rs->attempt_ms = clock_wall_ms(x->clock);
 		rs->next_secs = o->leg->next_secs;
 		(void)snprintf(rs->status_code, sizeof(rs->status_code), "%s",
 		    v->status);

@@ -213,7 +213,7 @@ struct transit_counters {
 	uint64_t forged;		/* files that could not be opened */
 	uint64_t replayed;
 	uint64_t forwarded;		/* bundles for others, taken */
-	uint64_t dropped;		/* expired, hops, not allowed, unsound */
+	uint64_t dropped;		/* expired, refused, unsound */
 	uint64_t dead;			/* of these: no hops left */
 	uint64_t hop_done;
 };

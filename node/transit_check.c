@@ -70,7 +70,8 @@ check_one(struct exchange *x, struct passage *p, struct err *e)
 	if (p->hashed < p->b.octets)
 		rc = hash_slice(x, p, e);
 	if (rc == ERR_CORRUPT && !store_failed(spool_store(x->spool)))
-		return passage_lose(x, p, "its octets are damaged in the spool", e);
+		return passage_lose(x, p, "its octets are damaged in the "
+		    "spool", e);
 	if (rc < 0 || p->hashed < p->b.octets)
 		return rc < 0 ? rc : 0;
 	sha256_end(&p->hash, digest);

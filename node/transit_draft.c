@@ -160,7 +160,7 @@ transit_ended(struct transit_draft *d, bool committed)
 	p = passage_new(x, &d->b);
 	passage_route(x, p);
 	passage_place(x, p);
-	log_event(x->log, LOG_LEVEL_DEBUG, "bundle-made", "bundle",
+	log_event(x->log, LOG_LEVEL_DEBUG, "bundle-queued", "bundle",
 	    bundle_text(p->b.name).s, "destination", p->b.destination,
 	    "octets", num_str(p->b.octets).s, NULL);
 	x->dirty = true;

@@ -7,7 +7,7 @@
  *
  *	transit.c        life, hooks, lists	transit_draft.c  made here
  *	transit_queue.c  roads and queues	transit_retry.c  time
- *	transit_check.c  what is whole		neighbour.c      acknowledgements
+ *	transit_check.c  what is whole		neighbour.c      what we owe
  *	hoard.c          what one commit takes	parcel.c         objects
  *	parcel_text.c    their records		parcel_out.c     their octets
  *	parcel_in.c      parcels that come	parcel_frames.c  what is in them
@@ -75,6 +75,8 @@ struct neighbour {
 	bool card_asked;		/* it asked for our keys */
 	int64_t request_ms;		/* monotonic: ask for its not before */
 	unsigned requests;
+	int may;			/* can parcels be sealed for it? */
+	int64_t may_until_ms;		/* monotonic: good so long */
 	bool stale;			/* something in its parcels has gone */
 	bool last_full;			/* the last parcel was: no waiting for
 					 * company */

@@ -271,12 +271,20 @@ passage_route(struct exchange *x, struct passage *p)
 		turn_to(p, n > 0 ? nb[0] : NULL);
 }
 
+/* What is for the neighbour himself needs no seal, so any road to him does. */
 const char *
 transit_next_peer(struct exchange *x, const char *site)
 {
-	struct neighbour *nb[ROUTING_PEERS_MAX];
+	struct routing_decision d;
+	const struct target *t;
+	size_t i;
 
-	if (candidates(x, site, false, NULL, nb) == 0)
-		return NULL;
-	return nb[0]->target->name;
+	routing_site(x->conf->routing, site, &d, NULL);
+	for (i = 0; i < d.npeers; i++) {
+		t = queue_peer(x, d.peer[i]);
+		if (t != NULL && passage_may_use(t->peer,
+		    strcmp(t->name, site) == 0))
+			return t->name;
+	}
+	return NULL;
 }

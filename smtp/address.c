@@ -85,16 +85,7 @@ parse_quoted(struct cursor *c)
 static int
 parse_local(struct cursor *c)
 {
-	size_t start = c->pos;
-	int rc;
-
-	rc = peek(c) == '"' ? parse_quoted(c) : parse_dot_string(c);
-	if (rc < 0)
-		return rc;
-	if (c->pos - start > ADDRESS_LOCAL_MAX)
-		return err_set(c->e, ERR_LIMIT, "local part of %zu octets, "
-		    "%d are allowed", c->pos - start, ADDRESS_LOCAL_MAX);
-	return 0;
+	return peek(c) == '"' ? parse_quoted(c) : parse_dot_string(c);
 }
 
 static bool

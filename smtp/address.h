@@ -13,7 +13,6 @@
 #include "base/buf.h"
 #include "base/err.h"
 
-#define ADDRESS_LOCAL_MAX 64	/* RFC 5321 4.5.3.1.1 */
 #define ADDRESS_DOMAIN_MAX 255	/* 4.5.3.1.2 */
 #define ADDRESS_PATH_MAX 256	/* 4.5.3.1.3, brackets included */
 
@@ -24,6 +23,9 @@ enum address_flags {
 	ADDRESS_UTF8 = 1 << 3,		/* RFC 6531 */
 	ADDRESS_SPACE = 1 << 4,		/* blanks before it are passed over */
 };
+
+/* A local part may have more than the 64 octets that everybody must take (RFC
+ * 5321 4.5.3.1.1): as Postfix does, the path's limit alone counts. */
 
 /* Parses a path at the start of text and appends the address to addr_out.
  * used_out: octets of the path.  ERR_SYNTAX with the column in e, ERR_LIMIT

@@ -273,10 +273,11 @@ void
 content_scanner_add(struct content_scanner *scan, const char *bytes,
     size_t len)
 {
-	const unsigned char *p = (const unsigned char *)bytes, *end = p + len;
+	const unsigned char *p = (const unsigned char *)bytes, *end;
 
 	if (len == 0)
 		return;
+	end = p + len;
 	scan->facts.octets += len;
 	do {
 		scan_octet(scan, *p++);

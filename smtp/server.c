@@ -61,9 +61,17 @@ server_reply(struct smtp_server *s, int code, const char *status,
 		return;
 	if ((s->opts.extensions & SMTP_EXT_ENHANCEDSTATUSCODES) == 0)
 		status = NULL;
-	for (size_t i = 0; i < (s->each ? s->env.nrcpt : 1); i++)
+	do {
 		smtp_write_reply(&s->out, code, status, text);
-	s->each = false;
+		s->each -= s->each > 0;
+	} while (s->each > 0);
+}
+
+/* RFC 2033 4.2: how many replies follow the content. */
+size_t
+server_each(const struct smtp_server *s, bool content_over)
+{
+	return s->opts.lmtp && content_over ? s->env.nrcpt : 0;
 }
 
 /* Asks the caller; next() gives nothing more until it has answered. */
@@ -269,6 +277,7 @@ answer_begin(struct smtp_server *s, bool ok, const struct smtp_refusal *r)
 	if (s->state == STATE_CHUNK) {
 		if (!ok) {
 			server_end_transaction(s);
+			s->chunk_each = server_each(s, s->chunk_last);
 			s->chunk_refusal = *r;
 			s->chunk_told = true;
 			s->chunk_after = STATE_GREETED;
@@ -290,6 +299,7 @@ answer_begin(struct smtp_server *s, bool ok, const struct smtp_refusal *r)
 static void
 hang_up(struct smtp_server *s, const struct smtp_refusal *r)
 {
+	s->each = server_each(s, s->asked == SMTP_EVENT_END);
 	server_reply(s, r->code, r->status, r->text);
 	s->begun = s->begun && s->asked != SMTP_EVENT_BEGIN &&
 	    s->asked != SMTP_EVENT_END;
@@ -326,7 +336,7 @@ smtp_server_answer(struct smtp_server *s, int code, const char *status,
 			return;
 		break;
 	default:	/* END */
-		s->each = s->opts.lmtp;
+		s->each = server_each(s, true);
 		server_end_transaction(s);
 		if (ok)
 			s->errors = 0;

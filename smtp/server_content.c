@@ -68,7 +68,7 @@ static void
 refuse_content(struct smtp_server *s, const struct smtp_refusal *r)
 {
 	/* RFC 2033 4.2: but a chunk that is not the last has one reply. */
-	s->each = s->opts.lmtp && (s->state == STATE_DATA || s->chunk_last);
+	s->each = server_each(s, s->state == STATE_DATA || s->chunk_last);
 	if (s->begun)
 		server_push(s, SMTP_EVENT_RESET);
 	s->begun = false;
@@ -160,6 +160,7 @@ chunk_refused(struct smtp_server *s)
 	s->chunk_refusal.code = 0;
 	s->state = s->chunk_after;
 	s->chunks_void = !s->chunk_last;
+	s->each = s->chunk_told ? s->chunk_each : 0;
 	if (s->chunk_told)
 		server_reply(s, r.code, r.status, r.text);
 	else if (!s->opts.batch)

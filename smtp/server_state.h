@@ -39,7 +39,9 @@ struct smtp_server {
 	bool rcpt_seen;
 	bool void_mail;		/* batch: MAIL was refused by the caller */
 	bool waiting;
-	bool each;		/* LMTP: replies are for each recipient */
+	size_t each;		/* LMTP: the next reply is for so many; 0: is
+				 * one */
+	size_t chunk_each;	/* the same of a chunk that is refused */
 	enum smtp_event_kind asked;
 	unsigned errors;
 	struct smtp_event queue[QUEUE_MAX];
@@ -75,6 +77,7 @@ struct smtp_event *server_push(struct smtp_server *s,
 /* Asks the caller; next() gives nothing more until it has answered. */
 void server_ask(struct smtp_server *s, enum smtp_event_kind kind);
 /* Nothing in a batch. */
+size_t server_each(const struct smtp_server *s, bool content_over);
 void server_reply(struct smtp_server *s, int code, const char *status,
     const char *text);
 /* ERROR and its reply; 421 where there were too many. */

@@ -11,6 +11,7 @@
 /* RFC 1870 3: 26; RFC 6152 2: 17; RFC 3461 4: 107; RFC 6531 3.4: 10 */
 #define MAIL_MORE (26 + 17 + 107 + 10)
 #define RCPT_MORE 500		/* RFC 3461 4 */
+#define LOCAL_MAX 64		/* RFC 5321 4.5.3.1.1 */
 
 static size_t
 longest(enum smtp_verb verb)
@@ -18,6 +19,24 @@ longest(enum smtp_verb verb)
 	if (verb == SMTP_VERB_MAIL)
 		return COMMAND_MAX + MAIL_MORE;
 	return COMMAND_MAX + (verb == SMTP_VERB_RCPT ? RCPT_MORE : 0);
+}
+
+/* What is wrong with a path otherwise is for the session to say. */
+static int
+check_local(struct slice path, struct smtp_refusal *r)
+{
+	struct buf address = BUF_INIT;
+	struct err e = ERR_INIT;
+	size_t used, len = 0;
+
+	if (address_parse_path(path, ADDRESS_NULL | ADDRESS_POSTMASTER |
+	    ADDRESS_UTF8, &address, &used, &e) == 0)
+		len = address_local(buf_cstr(&address)).len;
+	buf_release(&address);
+	if (len <= LOCAL_MAX)
+		return 0;
+	return smtp_refuse(r, 501, "5.1.3", "the local part has %zu octets, "
+	    "%d are allowed", len, LOCAL_MAX);
 }
 
 /* No blank on either side of the colon, and the bracket at once. */
@@ -28,7 +47,8 @@ check_path(struct slice args, const char *word, struct smtp_refusal *r)
 
 	if (args.len > n && args.ptr[n] == '<' &&
 	    slice_ieqs((struct slice){ args.ptr, n }, word))
-		return 0;
+		return check_local((struct slice){ args.ptr + n,
+		    args.len - n }, r);
 	return smtp_refuse(r, 501, "5.5.4", "%s< was expected, without "
 	    "blanks", word);
 }

@@ -27,6 +27,13 @@ smtp_timing_is_none(const struct smtp_timing *t)
 	    t->hold == SMTP_HOLD_NONE;
 }
 
+bool
+smtp_timing_traced(const struct smtp_timing *t, unsigned extensions)
+{
+	return (t->by != SMTP_BY_NONE && t->by_trace) ||
+	    (t->by == SMTP_BY_NOTIFY && (extensions & SMTP_EXT_DELIVERBY) == 0);
+}
+
 /* RFC 6710 4.1: ["-"] NZDIGIT / "0" */
 int
 smtp_timing_priority(struct smtp_timing *t, struct slice value)

@@ -51,6 +51,10 @@ int smtp_timing_hold_until(struct smtp_timing *t, struct slice value)
  * kept by whom it was asked of and never written. */
 void smtp_timing_write(struct buf *out, const struct smtp_timing *t,
     unsigned extensions);
+/* Is the sender to be told that the message went on to one who takes these
+ * extensions?  RFC 2852 4.1.4: with T always, with N where BY goes no
+ * further. */
+bool smtp_timing_traced(const struct smtp_timing *t, unsigned extensions);
 /* Takes off the time that it lay here (RFC 2852 4.1.4). */
 void smtp_timing_pass(struct smtp_timing *t, uint64_t secs);
 /* Seconds since 1970 of an RFC 3339 date-time, and back ("...T00:00:00Z"). */

@@ -33,13 +33,13 @@ spool_next_bundle(struct spool *sp, uint64_t *id_io, struct bundle *b_out,
 int
 spool_put_bundle(struct spool_unit *u, struct bundle *b, struct err *e)
 {
-	int rc = 0;
+	int rc;
 
 	if (!bundle_ranges_valid(b->range, b->nranges, b->octets))
 		return err_set(e, ERR_STATE, "spool: the ranges of bundle %s "
 		    "are in disorder", message_name(b->id).s);
-	if (b->id == 0)
-		rc = spool_take_bundle_id(u, &b->id, e);
+	rc = b->id == 0 ? spool_take_bundle_id(u, &b->id, e) :
+	    counter_cover(u->sp, &u->sp->bundles, b->id, e);
 	return rc < 0 ? rc : kept_put(u, &kept_bundle, b, e);
 }
 

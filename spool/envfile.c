@@ -96,6 +96,8 @@ put_recipient(struct buf *out, const struct recipient *r,
 		put_line(out, "delay-told", "yes");
 	put_name(out, "status-code", rs->status_code);
 	put_line(out, "text", rs->text);
+	if (rs->attempt_ms != 0)
+		put_wall(out, "attempt-ms", rs->attempt_ms);
 }
 
 void

@@ -232,6 +232,12 @@ on_attempts(struct parse *p)
 }
 
 static int
+on_attempt(struct parse *p)
+{
+	return get_wall(p->value, &p->rs->attempt_ms);
+}
+
+static int
 on_next(struct parse *p)
 {
 	uint64_t n;
@@ -400,6 +406,7 @@ static const struct key envelope_keys[] = {
 	{ "delay-told", on_delay_told, true },
 	{ "status-code", on_status_code, true },
 	{ "text", on_text, true },
+	{ "attempt-ms", on_attempt, true },
 };
 
 static const struct key broken_keys[] = {

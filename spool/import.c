@@ -58,6 +58,7 @@ changed(const struct message_state *st)
 
 		if (rs->status != start.status || rs->attempts != 0 ||
 		    rs->next_secs != 0 || rs->delay_told ||
+		    rs->attempt_ms != 0 ||
 		    rs->status_code[0] != '\0' || rs->text != NULL)
 			return true;
 	}

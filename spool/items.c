@@ -183,10 +183,9 @@ spool_put_object(struct spool_unit *u, struct object *o, struct err *e)
 {
 	struct spool *sp = u->sp;
 	struct id_key key;
-	int rc = 0;
+	int rc = o->id == 0 ? counter_take(sp, &sp->objects, &o->id, e) :
+	    counter_cover(sp, &sp->objects, o->id, e);
 
-	if (o->id == 0)
-		rc = counter_take(sp, &sp->objects, &o->id, e);
 	if (rc < 0)
 		return rc;
 	key = id_key(o->id);

@@ -292,6 +292,18 @@ message_record_get(struct slice value, uint64_t id, struct message *m_out,
 	return record_finish(&r);
 }
 
+/* Behind all others, where records of old have none. */
+static void
+put_attempts(struct buf *out, const struct message_state *st)
+{
+	bool any = false;
+
+	for (size_t i = 0; i < st->n; i++)
+		any = any || st->rcpt[i].attempt_ms != 0;
+	for (size_t i = 0; any && i < st->n; i++)
+		buf_put64(out, (uint64_t)st->rcpt[i].attempt_ms);
+}
+
 void
 state_record_put(struct buf *out, uint64_t id, const struct message_state *st)
 {
@@ -310,6 +322,7 @@ state_record_put(struct buf *out, uint64_t id, const struct message_state *st)
 		buf_put_text(out, rs->status_code);
 		buf_put_text(out, rs->text);
 	}
+	put_attempts(out, st);
 	record_end(out, id_slice(&key));
 }
 
@@ -345,6 +358,8 @@ state_record_get(struct slice value, uint64_t id, size_t nrcpt,
 	message_state_init(st_out, nrcpt);
 	for (size_t i = 0; i < nrcpt && !r.failed; i++)
 		read_recipient_state(&r, &st_out->rcpt[i]);
+	for (size_t i = 0; r.len > 0 && i < nrcpt && !r.failed; i++)
+		st_out->rcpt[i].attempt_ms = (int64_t)read64(&r);
 	return record_finish(&r);
 }
 

@@ -52,20 +52,29 @@ meta_put(struct store *store, const char *key, struct buf *value,
 }
 
 int
-counter_take(struct spool *sp, struct counter *c, uint64_t *id_out,
+counter_cover(struct spool *sp, struct counter *c, uint64_t id,
     struct err *e)
 {
 	struct buf v = BUF_INIT;
-	int rc = 0;
+	int rc;
 
-	if (c->next >= c->limit) {
-		record_begin(&v);
-		buf_put64(&v, c->next + ID_BLOCK);
-		rc = meta_put(sp->store, c->key, &v, e);
-		if (rc == 0)
-			c->limit = c->next + ID_BLOCK;
-		buf_release(&v);
-	}
+	if (id < c->limit)
+		return 0;
+	record_begin(&v);
+	buf_put64(&v, id + ID_BLOCK);
+	rc = meta_put(sp->store, c->key, &v, e);
+	if (rc == 0)
+		c->limit = id + ID_BLOCK;
+	buf_release(&v);
+	return rc;
+}
+
+int
+counter_take(struct spool *sp, struct counter *c, uint64_t *id_out,
+    struct err *e)
+{
+	int rc = counter_cover(sp, c, c->next, e);
+
 	if (rc == 0)
 		*id_out = c->next++;
 	return rc;

@@ -147,6 +147,7 @@ struct recipient_state {
 	bool delay_told;	/* a notice of delay went out */
 	char status_code[12];	/* of the last answer: "4.4.1" or "" */
 	char *text;		/* the last answer, or why held; or NULL */
+	int64_t attempt_ms;	/* wall clock of the last attempt, or 0 */
 };
 
 struct message_state {

@@ -83,6 +83,10 @@ int spool_check_reserve(struct spool *sp, uint64_t octets, uint64_t keep,
 /* Inside a transaction; counter_settle when it is over. */
 int counter_take(struct spool *sp, struct counter *c, uint64_t *id_out,
     struct err *e) MUST_CHECK;
+/* The same for an id that comes from outside: it may have been taken in a
+ * unit that was aborted. */
+int counter_cover(struct spool *sp, struct counter *c, uint64_t id,
+    struct err *e) MUST_CHECK;
 void counter_settle(struct counter *c, bool committed);
 int meta_get(struct store *store, const char *key, struct buf *out,
     struct reader *r_out, struct err *e) MUST_CHECK;

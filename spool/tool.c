@@ -232,11 +232,12 @@ check_serials(struct check *c, struct err *e)
 		/* A damaged one is told by check_custody. */
 		if (got < 0 && got != ERR_CORRUPT)
 			break;
-		what = mem_printf("serial %llu for %s",
-		    (unsigned long long)s.serial, s.site);
-		if (got == 0 && s.status != SERIAL_SETTLED)
+		if (got == 0 && s.status != SERIAL_SETTLED) {
+			what = mem_printf("serial %llu for %s",
+			    (unsigned long long)s.serial, s.site);
 			check_parts(c, what, s.part, s.nparts);
-		free(what);
+			free(what);
+		}
 		serial_out_release(&s);
 	}
 	buf_release(&at);

@@ -81,3 +81,11 @@ fuzz_show_envelope(struct buf *out, const struct envelope *env)
 		show_string(out, env->rcpt[i].orcpt);
 	}
 }
+
+void
+fuzz_show_timing(struct buf *out, const struct smtp_timing *t)
+{
+	buf_addf(out, "%d %d|%d %d %lld|%d %llu|", t->priority_given,
+	    t->priority, t->by, t->by_trace, (long long)t->by_secs, t->hold,
+	    (unsigned long long)t->hold_value);
+}

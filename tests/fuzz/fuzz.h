@@ -36,6 +36,8 @@ void fuzz_same(const struct buf *one, const struct buf *other);
 bool fuzz_line(struct slice *rest, struct slice *line_out);
 /* All of an envelope that MAIL and RCPT carry, for comparing. */
 void fuzz_show_envelope(struct buf *out, const struct envelope *env);
+/* And when it is wanted. */
+void fuzz_show_timing(struct buf *out, const struct smtp_timing *t);
 
 /* The events of an object read in pieces of that size, as text. */
 void fuzz_read_object(struct buf *out,

@@ -43,7 +43,11 @@ def xgzip(body):
 PARAMETERS = [
     b"SIZE=100", b"BODY=8BITMIME", b"BODY=7BIT", b"BODY=BINARYMIME",
     b"RET=HDRS", b"RET=FULL ENVID=QQ+3D314159", b"SMTPUTF8",
-    b"SIZE=18446744073709551615 BODY=8BITMIME RET=FULL ENVID=a"]
+    b"SIZE=18446744073709551615 BODY=8BITMIME RET=FULL ENVID=a",
+    b"MT-PRIORITY=3", b"MT-PRIORITY=-9", b"MT-PRIORITY=0", b"MT-PRIORITY=-0",
+    b"BY=120;R", b"BY=-5;NT", b"BY=0;R", b"BY=+000000010;r",
+    b"HOLDFOR=60", b"HOLDUNTIL=2026-11-22T10:00:00Z",
+    b"HOLDUNTIL=2026-11-22T10:00:00.5+01:00", b"HOLDFOR=1 HOLDUNTIL=x"]
 RCPT_PARAMETERS = [
     b"NOTIFY=NEVER", b"NOTIFY=SUCCESS,FAILURE,DELAY",
     b"ORCPT=rfc822;c+2Bd@e.example", b"NOTIFY=delay ORCPT=x400;a+20b",
@@ -111,8 +115,26 @@ SESSION = {
     "others": b"VRFY x\r\nEXPN x\r\nHELP\r\nETRN x\r\nSTARTTLS\r\nSEND x\r\n",
     "cut": ONE[:-12],
     "rest": QUIT + b"rubbish\r\n",
-    "tls": HI + b"STARTTLS\r\n" + ONE,
-    "lhlo": b"LHLO x\r\n" + MR + DATA,
+    "tls": HI + b"STARTTLS\r\n\x16" + ONE,
+    "tls-clear": HI + b"STARTTLS\r\n" + ONE,
+    "tls-cut": HI + b"STARTTLS\r\n",
+    "tls-twice": HI + b"STARTTLS\r\n\x16" + HI + b"STARTTLS\r\n\x16" + MR,
+    "tls-required": MR + HI + MR + b"BDAT 2 LAST\r\nxxSTARTTLS x\r\n"
+    b"STARTTLS\r\n\x16" + MR + ONE,
+    "lhlo": b"LHLO x\r\n" + MR + b"RCPT TO:<n@d.example>\r\n"
+    b"RCPT TO:<e@d.example>\r\n" + DATA + MR + b"BDAT 2 LAST\r\n\r\n" + QUIT,
+    "lhlo-tls": b"LHLO x\r\nSTARTTLS\r\n\x16LHLO x\r\n" + MR + DATA,
+    "lhlo-again": b"LHLO x\r\nMAIL FROM:<e@b.example>\r\n"
+    b"RCPT TO:<c@d.example>\r\nRCPT TO:<e@d.example>\r\n" + DATA + QUIT,
+    "timing": HI + b"".join(
+        b"MAIL FROM:<a@b.example> " + p + b"\r\nRCPT TO:<c@d.example>\r\n"
+        + b"BDAT 0 LAST\r\n" for p in (
+            b"MT-PRIORITY=3 BY=120;R", b"MT-PRIORITY=-9 BY=-5;NT",
+            b"HOLDFOR=60", b"HOLDUNTIL=2026-11-22T10:00:00Z")),
+    "timing-wrong": HI + b"MAIL FROM:<a@b.example> HOLDFOR=1001\r\n"
+    b"MAIL FROM:<a@b.example> HOLDFOR=1 HOLDUNTIL=2020-01-01T00:00:00Z\r\n"
+    b"MAIL FROM:<a@b.example> BY=0;R\r\n"
+    b"MAIL FROM:<a@b.example> MT-PRIORITY=10\r\n",
 }
 BATCH = {
     "bare": ONE,
@@ -171,6 +193,27 @@ MIME = {
     b"Message-ID: (x) <a@b> (y)\r\nMIME-Version : 1.0\r\n\r\nQUJD\r\n=",
     "unclosed": b"Content-Type: application/batch-SMTP; a=\"b\r\n c; (d\r\n"
     b"\r\n",
+}
+PART = b"Content-Type: text/plain; charset=iso-8859-1\r\n"
+CONVERT = {
+    "plain": CONTENT,
+    "8bit": b"MIME-Version: 1.0\r\n" + PART
+    + b"Content-Transfer-Encoding: 8bit\r\n\r\nn\xe4h und fern \r\n--x\r\n",
+    "no-mime": b"Subject: x\r\n\r\n\xe4\r\n",
+    "mixed": b"MIME-Version: 1.0\r\nContent-Type: multipart/mixed; boundary=b"
+    b"\r\nContent-Transfer-Encoding: binary\r\n\r\n--b\r\n" + PART
+    + b"\r\nabc \xe4\r\n--b\r\nContent-Type: multipart/signed; boundary=c\r\n"
+    b"\r\n--c\r\n\r\nx\r\n--c--\r\n\r\n--b\r\nContent-Type: message/rfc822\r\n"
+    b"\r\nSubject: y\r\n\r\n\xe4\0\n\r\n--b\r\nContent-Type: multipart/digest; "
+    b"boundary=\"d=E4\"\r\n\r\n--d=E4\r\n\r\nA: b\r\n\r\n--d\xe4\r\n--d=E4--\r\n"
+    b"--b--\r\n",
+    "binary": b"MIME-Version: 1.0\r\nContent-Type: a/b\r\n"
+    b"Content-Transfer-Encoding: binary\r\n\r\n" + bytes(range(256)),
+    "open": b"MIME-Version: 1.0\r\nContent-Transfer-Encoding: "
+    b"quoted-printable\r\n\r\nx=3D",
+    "bare": b"A: b\r\n\r\nx\ny\rz\r\n-\r",
+    "signed": b"MIME-Version: 1.0\r\nContent-Type: multipart/signed; "
+    b"boundary=b\r\n\r\n--b\r\n" + PART + b"\r\n\xe4\r\n--b--",
 }
 DSN = {
     "notify": [p for p in RCPT_PARAMETERS if b"NOTIFY" in p]
@@ -360,9 +403,9 @@ TARGETS = {
     "writer": {k: v for k, v in BATCH.items() if k in (
         "bare", "two", "lf", "bdat", "mime-8bit", "ids", "no-recipient")},
     "client": CLIENT, "conf": CONF, "report": REPORT,
-    "expand": EXPAND, "inflate": INFLATE, "card": dict(cards()),
-    "expand": EXPAND, "inflate": INFLATE,
-    "frame": inside("parcel"), "bag": BAG, "parcel": PARCEL,
+    "expand": EXPAND, "convert": CONVERT, "inflate": INFLATE,
+    "card": dict(cards()), "frame": inside("parcel"), "bag": BAG,
+    "parcel": PARCEL,
 }
 TARGETS["batch"]["native-stored"] = b"\0" + NATIVE + MR + b"BDAT 0 LAST\r\n"
 TARGETS["batch"]["native-each"] = deflated(NATIVE, NATIVE)

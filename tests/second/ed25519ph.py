@@ -9,16 +9,15 @@ ORDER = 2**252 + 27742317777372353535851937790883648493
 D = -121665 * pow(121666, P - 2, P) % P
 ROOT = pow(2, (P - 1) // 4, P)
 DOM2 = b"SigEd25519 no Ed25519 collisions" + b"\x01" + b"\x00"
-NEUTRAL = (0, 1)
+NEUTRAL = (0, 1, 1, 0)
 
 
 def add(a, b):
-    """Affine addition on the twisted Edwards curve."""
-    (x1, y1), (x2, y2) = a, b
-    t = D * x1 * x2 * y1 * y2 % P
-    x3 = (x1 * y2 + x2 * y1) * pow(1 + t, P - 2, P)
-    y3 = (y1 * y2 + x1 * x2) * pow(1 - t, P - 2, P)
-    return x3 % P, y3 % P
+    """5.1.4: points as x = X/Z, y = Y/Z, x * y = T/Z."""
+    lo, hi = (a[1] - a[0]) * (b[1] - b[0]), (a[1] + a[0]) * (b[1] + b[0])
+    t, z = 2 * D * a[3] * b[3], 2 * a[2] * b[2]
+    e, f, g, h = (hi - lo) % P, (z - t) % P, (z + t) % P, (hi + lo) % P
+    return e * f % P, g * h % P, f * g % P, e * h % P
 
 
 def times(n, point):
@@ -29,6 +28,15 @@ def times(n, point):
         point = add(point, point)
         n >>= 1
     return result
+
+
+def same(a, b):
+    return (a[0] * b[2] - b[0] * a[2]) % P == 0 and \
+        (a[1] * b[2] - b[1] * a[2]) % P == 0
+
+
+def point_of(x, y):
+    return x, y, 1, x * y % P
 
 
 def x_of(y, sign):
@@ -45,18 +53,20 @@ def x_of(y, sign):
 
 
 BASE_Y = 4 * pow(5, P - 2, P) % P
-BASE = (x_of(BASE_Y, 0), BASE_Y)
+BASE = point_of(x_of(BASE_Y, 0), BASE_Y)
 
 
 def encode(point):
-    return (point[1] | (point[0] & 1) << 255).to_bytes(32, "little")
+    inverse = pow(point[2], P - 2, P)
+    x, y = point[0] * inverse % P, point[1] * inverse % P
+    return (y | (x & 1) << 255).to_bytes(32, "little")
 
 
 def decode(octets):
     n = int.from_bytes(octets, "little")
     y, sign = n & (1 << 255) - 1, n >> 255
     x = x_of(y, sign)
-    return None if x is None else (x, y)
+    return None if x is None else point_of(x, y)
 
 
 def number(*parts):
@@ -91,4 +101,4 @@ def verify(key, message, signature):
     if point is None or commitment is None or s >= ORDER:
         return False
     k = number(DOM2, signature[:32], key, hashlib.sha512(message).digest())
-    return times(s, BASE) == add(commitment, times(k, point))
+    return same(times(s, BASE), add(commitment, times(k, point)))

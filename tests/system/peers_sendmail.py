@@ -49,9 +49,9 @@ FEATURE(`promiscuous_relay')
 DAEMON_OPTIONS(`Port={port}, Addr=127.0.0.1, Name=MTA')
 LOCAL_DOMAIN(`{domains}')
 MODIFY_MAILER_FLAGS(`LOCAL', `-A')
-MAILER(`local')
+{before}MAILER(`local')
 MAILER(`smtp')
-"""
+{behind}"""
 
 TLS = """\
 define(`confCACERT', `/etc/mail/ca.crt')
@@ -77,12 +77,17 @@ class Sendmail:
     relayhost   "HOST:PORT" for what is not local
     certificate a file with key and certificate, and authority that of its
                 authority: STARTTLS is then offered, and used
+    before, behind
+                macros, before and behind the mailers
+    files       name in /etc/mail -> text
     """
 
     def __init__(self, directory, hostname="sendmail.example", domains=None,
                  users=("alice", "bob", "carol", "postmaster"),
                  relayhost=None, certificate=None, authority=None,
-                 port=None):
+                 port=None, before="", behind="", files=None):
+        self.before, self.behind = before, behind
+        self.files = files or {}
         self.hostname = hostname
         self.domains = list(domains) if domains is not None else [hostname]
         self.relayhost = relayhost
@@ -102,7 +107,10 @@ class Sendmail:
                 with open(path, encoding="ascii") as file:
                     self.jail.write("etc/mail/" + name, file.read(), 0o600)
         host, _, port = (self.relayhost or ":25").partition(":")
+        for name, text in self.files.items():
+            self.jail.write("etc/mail/" + name, text)
         self.jail.write("etc/mail/sendmail.mc", MC.format(
+            before=self.before, behind=self.behind,
             hostname=self.hostname, port=self.port,
             tls=TLS if self.certificate else "", relay_port=port,
             smart_host=f"esmtp:[{host}]" if host else "",

@@ -9,6 +9,8 @@ import glob
 import json
 import os
 import re
+import time
+from email.utils import parsedate_to_datetime
 
 import pytest
 
@@ -251,10 +253,81 @@ def test_told_once(node):
     report = dsn.Report(here.maildir("alice")[0])
     assert re.fullmatch(r".* \+0000",
                         report.recipients[0]["Will-Retry-Until"])
+    attempt = report.recipients[0]["Last-Attempt-Date"]
+    assert attempt.endswith(" +0000")
+    age = time.time() - parsedate_to_datetime(attempt).timestamp()
+    assert -1 <= age < 60, "RFC 3464 2.3.7"
     here.restart()
     here.wait_log(r"(?s)(recipient-deferred.*){6}")
     assert len(here.maildir("alice")) == 1
     hop.close()
+
+
+def test_last_attempt_of_what_expired(node):
+    """RFC 3464 2.3.7: where one was made."""
+    one = case([to()], "expired", LATER)
+    _, reports, _ = dsn.run(node, one)
+    assert "Last-Attempt-Date" in reports[0].recipients[0]
+
+
+BY = [
+    # BY, NOTIFY, what the server offers -> is it told as relayed?
+    ("BY=120;N", None, [], True),
+    ("BY=120;N", "NEVER", [], False),
+    ("BY=120;N", "FAILURE", ["DSN"], True),
+    ("BY=120;N", None, ["DELIVERBY", "DSN"], False),
+    ("BY=120;NT", None, ["DELIVERBY", "DSN"], True),
+    ("BY=120;RT", None, ["DELIVERBY"], True),
+    ("BY=120;R", None, ["DELIVERBY"], False),
+]
+
+
+def relayed(here, by, notify):
+    """Hands a mail in; the report, or None."""
+    with here.smtp() as smtp:
+        smtp.ehlo()
+        assert smtp.mail("alice@one.example", by).code == 250
+        assert smtp.rcpt(BOB, f"NOTIFY={notify}" if notify else "").code == \
+            250
+        assert smtp.data(b"Subject: x\r\n\r\nx\r\n").code == 250
+        smtp.quit()
+    wait_for(lambda: here.json("queue", "list") == [], 20)
+    time.sleep(0.2)
+    found = here.maildir("alice")
+    assert len(found) <= 1
+    return dsn.Report(found[0]) if found else None
+
+
+@pytest.mark.parametrize("by,notify,offers,told", BY)
+def test_deliverby_relayed(node, by, notify, offers, told):
+    """RFC 2852 4.1.4: N to a server without it, T to any."""
+    hop = dsn.Hop({}, ["8BITMIME", *offers])
+    here = node("here", config=dsn.CONFIG.format(
+        site="", senders="one.example", domains="two.example",
+        target=f"smtp:127.0.0.1:{hop.port}"))
+    here.start()
+    report = relayed(here, by, notify)
+    assert (report is not None) == told
+    if told:
+        assert report.recipients[0]["Action"] == "relayed"
+    assert any(" BY=" in line for line in hop.lines) == \
+        ("DELIVERBY" in offers)
+    hop.close()
+
+
+@pytest.mark.parametrize("by,extensions,told", [
+    ("BY=120;N", "MT-PRIORITY", True), ("BY=120;N", "DELIVERBY", False),
+    ("BY=120;NT", "DELIVERBY", True)])
+def test_deliverby_relayed_by_a_peer(node, work, by, extensions, told):
+    here = node("here", config=road.config(
+        "here", road.peer(work, "here", "next", dialect="bsmtp",
+                          extensions=f"{{ {extensions} }}"),
+        "routes { two.example = next }\n", domain="one.example"))
+    here.start()
+    report = relayed(here, by, None)
+    assert (report is not None) == told
+    if told:
+        assert report.recipients[0]["Action"] == "relayed"
 
 
 def test_template(node, work):

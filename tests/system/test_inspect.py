@@ -183,8 +183,30 @@ def test_every_field_of_a_transaction():
             "notify": "SUCCESS,FAILURE",
             "orcpt": "rfc822;b+2Bx@two.example"}],
         "body": "8BITMIME", "size": 99, "ret": "FULL", "envid": "q+3D",
-        "octets": len(CONTENT), "sha256": sha(CONTENT)}]
+        "octets": len(CONTENT), "sha256": sha(CONTENT), "priority": None,
+        "by": None}]
     assert errors == []
+
+
+TIMES = [
+    (b"MT-PRIORITY=-3", "priority", -3, b"priority -3"),
+    (b"BY=120;R", "by", {"secs": 120, "mode": "return", "trace": False},
+     b"by      120 s, else return"),
+    (b"BY=-5;NT", "by", {"secs": -5, "mode": "notify", "trace": True},
+     b"by      -5 s, else notify, trace"),
+]
+
+
+@pytest.mark.parametrize("parameter,member,value,words", TIMES)
+def test_when_it_is_wanted(parameter, member, value, words):
+    octets = batch(b"EHLO g.example", b"MAIL FROM:<a@one.example> "
+                   + parameter, b"RCPT TO:<b@two.example>")
+    _, messages, errors = inspect(octets)
+    assert errors == []
+    assert messages[0][member] == value
+    done = subprocess.run([POSTRIDER, "inspect"], input=octets,
+                          capture_output=True, check=True, timeout=60)
+    assert words in done.stdout
 
 
 GOOD = {

@@ -19,6 +19,7 @@ import pytest
 import road
 from peers_common import (PEERS_ROOT, has_account, peers_env, peers_program,
                           program, sha256, wait_for)
+from test_snippets import snippet
 
 GUISES = ("rsmtp", "rcsmtp", "rgsmtp", "rbsmtp", "cbsmtp", "gbsmtp")
 ZSTD = shutil.which("zstd")
@@ -232,8 +233,6 @@ port wire
 chat ""
 chat-timeout 10
 protocol i
-commands rgsmtp
-command-path {at}/bin
 """
 UUCP_PORT = "port wire\ntype pipe\ncommand {uucico} -I {there}/config\n"
 
@@ -249,6 +248,9 @@ class Uucp:
         there = os.path.join(directory, "uucp", other)
         for file, text in (("config", UUCP_CONFIG), ("sys", UUCP_SYS),
                            ("port", UUCP_PORT)):
+            if file == "sys":  # as etc/ has it, in places of our own
+                text += snippet("uucp/sys").replace("/usr/local/bin",
+                                                    "{at}/bin")
             self.write(file, text.format(
                 name=name, other=other, at=self.at, there=there,
                 uucico=peers_program("uucico")))

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: ISC
-"""The snippets in etc/, as they stand, in a real Postfix and a real Exim.
+"""The snippets in etc/, as they stand, in real mail servers.
 
 Only what must differ on this machine is replaced: ports, the folder of
 Postfix and of the programs.
@@ -85,6 +85,21 @@ def paris(node, postfix, work):
 
 
 @pytest.fixture
+def bergen(node, sendmail, work):
+    """A site with sendmail, whose far site is oslo too."""
+    back, port = free_port(), free_port()
+    one = make_node(node, work, "bergen", "oslo", back)
+    mta = sendmail("mta-bergen", hostname="mta.bergen.example",
+                   domains=["bergen.example"], port=port,
+                   before=snippet("sendmail/before-mailers.mc", back=back),
+                   behind=snippet("sendmail/behind-mailers.mc",
+                                  node=one.port),
+                   files={"postrider-domains":
+                          snippet("sendmail/postrider-domains")})
+    return one, mta, back
+
+
+@pytest.fixture
 def oslo(node, exim, work):
     """A site with Exim."""
     back = free_port()
@@ -117,6 +132,8 @@ def test_there_and_back(paris, oslo):
 @pytest.mark.requires_root
 @pytest.mark.parametrize("site, far", [("paris", "bob@oslo.example"),
                                        ("paris", "bob@sub.oslo.example"),
+                                       ("bergen", "bob@oslo.example"),
+                                       ("bergen", "bob@sub.oslo.example"),
                                        ("oslo", "bob@paris.example"),
                                        ("oslo", "bob@sub.paris.example")])
 def test_what_came_from_us_does_not_come_back(site, far, request):

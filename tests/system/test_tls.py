@@ -4,6 +4,7 @@
 import contextlib
 import hashlib
 import os
+import re
 import smtplib
 import socket
 import ssl
@@ -128,6 +129,19 @@ def test_another_client(site, certs):
     [mail] = site.wait_mail("user", 1)
     assert mail.endswith(CONTENT.replace(b"\r\n", b"\n"))
     site.wait_log(r'session-tls source="smtp 127.0.0.1" version=TLSv1')
+
+
+def test_received_says_so(site, certs):
+    """RFC 3848: ESMTPS behind STARTTLS, ESMTP in clear."""
+    site.edit_config(r"^site (\S+) \{", r"site \1 {\n\ttrace = delivery")
+    site.start()
+    smtplib_send(site.port, context(certs))
+    assert re.search(rb"^Received: from .*\r?\n\tby \S+ with ESMTPS id ",
+                     site.wait_mail("user")[0], re.M)
+    site.submit("a@client.example", ["user@test.example"], CONTENT)
+    assert sorted(re.search(rb" with (\w+) id ", one)[1]
+                  for one in site.wait_mail("user", 2)) == [b"ESMTP",
+                                                            b"ESMTPS"]
 
 
 def test_without_a_certificate(node):
@@ -256,6 +270,8 @@ def test_delivery_to_a_stranger(node, site, certs, keys, why):
     site.start()
     one = front(node, site, keys.replace("@ca@", certs.ca))
     one.wait_log(r"recipient-deferred.*status=4\.7\.5.*" + why)
+    assert one.log().count("STARTTLS: ") > 0
+    assert "STARTTLS: STARTTLS" not in one.log()
     assert site.maildir("user") == []
 
 

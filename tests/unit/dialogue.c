@@ -75,7 +75,10 @@ player_show(struct player *p, const struct smtp_event *ev)
 		buf_adds(&p->events, "content[");
 		buf_addslice(&p->events, buf_slice(&p->content));
 		buf_adds(&p->events, "] ");
-		smtp_server_answer(p->s, 250, NULL, NULL);
+		if (strcmp(env->sender, "late@b.example") == 0)
+			smtp_server_answer(p->s, 451, "4.3.0", "later");
+		else
+			smtp_server_answer(p->s, 250, NULL, NULL);
 		break;
 	case SMTP_EVENT_RESET:
 		buf_adds(&p->events, "reset ");

@@ -139,7 +139,8 @@ make_conf(struct nw *w, int i)
 	    names[i]);
 	for (k = i == AT_LONDON ? AT_PARIS : AT_LONDON; k < NW_SITES; k += 2) {
 		buf_addf(&b, "peer %s {\n dialect = native\n may-relay = yes\n"
-		    " transport = /bin/true\n lifetime = 2d\n %s\n}\n", names[k],
+		    " transport = /bin/true\n lifetime = 2d\n %s\n}\n",
+		    names[k],
 		    w->more[i] != NULL ? w->more[i] : "");
 		if (i != AT_LONDON)
 			break;
@@ -564,6 +565,7 @@ nw_submit(struct nw *w, int i, const char *from, const char *to,
 
 	message_init(&m);
 	m.env.sender = mem_strdup(from);
+	m.env.timing = w->timing;
 	m.source = mem_strdup("test");
 	while ((address = strsep(&next, " ")) != NULL)
 		envelope_add_recipient(&m.env, address, NULL, NULL);

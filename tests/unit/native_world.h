@@ -57,6 +57,7 @@ struct nw {
 	int64_t now_ms;
 	struct nw_site site[NW_SITES];
 	const char *more[NW_SITES];	/* in the configuration of the peers */
+	struct smtp_timing timing;	/* of what is submitted */
 	bool watch;
 };
 

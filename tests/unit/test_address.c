@@ -41,6 +41,9 @@ static const struct {
 	{ "<a@[ipv6:::ffff:192.0.2.1]>", 0, "a@[ipv6:::ffff:192.0.2.1]", 27 },
 	/* 4.5.3.1 */
 	{ "<" X60 "xxxx@b>", 0, X60 "xxxx@b", 68 },
+	/* more than 64 octets, as Postfix takes them; a path has 256 */
+	{ "<" X60 X60 X60 X60 "xxxxxxxxxxxx@b>", 0,
+	    X60 X60 X60 X60 "xxxxxxxxxxxx@b", 256 },
 	{ "<a@" X63 ">", 0, "a@" X63, 67 },
 	{ "<" X60 "@" X63 "." X63 "." X63 ".a>", 0,
 	    X60 "@" X63 "." X63 "." X63 ".a", 256 },
@@ -82,7 +85,7 @@ static const struct {
 	{ "<a@[IPv6:2001:db8::g]>", 0, ERR_SYNTAX },
 	{ "<a@[]>", 0, ERR_SYNTAX }, { "<a@[x:y]>", 0, ERR_SYNTAX },
 	{ "<@x,a@b>", 0, ERR_SYNTAX }, { "<@x a@b>", 0, ERR_SYNTAX },
-	{ "<" X60 "xxxxx@b>", 0, ERR_LIMIT },
+	{ "<" X60 X60 X60 X60 "xxxxxxxxxxxxx@b>", 0, ERR_LIMIT },
 	{ "<a@" X63 "x>", 0, ERR_LIMIT },
 	{ "<" X60 "x@" X63 "." X63 "." X63 ".a>", 0, ERR_LIMIT },
 	{ "<d\xc3\xb6@b>", 0, ERR_SYNTAX },

@@ -183,6 +183,38 @@ test_bundles(void **state)
 	assert_true(add_bundle(f->sp, 1) > ids[4]);
 }
 
+/* A number that was taken in a unit that came to nothing is still good, and
+ * nobody else's. */
+static void
+test_id_after_abort(void **state)
+{
+	struct spool_world *f = *state;
+	struct spool_unit *u;
+	struct bundle b;
+	char peer[] = "oslo";
+	struct object o = { .peer = peer };
+	struct err e = ERR_INIT;
+
+	fill_bundle(&b, 2);
+	sw_begin(f->sp, &u);
+	assert_int_equal(spool_put_bundle(u, &b, &e), 0);
+	assert_int_equal(spool_put_object(u, &o, &e), 0);
+	spool_abort(u);
+	assert_true(b.id != 0 && o.id != 0);
+	sw_begin(f->sp, &u);
+	assert_int_equal(spool_put_bundle(u, &b, &e), 0);
+	assert_int_equal(spool_put_object(u, &o, &e), 0);
+	sw_commit(u);
+	sw_reopen(f);
+	assert_true(add_bundle(f->sp, 1) > b.id);
+	sw_begin(f->sp, &u);
+	o.id = 0;
+	assert_int_equal(spool_put_object(u, &o, &e), 0);
+	sw_commit(u);
+	assert_int_equal(sw_count(f->sp, STORE_OBJECT), 2);
+	bundle_release(&b);
+}
+
 static void
 test_bundle_limits(void **state)
 {
@@ -740,6 +772,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		BOTH(bundles),
+		BOTH(id_after_abort),
 		BOTH(bundle_limits),
 		BOTH(pieces),
 		BOTH(piece_limits),

@@ -40,6 +40,9 @@ collect(void *ctx, const char *text)
 }
 
 /* Loads the text; what is told is appended to out. NULL: there were faults. */
+/* With these settings of the site. */
+#define OTHER(keys) "site paris { postmaster = p@x.test; " keys "}\n"
+
 static struct conf *
 load(const char *text, struct buf *out)
 {
@@ -105,6 +108,9 @@ test_defaults(void **state)
 	assert_false(c->trace_delivery);
 	assert_int_equal(c->broken_expire_secs, 30 * 86400);
 	assert_int_equal(c->ledger_secs, 60 * 86400);
+	assert_string_equal(c->keys_dir, "/var/spool/postrider-keys");
+	assert_int_equal(c->key_life_secs, 90 * 86400);
+	assert_int_equal(c->gap_secs, 30 * 86400);
 	assert_int_equal(c->quota_octets, 0);
 	assert_int_equal(c->backup_every_secs, 0);
 	assert_int_equal(c->nlisteners, 1);
@@ -124,6 +130,13 @@ test_defaults(void **state)
 	assert_string_equal(p->transport, "file");
 	assert_string_equal(p->address, "bundle@london");
 	assert_null(conf_find_peer(c, "oslo"));
+	conf_free(c);
+	/* keys live as long as they have to */
+	c = load_good(OTHER("longest-gap = 60d\nspool = /s")
+	    "peer a { dialect = native\nlifetime = 20d }\n"
+	    "peer b { dialect = bsmtp\nlifetime = 90d }\n");
+	assert_int_equal(c->key_life_secs, 160 * 86400);
+	assert_string_equal(c->keys_dir, "/s-keys");
 	conf_free(c);
 }
 
@@ -264,6 +277,23 @@ test_faults(void **state)
 		    "3: shape = 10: the least is 2048" },
 		{ SITE "peer a { dialect = native\nseal = no }\n",
 		    "3: seal = no: write seal or sign" },
+		{ SITE "peer a { psk-file = key }\n", "2: psk-file = key: a "
+		    "path must begin with /" },
+		{ OTHER("reach = { \"tcp host\" }"),
+		    "1: reach = tcp host: write KEY=VALUE" },
+		{ OTHER("reach = { \"tcp a=1 a=2\" }"),
+		    "1: reach = tcp a=1 a=2: a is set twice" },
+		{ OTHER("reach = { a, b, c, d, e, f, g, h, i }"),
+		    "1: reach has at most 8 items" },
+		{ OTHER("key-life = 10m"),
+		    "1: key-life = 10m: the least is 3600" },
+		/* half of it holds 5d of lifetime and 30d of gap */
+		{ OTHER("\nkey-life = 69d"), "2: key-life: half of it, 34d "
+		    "12h, is how long" },
+		{ OTHER("longest-gap = 41d\nkey-life = 90d"),
+		    "2: key-life: half of it, 45d, is how long an old key "
+		    "and the next are both good; the longest lifetime of mail "
+		    "and the longest gap between contacts take 46d" },
 		{ SITE "peer a {\ncompress = gzip\nencoding = 8bit }\n",
 		    "4: compress = gzip needs encoding = base64" },
 		{ SITE "peer a { batch-size = 0 }\n", "2: batch-size = 0" },
@@ -635,18 +665,17 @@ expect_restart(const char *a, const char *b, const char *want)
 static void
 test_restart(void **state)
 {
-#define OTHER(keys) "site paris { postmaster = p@x.test; " keys "}\n"
 	(void)state;
 	expect_restart(SITE, SITE LOCAL "peer a { }\n", "");
 	expect_restart(SITE, OTHER("log-level = debug; message-max = 5M"), "");
-	expect_restart(SITE, OTHER("spool = /s; cache = 9M"), "spool, cache");
+	expect_restart(SITE, OTHER("spool = /s; cache = 9M"),
+	    "spool, keys, cache");
 	expect_restart(SITE, OTHER("run = /r"), "run, control");
 	expect_restart(OTHER("user = a"), OTHER("group = b"), "user, group");
 	expect_restart(SITE, OTHER("log = syslog"), "log");
 	expect_restart(SITE, SITE "listen 127.0.0.1:25 { }\n", "listen");
 	expect_restart(SITE "listen 127.0.0.1:25 { }\n",
 	    SITE "listen 127.0.0.1:25 { allow = unix }\n", "");
-#undef OTHER
 }
 
 static void

@@ -22,6 +22,8 @@
 
 #include "base/file.h"
 #include "base/mem.h"
+#include "node/transit.h"
+#include "spool/custody.h"
 
 static const char conf_text[] =
     "site paris {\n"
@@ -257,6 +259,7 @@ static const struct {
 	{ "{\"cmd\":\"broken-delete\"}", "\"code\":\"usage\"" },
 	{ "{\"cmd\":\"broken-export\",\"ids\":[\"5\"]}",
 	    "\"code\":\"not-found\"" },
+	{ "{\"cmd\":\"bundles\"}", "{\"end\":true,\"count\":0}" },
 	{ "{\"cmd\":\"flush\"}", "\"code\":\"usage\"" },
 	{ "{\"cmd\":\"flush\",\"peer\":\"rome\"}", "\"code\":\"not-found\"" },
 	{ "{\"cmd\":\"flush\",\"peer\":\"london\"}", "{\"end\":true}" },
@@ -423,6 +426,43 @@ test_stop(void **state)
 	    "\"code\":\"full\"");
 }
 
+/* Two bundles without a road, and a serial that a neighbour has. */
+static void
+test_bundles(void **state)
+{
+	static const struct transit_new n = { .destination = "oslo",
+		.priority = -2, .lifetime_secs = 3600, .serial = 9 };
+	struct fix *f = *state;
+	struct serial_out s = { .epoch = 1, .serial = 8, .bundle = 77,
+		.status = SERIAL_UNDERWAY };
+	char site[] = "rome";
+	struct transit_draft *d;
+	struct spool_unit *u;
+	struct err e = ERR_INIT;
+	unsigned char name[TRANSIT_NAME_LEN];
+	uint64_t id;
+
+	s.site = site;
+	assert_int_equal(transit_begin(f->d.exchange, &n, &d, &e), 0);
+	assert_int_equal(transit_add(d, "abc", 3, &e), 0);
+	assert_int_equal(spool_begin(f->d.spool, &u, &e), 0);
+	assert_int_equal(transit_end(d, u, &id, name, &e), 0);
+	assert_int_equal(spool_put_serial_out(u, &s, &e), 0);
+	assert_int_equal(spool_commit(u, true, &e), 0);
+	transit_ended(d, true);
+	/* SHA-256 of "abc", FIPS 180-4. */
+	expect(f, "{\"cmd\":\"bundles\"}", "{\"kind\":\"bundle\",\"id\":"
+	    "\"ba7816bf8f01cfea414140de5dae2223\",\"state\":\"leaving\","
+	    "\"destination\":\"oslo\",\"peer\":null,\"from\":null,"
+	    "\"where\":\"here: no road leads on\",\"octets\":3,"
+	    "\"sent_octets\":0,\"acknowledged_octets\":0,\"priority\":-2,"
+	    "\"age_secs\":0,\"left_secs\":3600,\"serial\":9}\n");
+	expect(f, "{\"cmd\":\"bundles\"}", "\"state\":\"beyond\","
+	    "\"destination\":\"rome\",\"peer\":null,\"from\":null,"
+	    "\"where\":\"handed over to the next site\"");
+	expect(f, "{\"cmd\":\"bundles\"}", "{\"end\":true,\"count\":2}");
+}
+
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 
 int
@@ -432,6 +472,7 @@ main(void)
 		TEST(test_simple),
 		TEST(test_mode),
 		TEST(test_queue),
+		TEST(test_bundles),
 		TEST(test_same_twice),
 		TEST(test_broken),
 		TEST(test_frame_too_long),

@@ -69,6 +69,28 @@ test_refused_recipient(void **state)
 	assert_settled(w);
 }
 
+/* BY asks to be told of delays, and with T of each relay (RFC 2852 4.1.4): of
+ * the bundle's taking by its origin alone. */
+static void
+test_traced(void **state)
+{
+	struct nw *w = *state;
+	int traced;
+
+	w->timing = (struct smtp_timing){ .by = SMTP_BY_NOTIFY,
+	    .by_secs = 3600 };
+	for (traced = 0; traced < 2; traced++) {
+		w->timing.by_trace = traced;
+		assert_true(nw_submit(w, AT_PARIS, "ann@paris.example",
+		    "bob@oslo.example", MAIL) != 0);
+		nw_pass(w, 60);
+		assert_int_equal(1 + traced, w->site[AT_OSLO].delivered);
+		assert_int_equal(traced, w->site[AT_PARIS].delivered);
+		assert_mail(w, AT_PARIS, "Action: relayed\r\n", traced);
+	}
+	assert_settled(w);
+}
+
 /* Files that are lost are sent again, files that come twice change nothing. */
 static void
 test_loss_and_repetition(void **state)
@@ -425,6 +447,69 @@ test_conflict(void **state)
 	assert_settled(w);
 }
 
+/* Over a radio: in clear, signed; nothing sealed goes over it, unless that is
+ * allowed. */
+static void
+test_signed(void **state)
+{
+	static const char radio[] = "seal = sign";
+	static const char both[] = "seal = sign\n forward-signed = yes";
+	struct nw *w = nw_new(radio, radio, radio);
+
+	(void)state;
+	w->watch = true;
+	assert_true(nw_submit(w, AT_PARIS, "ann@paris.example",
+	    "bob@london.example", MAIL) != 0);
+	assert_true(nw_submit(w, AT_PARIS, "ann@paris.example",
+	    "bob@oslo.example", MAIL) != 0);
+	nw_pass(w, 3600);
+	assert_int_equal(1, w->site[AT_LONDON].delivered);
+	assert_int_equal(0, w->site[AT_OSLO].delivered);
+	assert_true(holds(&w->site[AT_PARIS].road[AT_LONDON].seen, "paris"));
+	nw_free(w);
+	w = nw_new(both, both, both);
+	assert_true(nw_submit(w, AT_PARIS, "ann@paris.example",
+	    "bob@oslo.example", MAIL) != 0);
+	nw_pass(w, 3600);
+	assert_int_equal(1, w->site[AT_OSLO].delivered);
+	assert_settled(w);
+	nw_free(w);
+}
+
+static void
+share(struct nw *w, int site, const char *peer, unsigned char octet)
+{
+	struct conf *conf = w->site[site].conf;
+	size_t i;
+
+	for (i = 0; i < conf->npeers; i++) {
+		if (strcmp(conf->peer[i].name, peer) != 0)
+			continue;
+		conf->peer[i].has_psk = true;
+		memset(conf->peer[i].psk, octet, sizeof(conf->peer[i].psk));
+	}
+}
+
+/* A pre-shared key has to be the same at both ends, and is never left out. */
+static void
+test_shared_key(void **state)
+{
+	struct nw *w = *state;
+
+	share(w, AT_PARIS, "london", 1);
+	assert_true(nw_submit(w, AT_PARIS, "ann@paris.example",
+	    "bob@london.example", MAIL) != 0);
+	nw_pass(w, 3600);
+	assert_int_equal(0, w->site[AT_LONDON].delivered);
+	share(w, AT_LONDON, "paris", 2);
+	nw_pass(w, 3600);
+	assert_int_equal(0, w->site[AT_LONDON].delivered);
+	share(w, AT_LONDON, "paris", 1);
+	nw_pass(w, 86400);
+	assert_int_equal(1, w->site[AT_LONDON].delivered);
+	assert_settled(w);
+}
+
 /* Mail for a site that nobody gave a card of waits, and says so. */
 static void
 test_no_card(void **state)
@@ -445,6 +530,7 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(test_delivers),
 		TEST(test_refused_recipient),
+		TEST(test_traced),
 		TEST(test_loss_and_repetition),
 		TEST(test_crashes),
 		TEST(test_expires),
@@ -460,6 +546,8 @@ main(void)
 		TEST(test_many),
 		TEST(test_late),
 		TEST(test_conflict),
+		cmocka_unit_test(test_signed),
+		TEST(test_shared_key),
 		TEST(test_no_card),
 	};
 

@@ -255,6 +255,49 @@ smtp_replies(void **state)
 	}
 }
 
+/* `convert = yes`: what the server lacks is no longer needed; what cannot be
+ * converted fails as without. */
+static void
+smtp_convert(void **state)
+{
+	static const struct {
+		const char *content, *got, *status;
+	} cases[] = {
+		{ "MIME-Version: 1.0\r\n\r\nabcdef\xe4\r\n",
+		    "MIME-Version: 1.0\r\nContent-Transfer-Encoding: "
+		    "quoted-printable\r\n\r\nabcdef=E4\r\n", "2.6.0" },
+		{ "A: b\r\n\r\nplain\r\n", "A: b\r\n\r\nplain\r\n",
+		    "2.6.0" },
+		{ "MIME-Version: 1.0\r\n\r\nopen end of it",
+		    "MIME-Version: 1.0\r\nContent-Transfer-Encoding: "
+		    "quoted-printable\r\n\r\nopen end of it=\r\n", "2.6.0" },
+		{ "A: \xe4\r\n\r\n", NULL, "5.6.3" },
+		{ "A: b\nC: d\r\n\r\n", NULL, "5.6.1" },
+	};
+	struct fake f;
+	struct world w;
+	struct seen s;
+	size_t i;
+
+	(void)state;
+	world_open(&w);
+	fake_open(&f, w.base);
+	f.ehlo = "250 fake\r\n";
+	w.conf.convert = true;
+	world_agent(&w, CONF_DELIVERY_SMTP, mem_strdup(f.target));
+	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		world_deliver(&w, &s,
+		    world_add_text(&w, "bob@x.example", cases[i].content));
+		seen_check(&s, 0, cases[i].got != NULL ? DELIVERY_RELAYED :
+		    DELIVERY_FAILED, cases[i].status);
+		if (cases[i].got != NULL)
+			assert_string_equal(buf_cstr(&f.content),
+			    cases[i].got);
+	}
+	assert_int_equal(f.messages, 3);
+	smtp_close(&w, &f);
+}
+
 static void
 smtp_lacking(void **state)
 {
@@ -705,6 +748,7 @@ main(void)
 		cmocka_unit_test(smtp_recipients),
 		cmocka_unit_test(smtp_replies),
 		cmocka_unit_test(smtp_lacking),
+		cmocka_unit_test(smtp_convert),
 		cmocka_unit_test(smtp_drop_in),
 		cmocka_unit_test(smtp_drop_out),
 		cmocka_unit_test(lmtp_drop_out),

@@ -66,12 +66,14 @@ test_duplicates(void **state)
 	assert_int_equal(3, xw_count(w));
 }
 
-/* Groups of 50 messages are committed; a crash goes on behind the last. */
+/* Groups of 50 messages are committed; a crash goes on behind the last of
+ * those that survived, which may be all. */
 static void
 test_resume(void **state)
 {
 	struct xw *w = *state;
 	struct buf b = BUF_INIT;
+	enum inbound_outcome got;
 	unsigned writes, i;
 
 	buf_adds(&b, "HELO london.example\r\nNOOP postrider-id=pr-bb-7\r\n");
@@ -87,7 +89,8 @@ test_resume(void **state)
 		store_mem_disk_revive(w->disk);
 		xw_start(w);
 	}
-	assert_int_equal(INBOUND_DONE, xw_feed(w, "1", b.ptr, b.len));
+	got = xw_feed(w, "1", b.ptr, b.len);
+	assert_true(got == INBOUND_DONE || got == INBOUND_DUPLICATE);
 	assert_int_equal(120, xw_count(w));
 	assert_int_equal(INBOUND_DUPLICATE, xw_feed(w, "1", b.ptr, b.len));
 	buf_release(&b);

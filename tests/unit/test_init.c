@@ -5,6 +5,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "node/conf.h"
+#include "node/keys.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -19,7 +20,7 @@
 
 struct place {
 	char dir[32];
-	char *node, *file, *spool, *run, *maildir;
+	char *node, *file, *spool, *run, *keys, *maildir;
 };
 
 static int
@@ -34,6 +35,7 @@ setup(void **state)
 	p->file = path_join(p->node, "postrider.conf");
 	p->spool = path_join(p->node, "spool");
 	p->run = path_join(p->node, "run");
+	p->keys = path_join(p->node, "keys");
 	p->maildir = mem_printf("maildir:%s/mail", p->dir);
 	*state = p;
 	return 0;
@@ -43,16 +45,23 @@ static int
 teardown(void **state)
 {
 	struct place *p = *state;
+	struct keyfiles *keys;
 
 	(void)unlink(p->file);
 	(void)rmdir(p->spool);
 	(void)rmdir(p->run);
+	if (keyfiles_open(p->keys, KEYFILES_WRITE, &keys, NULL) == 0) {
+		assert_int_equal(keyfiles_erase(keys, NULL), 0);
+		keyfiles_close(keys);
+	}
+	(void)rmdir(p->keys);
 	(void)rmdir(p->node);
 	(void)rmdir(p->dir);
 	free(p->node);
 	free(p->file);
 	free(p->spool);
 	free(p->run);
+	free(p->keys);
 	free(p->maildir);
 	free(p);
 	return 0;
@@ -95,6 +104,19 @@ load(const struct place *p)
 	return conf;
 }
 
+static struct fingerprint
+fingerprint(const struct conf *conf)
+{
+	struct fingerprint f;
+	struct keys *keys;
+
+	assert_int_equal(keys_open(conf, KEYFILES_READ, clock_real(),
+	    rng_real(), &keys, NULL), 0);
+	f = keyring_fingerprint(keys->ring);
+	keys_close(keys);
+	return f;
+}
+
 static void
 test_written(void **state)
 {
@@ -115,7 +137,11 @@ test_written(void **state)
 	assert_int_equal(c->delivery[0].domains.n, 2);
 	assert_int_equal(c->delivery[0].users.n, 2);
 	assert_string_equal(c->delivery[0].users.item[1], "bob");
+	assert_string_equal(c->keys_dir, p->keys);
+	assert_int_equal(strlen(fingerprint(c).text), FINGERPRINT_LEN);
 	conf_free(c);
+	assert_int_equal(stat(p->keys, &st), 0);
+	assert_int_equal(st.st_mode & 0777, 0700);
 	assert_int_equal(stat(p->spool, &st), 0);
 	assert_int_equal(st.st_mode & 0777, 0700);
 	assert_int_equal(stat(p->run, &st), 0);
@@ -126,6 +152,7 @@ static void
 test_kept(void **state)
 {
 	struct place *p = *state;
+	struct fingerprint before;
 	struct conf *c;
 
 	assert_int_equal(init(p, "--site", "a", "--domain", "a.example",
@@ -138,13 +165,17 @@ test_kept(void **state)
 	c = load(p);
 	assert_string_equal(c->site, "a");
 	assert_string_equal(c->delivery[0].target, "127.0.0.1:25");
+	before = fingerprint(c);
 	conf_free(c);
+	/* Nor do keys of another site go. */
 	assert_int_equal(init(p, "--force", "--site", "b", "--domain",
+	    "b.example", "--deliver", p->maildir, NULL), EX_CANTCREAT);
+	assert_int_equal(init(p, "--force", "--site", "a", "--domain",
 	    "b.example", "--deliver", p->maildir, "--postmaster",
 	    "root@b.example", NULL), 0);
 	c = load(p);
-	assert_string_equal(c->site, "b");
 	assert_string_equal(c->postmaster, "root@b.example");
+	assert_string_equal(fingerprint(c).text, before.text);
 	conf_free(c);
 }
 

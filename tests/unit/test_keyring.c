@@ -298,6 +298,34 @@ test_rotate(void **state)
 	world_end(&w);
 }
 
+/* Two of one second, and a policy that asks for less. */
+static void
+test_order(void **state)
+{
+	struct keyring_key before[KEYRING_LIVE_MAX], keys[KEYRING_LIVE_MAX];
+	struct world w;
+	struct card c;
+
+	(void)state;
+	for (uint64_t seed = 0; seed < 20; seed++) {
+		world_make(&w, seed);
+		assert_int_equal(keyring_rotate(w.k, NULL), 0);
+		w.policy.life_secs = 88 * DAY;
+		keyring_set_policy(w.k, &w.policy);
+		assert_int_equal(keyring_rotate(w.k, NULL), 0);
+		assert_int_equal(live(&w, before), 3);
+		get_card(&w, &c, NULL);
+		assert_true(card_receiving(&c, 0)->id == before[0].id);
+		assert_true(c.receive[1].id == before[1].id);
+		card_release(&c);
+		assert_int_equal(world_restart(&w, 0, NULL), 0);
+		assert_int_equal(live(&w, keys), 3);
+		for (size_t i = 0; i < 3; i++)
+			assert_true(keys[i].id == before[i].id);
+		world_end(&w);
+	}
+}
+
 static void
 test_restart(void **state)
 {
@@ -642,6 +670,7 @@ main(void)
 		cmocka_unit_test(test_epochs),
 		cmocka_unit_test(test_overlap),
 		cmocka_unit_test(test_rotate),
+		cmocka_unit_test(test_order),
 		cmocka_unit_test(test_restart),
 		cmocka_unit_test(test_end_while_off),
 		cmocka_unit_test(test_lost_state),

@@ -148,6 +148,20 @@ static const struct dialogue lmtp[] = {
 	    "error(554 5.6.0 @5) noop() ", HI_REPLY MR_REPLY OK GO
 	    "554 5.6.0 Error: bare CR or LF in message content\r\n"
 	    "554 5.6.0 Error: bare CR or LF in message content\r\n" OK },
+	{ "RFC 2033 4.2 it could not be kept", LHI
+	    "MAIL FROM:<late@b.example>\r\nRCPT TO:<c@d.example>\r\n" R2
+	    "DATA\r\nx\r\n.\r\nNOOP\r\n", 0,
+	    "hello(c.example) mail(late@b.example) rcpt(c@d.example) "
+	    "rcpt(e@d.example) begin(2) content[x\r\n] noop() ",
+	    HI_REPLY MR_REPLY OK GO "451 4.3.0 later\r\n"
+	    "451 4.3.0 later\r\n" OK },
+	{ "RFC 2033 4.2, RFC 3030 2 the only chunk refused", LHI
+	    "MAIL FROM:<full@b.example>\r\nRCPT TO:<c@d.example>\r\n" R2
+	    "BDAT 2 LAST\r\ncdNOOP\r\n", 0,
+	    "hello(c.example) mail(full@b.example) rcpt(c@d.example) "
+	    "rcpt(e@d.example) begin(2) noop() ",
+	    HI_REPLY MR_REPLY OK "452 4.3.1 full\r\n452 4.3.1 full\r\n"
+	    OK },
 	{ "RFC 2033 4.2, RFC 3030 2 the last chunk", LHI MR R2
 	    "BDAT 2\r\nabBDAT 1 LAST\r\ncNOOP\r\n", 0,
 	    HMR "rcpt(e@d.example) begin(2) content[abc] noop() ",

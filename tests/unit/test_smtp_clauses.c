@@ -159,8 +159,11 @@ static const struct row rows[] = {
 	    "DATA\r\n.\r\nRSET\r\nNOOP\r\nVRFY x\r\nQUIT\r\n",
 	    "250 250 250 250 354 250 250 250 252 221" },
 	{ "5321 4.5.3.1.1 local part of 64", "MAIL FROM:<" X60 "xxxx"
-	    "@b.example>\r\nRSET\r\nMAIL FROM:<" X60 "xxxxx@b.example>\r\n",
-	    "250 250 501/5.1.7" },
+	    "@b.example>\r\n", "250" },
+	{ "5321 4.5.3.1.1 more of it is taken as Postfix does",
+	    "MAIL FROM:<" X60 "xxxxx@b.example>\r\nRCPT TO:<" X60 X60 X60 X60
+	    "xxxx@d.example>\r\nRCPT TO:<" X60 X60 X60 X60
+	    "xxxxxx@d.example>\r\n", "250 250 501/5.1.3" },
 	{ "5321 4.5.3.1.2, 3 domain and path", F "RCPT TO:<a@" L63 "." L63 "."
 	    L63 ".x>\r\nRCPT TO:<aaa@" D253 "." L63 ">\r\n",
 	    "250 250 501/5.1.3" },
@@ -255,6 +258,45 @@ static const struct row rows[] = {
 	{ "3461 4.4 at most 100", "MAIL FROM:<> ENVID=" X60 X10 X10 X10 X10
 	    "\r\nRSET\r\nMAIL FROM:<> ENVID=" X60 X10 X10 X10 X10 "x\r\n",
 	    "250 250 501/5.5.4" },
+	/* RFC 6710 */
+	{ "6710 4.1 MT-PRIORITY", "MAIL FROM:<> MT-PRIORITY=3\r\nRSET\r\n"
+	    "MAIL FROM:<> mt-priority=-9\r\nRSET\r\n"
+	    "MAIL FROM:<> MT-PRIORITY=0\r\n", "250 250 250 250 250" },
+	{ "6710 4.1 one digit, and no sign but minus",
+	    "MAIL FROM:<> MT-PRIORITY=10\r\nMAIL FROM:<> MT-PRIORITY=+1\r\n"
+	    "MAIL FROM:<> MT-PRIORITY=-0\r\nMAIL FROM:<> MT-PRIORITY=\r\n"
+	    "MAIL FROM:<> MT-PRIORITY\r\n",
+	    "501/5.5.4 501/5.5.4 501/5.5.4 501/5.5.4 501/5.5.4" },
+	{ "6710 4.1 once", "MAIL FROM:<> MT-PRIORITY=1 MT-PRIORITY=1\r\n",
+	    "501/5.5.4" },
+	/* RFC 2852 */
+	{ "2852 4 BY", "MAIL FROM:<> BY=120;R\r\nRSET\r\n"
+	    "MAIL FROM:<> BY=-5;n\r\nRSET\r\nMAIL FROM:<> by=0;NT\r\nRSET\r\n"
+	    "MAIL FROM:<> BY=+999999999;RT\r\n",
+	    "250 250 250 250 250 250 250" },
+	{ "2852 4 R needs time to come", "MAIL FROM:<> BY=0;R\r\n"
+	    "MAIL FROM:<> BY=-1;R\r\n", "501/5.5.4 501/5.5.4" },
+	{ "2852 4 nine digits and a mode", "MAIL FROM:<> BY=1234567890;N\r\n"
+	    "MAIL FROM:<> BY=1\r\nMAIL FROM:<> BY=1;X\r\n"
+	    "MAIL FROM:<> BY=;N\r\nMAIL FROM:<> BY=1;NTT\r\n",
+	    "501/5.5.4 501/5.5.4 501/5.5.4 501/5.5.4 501/5.5.4" },
+	/* RFC 4865 */
+	{ "4865 4 HOLDFOR", "MAIL FROM:<> HOLDFOR=0000060\r\nRSET\r\n"
+	    "MAIL FROM:<> HOLDFOR=1000\r\n", "250 250 250" },
+	{ "4865 4 HOLDUNTIL", "MAIL FROM:<> "
+	    "HOLDUNTIL=2026-11-22T10:00:00Z\r\nRSET\r\n"
+	    "MAIL FROM:<> HOLDUNTIL=2026-11-22T11:00:00+01:00\r\n",
+	    "250 250 250" },
+	{ "4865 5 longer than offered", "MAIL FROM:<> HOLDFOR=1001\r\n"
+	    "MAIL FROM:<> HOLDUNTIL=2200-01-01T00:00:00Z\r\n",
+	    "501/5.5.4 501/5.5.4" },
+	{ "4865 4 one of them, once",
+	    "MAIL FROM:<> HOLDFOR=1 HOLDUNTIL=2026-11-22T10:00:00Z\r\n"
+	    "MAIL FROM:<> HOLDFOR=1 HOLDFOR=1\r\n", "501/5.5.4 501/5.5.4" },
+	{ "4865 4 malformed", "MAIL FROM:<> HOLDFOR=x\r\n"
+	    "MAIL FROM:<> HOLDUNTIL=2026-13-01T00:00:00Z\r\n"
+	    "MAIL FROM:<> HOLDUNTIL=now\r\n",
+	    "501/5.5.4 501/5.5.4 501/5.5.4" },
 	/* RFC 6531 */
 	{ "6531 3.4 SMTPUTF8", "MAIL FROM:<d\xc3\xb6@b.example> SMTPUTF8\r\n"
 	    "RCPT TO:<\xc3\xa9@\xc3\xbc.example>\r\n" DATA,
@@ -379,8 +421,11 @@ test_rows(void **state)
 	(void)state;
 	smtp_server_options_default(&opts);
 	opts.hostname = "s.example";
-	opts.extensions |= SMTP_EXT_BINARYMIME;
+	opts.extensions |= SMTP_EXT_BINARYMIME | SMTP_EXT_MT_PRIORITY |
+	    SMTP_EXT_DELIVERBY | SMTP_EXT_FUTURERELEASE;
 	opts.message_max = 2000;
+	opts.hold_max_secs = 1000;
+	opts.hold_until_max = 1800000000;	/* 2027-01-15 */
 	for (size_t i = 0; i < COUNT(rows); i++) {
 		play(&rows[i], &opts, SIZE_MAX);
 		play(&rows[i], &opts, 1);

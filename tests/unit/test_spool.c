@@ -348,7 +348,7 @@ test_state(void **state)
 	assert_int_equal(st.rcpt[1].status, RCPT_QUEUED);
 	assert_null(st.rcpt[1].text);
 	st.rcpt[1] = (struct recipient_state){ RCPT_HELD, 3, 77, true,
-	    "4.4.1", mem_strdup("no answer") };
+	    "4.4.1", mem_strdup("no answer"), 1700000000123 };
 	assert_int_equal(spool_begin(f->sp, &u, &e), 0);
 	assert_int_equal(spool_put_state(u, id, &st, &e), 0);
 	assert_int_equal(spool_commit(u, false, &e), 0);
@@ -362,6 +362,8 @@ test_state(void **state)
 	assert_true(st.rcpt[1].delay_told);
 	assert_string_equal(st.rcpt[1].status_code, "4.4.1");
 	assert_string_equal(st.rcpt[1].text, "no answer");
+	assert_int_equal(st.rcpt[0].attempt_ms, 0);
+	assert_int_equal(st.rcpt[1].attempt_ms, 1700000000123);
 	message_state_release(&st);
 	/* Another number of recipients cannot be this message's. */
 	assert_int_equal(spool_get_state(f->sp, id, 3, &st, &e),

@@ -26,6 +26,8 @@ test_good(void **state)
 		assert_int_equal(smtp_strict_check(slice_of(good[i]), &r), 0);
 }
 
+#define X65 "xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx"
+
 static void
 test_bad(void **state)
 {
@@ -41,6 +43,9 @@ test_bad(void **state)
 		{ "MAIL FROM:a@b", 501 }, { "MAIL <a@b>", 501 },
 		{ "RCPT TO: <a@b>", 501 }, { "RCPT TO:a@b", 501 },
 		{ "RCPT FROM:<a@b>", 501 }, { "MAIL FROM:", 501 },
+		/* 4.5.3.1.1 */
+		{ "MAIL FROM:<" X65 "@b>", 501 },
+		{ "RCPT TO:<" X65 "@b>", 501 },
 		/* of 1982 */
 		{ "TICK 0001", 500 }, { "VERB ON", 500 }, { "VERBOSE", 500 },
 		{ " DATA", 500 }, { "\tDATA", 500 },

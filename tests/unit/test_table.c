@@ -122,6 +122,43 @@ expect_roads(struct routing *t, const char *address, const char *want)
 }
 
 static void
+test_site(void **state)
+{
+	static const struct {
+		const char *site;
+		enum routing_kind kind;
+		const char *peers;
+	} cases[] = {
+		{ "oslo", ROUTING_SITE, "london 3;rome 6;" },
+		{ "rome", ROUTING_SITE, "rome 1;london 8;" },
+		{ "far", ROUTING_UNREACHABLE, "" },
+		{ "paris", ROUTING_NONE, "" },
+		{ "Oslo", ROUTING_NONE, "" },
+		{ "", ROUTING_NONE, "" },
+	};
+	struct routing *t = sample();
+	struct routing_decision d;
+	struct buf got = BUF_INIT;
+	size_t i, k;
+
+	(void)state;
+	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		routing_site(t, cases[i].site, &d, NULL);
+		buf_clear(&got);
+		for (k = 0; k < d.npeers; k++)
+			buf_addf(&got, "%s %u;", d.peer[k], d.cost[k]);
+		assert_string_equal(buf_cstr(&got), cases[i].peers);
+		assert_int_equal(d.kind, cases[i].kind);
+	}
+	routing_set_down(t, "london", true);
+	routing_site(t, "oslo", &d, &got);
+	assert_string_equal(d.peer[0], "rome");
+	assert_non_null(strstr(buf_cstr(&got), "london at cost 3 (down)"));
+	buf_release(&got);
+	routing_free(t);
+}
+
+static void
 test_roads(void **state)
 {
 	struct routing *t = sample();
@@ -403,6 +440,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_lookup),
+		cmocka_unit_test(test_site),
 		cmocka_unit_test(test_roads),
 		cmocka_unit_test(test_many_peers),
 		cmocka_unit_test(test_explain),

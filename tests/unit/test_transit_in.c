@@ -574,6 +574,62 @@ test_lost_file(void **state)
 	tw_free(w);
 }
 
+/* The power fails at the end of a parcel: what was written before may be there
+ * or not; the same file again brings the rest, and nothing twice. */
+static void
+crash_inside(uint64_t seed)
+{
+	struct frame f = { .kind = FRAME_WHOLE, .direct = true,
+	    .lifetime_secs = 3600 };
+	struct tw *w = pair("");
+	struct tw_road *road = tw_road(w, "paris", "london");
+	struct tw_node *london = road->to;
+	struct buf frames = BUF_INIT, parcel = BUF_INIT, all = BUF_INIT;
+	size_t i;
+
+	rng_seeded_init(&london->rng, seed);
+	for (i = 0; i < 8; i++) {
+		buf_clear(&all);
+		octets(&all, 1000 + i * 20000, seed * 100 + i);
+		f.total = f.length = all.len;
+		add_frame(&frames, &f, buf_slice(&all));
+		add_fragment(&frames, 40000, seed * 50 + i, 0, 30000, NULL);
+	}
+	tw_parcel(road, buf_slice(&frames), &parcel);
+	london->lazy = true;
+	store_mem_disk_crash_at(london->disk, 1, &london->rng.rng);
+	assert_int_equal(INBOUND_LATER, tw_feed(road, buf_slice(&parcel)));
+	tw_crash(london);
+	london->lazy = seed % 2 == 0;
+	tw_pass(w, 1);
+	assert_int_equal(INBOUND_DONE, tw_feed(road, buf_slice(&parcel)));
+	london->lazy = false;
+	buf_clear(&frames);
+	for (i = 0; i < 8; i++)
+		add_fragment(&frames, 40000, seed * 50 + i, 25000, 15000,
+		    NULL);
+	assert_int_equal(INBOUND_DONE, feed_frames(w, &frames));
+	tw_pass(w, 10);
+	assert_int_equal(16, london->opened);
+	assert_int_equal(8 * 1000 + 28 * 20000 + 8 * 40000,
+	    london->opened_octets);
+	tw_assert_empty(london);
+	buf_release(&frames);
+	buf_release(&parcel);
+	buf_release(&all);
+	tw_free(w);
+}
+
+static void
+test_crash_inside(void **state)
+{
+	uint64_t seed;
+
+	(void)state;
+	for (seed = 1; seed <= 20; seed++)
+		crash_inside(seed);
+}
+
 /* What a full spool cannot keep stays in in/. */
 static void
 test_full(void **state)
@@ -597,6 +653,52 @@ test_full(void **state)
 	tw_free(w);
 }
 
+/*
+ * Records of parcels.
+ */
+static void
+test_text(void **state)
+{
+	static const char good[] = "parcel\ncard 7\n"
+	    "ack 000102030405060708090a0b0c0d0e0f\n"
+	    "ack ff0102030405060708090a0b0c0d0e0f 0+100 2000+1\n"
+	    "piece 5 0 18446744073709551615\npiece 6 1024 2000\n";
+	static const char *const bad[] = {
+		"", "parcels\n", "parcel\nhello\n", "parcel\ncard x\n",
+		"parcel\nack 00\n",
+		"parcel\nack 000102030405060708090a0b0c0d0e0F\n",
+		"parcel\nack 000102030405060708090a0b0c0d0e0f 1-2\n",
+		"parcel\npiece 1 2\n", "parcel\npiece 1 2 -3\n",
+		"parcel\npiece 1 2 18446744073709551616\n",
+	};
+	struct err e = ERR_INIT;
+	struct parcel p;
+	char *text;
+	size_t i;
+
+	(void)state;
+	assert_int_equal(0, parcel_parse(good, &p, &e));
+	assert_int_equal(2, p.nacks);
+	assert_int_equal(0, p.ack[0].nranges);
+	assert_int_equal(0xff, p.ack[1].name[0]);
+	assert_int_equal(2, p.ack[1].nranges);
+	assert_int_equal(2000, p.ack[1].range[1].offset);
+	assert_int_equal(2, p.npieces);
+	assert_int_equal(1024, p.piece[1].offset);
+	text = parcel_text(&p);
+	assert_string_equal(good, text);
+	free(text);
+	parcel_release(&p);
+	assert_int_equal(0, parcel_parse("parcel\nrequest\ncard 3\n", &p,
+	    &e));
+	assert_true(p.request);
+	parcel_release(&p);
+	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		if (parcel_parse(bad[i], &p, &e) != ERR_CORRUPT)
+			fail_msg("taken: %s", bad[i]);
+	}
+}
+
 int
 main(void)
 {
@@ -613,7 +715,9 @@ main(void)
 		cmocka_unit_test(test_false_acks),
 		cmocka_unit_test(test_withdraw),
 		cmocka_unit_test(test_lost_file),
+		cmocka_unit_test(test_crash_inside),
 		cmocka_unit_test(test_full),
+		cmocka_unit_test(test_text),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

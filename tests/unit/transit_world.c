@@ -69,8 +69,8 @@ tw_node(struct tw *w, const char *name)
 	return NULL;
 }
 
-static struct tw_road *
-road_to(struct tw_node *node, const char *to)
+struct tw_road *
+tw_road_of(struct tw_node *node, const char *to)
 {
 	return &node->road[tw_node(node->w, to) - node->w->node];
 }
@@ -78,247 +78,7 @@ road_to(struct tw_node *node, const char *to)
 struct tw_road *
 tw_road(struct tw *w, const char *from, const char *to)
 {
-	return road_to(tw_node(w, from), to);
-}
-
-/*
- * Custody.
- */
-static void
-on_arrived(void *ctx, const struct bundle *b)
-{
-	struct tw_node *node = ctx;
-
-	assert_true(node->narrived < 10000);
-	node->arrived[node->narrived++] = b->id;
-}
-
-static void
-on_hop_done(void *ctx, const char *site, uint64_t epoch, uint64_t serial,
-    const unsigned char name[BUNDLE_NAME_LEN])
-{
-	struct tw_node *node = ctx;
-
-	(void)site;
-	(void)epoch;
-	(void)serial;
-	(void)name;
-	node->hop_done++;
-}
-
-static void
-on_lost(void *ctx, const char *site, uint64_t epoch, uint64_t serial,
-    const unsigned char name[BUNDLE_NAME_LEN], const char *reason)
-{
-	struct tw_node *node = ctx;
-
-	(void)site;
-	(void)epoch;
-	(void)serial;
-	(void)name;
-	node->lost++;
-	(void)snprintf(node->lost_reason, sizeof(node->lost_reason), "%s",
-	    reason);
-}
-
-static void
-on_card(void *ctx, const char *peer, struct slice card, bool request)
-{
-	struct tw_node *node = ctx;
-	struct tw_road *road = road_to(node, peer);
-
-	assert_true(card.len > 0);
-	road->cards++;
-	if (request) {
-		road->requests++;
-		road->keyless = false;
-	}
-	if (card.len > 5 && memcmp(card.ptr, "card ", 5) == 0)
-		road->keyless = false;
-}
-
-static uint64_t
-our_card(void *ctx, struct buf *out)
-{
-	struct tw_node *node = ctx;
-
-	if (node->card != 0)
-		buf_addf(out, "card of %s\n", node->name);
-	return node->card;
-}
-
-static void
-fill(void *ctx, const char *peer)
-{
-	road_to(ctx, peer)->fills++;
-}
-
-static bool
-waits(void *ctx, const char *peer)
-{
-	return road_to(ctx, peer)->waits;
-}
-
-static bool
-making(void *ctx, const char *peer)
-{
-	return road_to(ctx, peer)->making;
-}
-
-static int
-seal_for(void *ctx, const char *peer, bool request, struct seal_to *to,
-    struct err *e)
-{
-	struct tw_node *node = ctx;
-	struct tw_road *road = road_to(node, peer);
-
-	if (road->keyless && !request)
-		return err_set(e, ERR_NOT_FOUND, "no key");
-	to->remote = request ? road->to->auth_public :
-	    road->to->receiving_public;
-	to->secret = node->auth;
-	to->sign = conf_find_peer(node->conf, peer)->sign;
-	to->sign_secret = node->identity;
-	return 0;
-}
-
-static int
-sender(void *ctx, enum seal_kind kind, const unsigned char key[32],
-    struct open_peer *peer_out, struct err *e)
-{
-	struct tw_road *road = ctx;
-
-	(void)kind;
-	memset(peer_out, 0, sizeof(*peer_out));
-	peer_out->sign = conf_find_peer(road->from->conf,
-	    road->to->name)->sign;
-	if (memcmp(key, road->to->auth_public, 32) == 0)
-		return 0;
-	return err_set(e, ERR_DENIED, "not of this peer");
-}
-
-static int
-signer(void *ctx, enum seal_kind kind, const char *site,
-    unsigned char public_out[32], struct open_peer *peer_out, struct err *e)
-{
-	struct tw_road *road = ctx;
-
-	(void)kind;
-	memset(peer_out, 0, sizeof(*peer_out));
-	if (strcmp(site, road->to->name) != 0)
-		return err_set(e, ERR_DENIED, "not of this peer");
-	memcpy(public_out, road->to->identity_public, 32);
-	peer_out->sign = conf_find_peer(road->from->conf,
-	    road->to->name)->sign;
-	return 0;
-}
-
-static int
-open_of(void *ctx, const char *peer, struct open_with *with, struct err *e)
-{
-	struct tw_node *node = ctx;
-
-	(void)e;
-	memset(with, 0, sizeof(*with));
-	with->key[0].kinds = SEAL_BIT(SEAL_PARCEL);
-	with->key[0].id = 1;
-	with->key[0].secret = node->receiving;
-	with->key[0].public = node->receiving_public;
-	with->key[1].kinds = SEAL_BIT(SEAL_REQUEST);
-	with->key[1].id = 2;
-	with->key[1].secret = node->auth;
-	with->key[1].public = node->auth_public;
-	with->nkeys = 2;
-	with->sender = sender;
-	with->signer = signer;
-	with->ctx = road_to(node, peer);
-	return 0;
-}
-
-static uint64_t
-key_end_secs(void *ctx, uint64_t key_id)
-{
-	struct tw_node *node = ctx;
-
-	(void)key_id;
-	return spool_elapsed_secs(node->spool) + 90 * 86400;
-}
-
-static const struct transit_hooks hooks = {
-	.arrived = on_arrived,
-	.hop_done = on_hop_done,
-	.lost = on_lost,
-	.card = on_card,
-	.our_card = our_card,
-	.fill = fill,
-	.waits = waits,
-	.making = making,
-	.seal_to = seal_for,
-	.open_with = open_of,
-	.key_end_secs = key_end_secs,
-};
-
-static void
-count_opened(struct tw_node *node, const unsigned char digest[32])
-{
-	struct slice key = { (const char *)digest, BUNDLE_NAME_LEN };
-	size_t *n = map_get(node->seen, key);
-
-	if (n == NULL) {
-		n = mem_alloc(1, sizeof(*n));
-		map_put(node->seen, key, n);
-	}
-	++*n;
-	memcpy(node->last_opened, digest, BUNDLE_NAME_LEN);
-}
-
-size_t
-tw_opened(const struct tw_node *node,
-    const unsigned char name[BUNDLE_NAME_LEN])
-{
-	struct slice key = { (const char *)name, BUNDLE_NAME_LEN };
-	size_t *n = map_get(node->seen, key);
-
-	return n != NULL ? *n : 0;
-}
-
-static void
-consume(struct tw_node *node, uint64_t id)
-{
-	struct spool_unit *u;
-	struct err e = ERR_INIT;
-
-	assert_int_equal(0, spool_begin(node->spool, &u, &e));
-	assert_int_equal(0, transit_consume(node->x, u, id, &e));
-	assert_int_equal(0, spool_commit(u, false, &e));
-	transit_consumed(node->x, id);
-}
-
-static void
-open_arrived(struct tw_node *node)
-{
-	unsigned char digest[32];
-	struct buf piece = BUF_INIT;
-	struct err e = ERR_INIT;
-	uint64_t id, offset = 0;
-	struct sha256 h;
-	int rc;
-
-	id = node->arrived[--node->narrived];
-	sha256_init(&h);
-	while ((rc = transit_read(node->x, id, offset, &piece, &e)) == 1) {
-		sha256_add(&h, piece.ptr, piece.len);
-		offset += piece.len;
-		buf_clear(&piece);
-	}
-	if (rc != 0)
-		fail_msg("%s", e.text);
-	sha256_end(&h, digest);
-	count_opened(node, digest);
-	node->opened++;
-	node->opened_octets += offset;
-	buf_release(&piece);
-	consume(node, id);
+	return tw_road_of(tw_node(w, from), to);
 }
 
 /*
@@ -343,7 +103,7 @@ node_start(struct tw_node *node)
 		fail_msg("%s", e.text);
 	xo.spool = node->spool;
 	node->x = exchange_new(&xo);
-	transit_set_hooks(node->x, &hooks, node);
+	transit_set_hooks(node->x, &tw_hooks, node);
 	if (exchange_start(node->x, &e) != 0)
 		fail_msg("%s", e.text);
 }
@@ -487,7 +247,7 @@ tw_free(struct tw *w)
 static void
 write_file(struct tw_node *node, const struct exchange_action *a)
 {
-	struct tw_road *road = road_to(node, a->peer);
+	struct tw_road *road = tw_road_of(node, a->peer);
 	struct tw_file *f = mem_alloc(1, sizeof(*f));
 	unsigned char digest[32];
 	struct outbound *ob;
@@ -598,7 +358,7 @@ go_on(struct tw_road *road)
 static void
 run(struct tw_node *node, const char *peer)
 {
-	struct tw_road *road = road_to(node, peer);
+	struct tw_road *road = tw_road_of(node, peer);
 
 	if (road->broken) {
 		exchange_transport_exited(node->x, peer, 75, "no line");
@@ -615,7 +375,7 @@ act(struct tw_node *node, const struct exchange_action *a)
 
 	switch (a->kind) {
 	case EXCHANGE_WRITE:
-		f = find_file(road_to(node, a->peer), a->name);
+		f = find_file(tw_road_of(node, a->peer), a->name);
 		if (f != NULL && a->octets == f->bytes.len) {
 			struct err e = ERR_INIT;
 
@@ -628,7 +388,7 @@ act(struct tw_node *node, const struct exchange_action *a)
 		write_file(node, a);
 		break;
 	case EXCHANGE_UNLINK:
-		f = find_file(road_to(node, a->peer), a->name);
+		f = find_file(tw_road_of(node, a->peer), a->name);
 		if (f != NULL)
 			drop_file(f);
 		break;
@@ -681,8 +441,8 @@ tw_parcel(struct tw_road *road, struct slice frames, struct buf *out)
 	struct sealer *s;
 	struct err e = ERR_INIT;
 
-	assert_int_equal(0, seal_for(road->from, road->to->name, false, &to,
-	    &e));
+	assert_int_equal(0, tw_hooks.seal_to(road->from, road->to->name,
+	    false, &to, &e));
 	s = sealer_new(&to, keep_octets, out);
 	assert_int_equal(0, sealer_add(s, frames.ptr, frames.len, &e));
 	assert_int_equal(0, sealer_finish(s, &e));
@@ -704,7 +464,7 @@ settle(struct tw_node *node)
 	}
 	assert_int_equal(0, exchange_commit(node->x, &e));
 	while (node->narrived > 0 && !node->lazy)
-		open_arrived(node);
+		tw_open_arrived(node);
 }
 
 static int64_t

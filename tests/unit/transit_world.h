@@ -82,6 +82,11 @@ struct tw {
 	bool full;			/* all disks */
 };
 
+extern const struct transit_hooks tw_hooks;	/* transit_stub.c */
+/* Reads and consumes the last that arrived. */
+void tw_open_arrived(struct tw_node *node);
+struct tw_road *tw_road_of(struct tw_node *node, const char *to);
+
 /* text: configurations, one for each node, in the order of the names. */
 struct tw *tw_new(const char *const *name, const char *const *text, size_t n,
     uint64_t seed);

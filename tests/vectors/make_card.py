@@ -17,10 +17,12 @@ import json
 import os
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import (
-    Ed25519PrivateKey)
+    Ed25519PrivateKey, Ed25519PublicKey)
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from cryptography.hazmat.primitives.serialization import (
     Encoding, PublicFormat)
+
+__all__ = ["Ed25519PublicKey", "fingerprint", "key_id", "vectors"]
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 DIGITS = "23456789ABCDEFGHJKMNPQRSTUVWXYZ"

@@ -1,0 +1,178 @@
+# SPDX-License-Identifier: ISC
+"""Sites that lose their spool, their keys, or a day; keys that change."""
+
+import os
+import shutil
+import threading
+import time
+
+import native
+import road
+from peers_common import wait_for
+from peers_smtp import Refused, Smtp
+from road import Mail
+
+
+def hello(n):
+    return b"Subject: mail %d\r\n\r\nThe quick brown fox, %d.\r\n" % (n, n)
+
+
+def send(one, to, numbers):
+    for n in numbers:
+        one.submit(f"ann{n}@{one.site}.example", [f"u{n}@{to.site}.example"],
+                   hello(n))
+
+
+def assert_once(one, numbers):
+    """Each of these has arrived, and once."""
+    numbers = list(numbers)
+    for n in numbers:
+        one.wait_mail(f"u{n}", timeout=60)
+    got = {n: one.maildir(f"u{n}") for n in numbers}
+    assert got == {n: [hello(n)] for n in numbers}
+
+
+def test_rebuilt_with_its_keys(node, work):
+    """oslo's spool is gone: what was not settled goes to the new one."""
+    paris, london, oslo = native.three(work, node)
+    send(paris, oslo, range(3))
+    send(oslo, paris, range(50, 53))
+    assert_once(oslo, range(3))
+    assert_once(paris, range(50, 53))
+    native.wait_settled(paris, london, oslo)
+    oslo.kill()
+    send(paris, oslo, range(3, 6))
+    native.wipe_spool(oslo)
+    oslo.start()
+    send(paris, oslo, range(6, 9))
+    send(oslo, paris, range(53, 56))
+    assert_once(oslo, range(9))
+    assert_once(paris, range(50, 56))
+    native.wait_settled(paris, london, oslo)
+
+
+def test_rebuilt_without_keys(node, work):
+    """The disk is gone: new keys, a new card, and mail that waited comes."""
+    paris, london, oslo = native.three(work, node)
+    send(paris, oslo, range(3))
+    assert_once(oslo, range(3))
+    native.wait_settled(paris, london, oslo)
+    oslo.kill()
+    native.wipe_spool(oslo)
+    send(paris, oslo, range(3, 6))
+    native.make_keys(oslo, "--replace")
+    for one in (paris, london):
+        native.add_card(one, oslo)
+        one.cli("reload")
+    oslo.start()
+    send(paris, oslo, range(6, 9))
+    send(oslo, paris, range(50, 53))
+    assert_once(paris, range(50, 53))
+    assert_once(oslo, range(6, 9))
+
+
+def test_restored(node, work):
+    """paris goes back to yesterday: nothing is lost, nothing comes twice."""
+    paris, london, oslo = native.three(work, node)
+    send(paris, oslo, range(3))
+    assert_once(oslo, range(3))
+    native.wait_settled(paris)
+    # These are in the backup as not yet sent.
+    london.stop()
+    send(paris, oslo, range(3, 6))
+    time.sleep(1)
+    backup = os.path.join(work, "backup")
+    paris.cli("spool", "backup", backup)
+    london.start()
+    assert_once(oslo, range(6))
+    native.wait_settled(paris)
+    # Sent since, of which the backup knows nothing.
+    send(paris, oslo, range(6, 9))
+    assert_once(oslo, range(9))
+    native.wait_settled(paris)
+    paris.stop()
+    restore(paris, backup)
+    paris.start()
+    paris.wait_log("spool-restored")
+    send(paris, oslo, range(9, 12))
+    send(oslo, paris, range(50, 53))
+    assert_once(oslo, range(12))
+    assert_once(paris, range(50, 53))
+    native.wait_settled(paris, london, oslo)
+    assert not [one for one in os.listdir(paris.mail)
+                if one.startswith("ann")], "no notices"
+
+
+def restore(one, backup):
+    """As postrider-spool(7) says; what peers/ holds are not records."""
+    native.wipe_spool(one)
+    shutil.copytree(backup, native.spool(one))
+
+
+def test_copied_back(node, work):
+    """A copy of the files, that nobody says is one: the serials tell."""
+    paris, london, oslo = native.three(work, node)
+    send(paris, oslo, range(3))
+    assert_once(oslo, range(3))
+    native.wait_settled(paris)
+    paris.stop()
+    copy = os.path.join(work, "copy")
+    shutil.copytree(native.spool(paris), copy)
+    paris.start()
+    send(paris, oslo, range(3, 40))
+    assert_once(oslo, range(40))
+    native.wait_settled(paris)
+    paris.stop()
+    native.wipe_spool(paris)
+    shutil.copytree(copy, native.spool(paris))
+    paris.start()
+    send(paris, oslo, range(40, 80))
+    assert_once(oslo, range(80))
+    native.wait_settled(paris, london, oslo)
+
+
+class Stream(threading.Thread):
+    """Mail after mail from one site to another, until told to end."""
+
+    def __init__(self, one, to, first):
+        super().__init__(daemon=True)
+        self.one, self.to = one, to
+        self.next = self.first = first
+        self.over = threading.Event()
+        self.failure = None
+
+    def run(self):
+        try:
+            while not self.over.is_set():
+                send(self.one, self.to, [self.next])
+                self.next += 1
+                time.sleep(0.05)
+        except Exception as error:  # told by the test
+            self.failure = error
+
+    def end(self):
+        self.over.set()
+        self.join(30)
+        assert self.failure is None and not self.is_alive(), self.failure
+        return range(self.first, self.next)
+
+
+def test_keys_rotated(node, work):
+    """Everywhere, in the middle of traffic both ways."""
+    sites = native.three(work, node)
+    streams = [Stream(sites[0], sites[2], 0), Stream(sites[2], sites[0],
+                                                     10000)]
+    for one in streams:
+        one.start()
+    for _ in range(2):
+        for one in sites:
+            time.sleep(0.7)
+            one.cli("key", "rotate")
+    time.sleep(1)
+    for one, site in zip(streams, (sites[2], sites[0])):
+        numbers = one.end()
+        assert len(numbers) > 20
+        assert_once(site, numbers)
+    native.wait_settled(*sites)
+    for one in sites:
+        assert "bundle-refused" not in one.log(), one.log()
