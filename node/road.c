@@ -37,13 +37,23 @@ road_has_load(struct exchange *x, const struct target *t)
 	return t->nobjects > 0 || dialect_of_peer(t->peer)->waits(x, t);
 }
 
+/* Where the clock was set back, the last call was now: an interval later the
+ * next is due, and not when the clock is where it was. */
+static int64_t
+last_call_ms(struct exchange *x, struct target *t)
+{
+	if (t->last_call_ms > clock_wall_ms(x->clock))
+		t->last_call_ms = clock_wall_ms(x->clock);
+	return t->last_call_ms;
+}
+
 bool
 road_is_due(struct exchange *x, struct target *t)
 {
 	int64_t now = clock_wall_ms(x->clock);
 
 	return t->peer != NULL && schedule_next(t->peer->call, now,
-	    t->last_call_ms, road_has_load(x, t)) <= now;
+	    last_call_ms(x, t), road_has_load(x, t)) <= now;
 }
 
 /* A transport that stays between calls that are timed waits for what comes in;
@@ -219,7 +229,7 @@ road_deadline_ms(struct exchange *x, struct target *t)
 		return INT64_MAX;
 	if (!schedule_is_empty(t->peer->call)) {
 		wall = clock_wall_ms(x->clock);
-		call = schedule_next(t->peer->call, wall, t->last_call_ms,
+		call = schedule_next(t->peer->call, wall, last_call_ms(x, t),
 		    road_has_load(x, t));
 		/* Looked at once a minute in any case: the wall clock may
 		 * jump. */

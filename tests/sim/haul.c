@@ -90,7 +90,9 @@ haul_write(struct road *r, const struct exchange_action *a)
 	struct err e = ERR_INIT;
 
 	if (r->outbound != NULL) {
-		wrong(r->site->world, "two objects to be written at once");
+		/* The one at hand was withdrawn meanwhile. */
+		exchange_object_unwritten(x, a->object, "another object of "
+		    "this peer is being written");
 		return;
 	}
 	if (p != NULL && a->octets != 0 && p->bytes.len == a->octets) {
@@ -178,7 +180,7 @@ haul_write_step(struct road *r)
 	} else if (rc == 0) {
 		write_finish(r);
 	} else {
-		if (rc == ERR_CORRUPT)
+		if (rc == ERR_CORRUPT && !is_native(r))
 			wrong(r->site->world, "%s: %s", r->site->name, e.text);
 		exchange_object_unwritten(r->site->x, r->object, e.text);
 		write_over(r);

@@ -237,7 +237,8 @@ excuse_message(struct site *s, const struct message *m)
 	size_t i;
 
 	if (site_read(s, m->id, &content, &e) != 0)
-		wrong(s->world, "%s: %s", s->name, e.text);
+		wrong(s->world, "%s: message %s cannot be read: %d %s",
+		    s->name, message_name(m->id).s, e.code, e.text);
 	if (is_notice(m, buf_slice(&content), &report)) {
 		mail = mails_find(s->world, notice_mail(
 		    m->env.rcpt[0].address, buf_slice(&content)));
