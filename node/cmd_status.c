@@ -63,6 +63,31 @@ add_peer(struct cli_table *t, const json_t *line)
 		buf_release(&texts[i]);
 }
 
+/* Nothing where nothing native came or went. */
+static void
+print_native(const json_t *n)
+{
+	if (cli_number(n, "parcels_out") + cli_number(n, "parcels_in") +
+	    cli_number(n, "parcels_forged") == 0)
+		return;
+	printf("native bundles made %s, opened %s, forwarded %s, refused %s, "
+	    "dropped %s\n",
+	    num_str(cli_number(n, "bundles_made")).s,
+	    num_str(cli_number(n, "bundles_opened")).s,
+	    num_str(cli_number(n, "bundles_forwarded")).s,
+	    num_str(cli_number(n, "bundles_refused")).s,
+	    num_str(cli_number(n, "bundles_dropped")).s);
+	printf("serials repeated %s, received again %s, not confirmed %s\n",
+	    num_str(cli_number(n, "serials_repeated")).s,
+	    num_str(cli_number(n, "serials_duplicate")).s,
+	    num_str(cli_number(n, "unconfirmed")).s);
+	printf("parcels out %s, in %s, forged %s, replayed %s\n",
+	    num_str(cli_number(n, "parcels_out")).s,
+	    num_str(cli_number(n, "parcels_in")).s,
+	    num_str(cli_number(n, "parcels_forged")).s,
+	    num_str(cli_number(n, "parcels_replayed")).s);
+}
+
 static void
 print_node(const json_t *line)
 {
@@ -91,6 +116,7 @@ print_node(const json_t *line)
 	printf("deliveries waiting %s, running %s\n",
 	    num_str(cli_number(n, "deliveries_waiting")).s,
 	    num_str(cli_number(n, "deliveries_running")).s);
+	print_native(json_object_get(line, "native"));
 	buf_release(&uptime);
 	buf_release(&octets);
 }

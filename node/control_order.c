@@ -11,6 +11,8 @@
 
 #include "base/mem.h"
 #include "node/control_impl.h"
+#include "node/custody.h"
+#include "node/transit.h"
 
 #define TOLD_MAX 1000		/* sentences of one verify */
 #define SLICE_ADDRESSES 50
@@ -63,6 +65,36 @@ counters_json(struct control_conn *c)
 	    "deliveries_running", (json_int_t)n.deliveries_running);
 }
 
+/* Of the native dialect, since the start. */
+static json_t *
+native_json(struct control_conn *c)
+{
+	struct custody_counters n;
+	struct transit_counters t;
+
+	custody_counters(c->d->exchange, &n);
+	transit_counters(c->d->exchange, &t);
+	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, "
+	    "s:I, s:I, s:I, s:I, s:I, s:I, s:I}",
+	    "bundles_made", (json_int_t)n.lots,
+	    "serials_repeated", (json_int_t)n.repeats,
+	    "unconfirmed", (json_int_t)n.unconfirmed,
+	    "epochs", (json_int_t)n.epochs,
+	    "conflicts", (json_int_t)n.conflicts,
+	    "bundles_opened", (json_int_t)n.opened,
+	    "bundles_refused", (json_int_t)n.refused,
+	    "serials_duplicate", (json_int_t)n.duplicates,
+	    "bundles_forwarded", (json_int_t)t.forwarded,
+	    "bundles_dropped", (json_int_t)t.dropped,
+	    "parcels_out", (json_int_t)t.parcels_out,
+	    "parcels_in", (json_int_t)t.parcels_in,
+	    "parcels_forged", (json_int_t)t.forged,
+	    "parcels_replayed", (json_int_t)t.replayed,
+	    "octets_out", (json_int_t)t.octets_out,
+	    "padding_out", (json_int_t)t.padding_out,
+	    "repeated_octets", (json_int_t)t.repeated_octets);
+}
+
 void
 control_status(struct control_conn *c, const json_t *request)
 {
@@ -71,7 +103,7 @@ control_status(struct control_conn *c, const json_t *request)
 
 	(void)request;
 	control_say(c, json_pack("{s:s, s:s, s:s, s:o, s:I, s:s, s:I, s:b, "
-	    "s:b, s:o}", "kind", "node", "site", d->conf->site,
+	    "s:b, s:o, s:o}", "kind", "node", "site", d->conf->site,
 	    "version", POSTRIDER_VERSION,
 	    "time", control_time(clock_wall_ms(d->clock)),
 	    "uptime_secs", (json_int_t)((clock_mono_ms(d->clock) -
@@ -79,7 +111,7 @@ control_status(struct control_conn *c, const json_t *request)
 	    "spool_id", spool_id(d->spool), "pid", (json_int_t)getpid(),
 	    "stopping", d->stopping,
 	    "room", spool_has_room(d->spool),
-	    "counters", counters_json(c)));
+	    "counters", counters_json(c), "native", native_json(c)));
 	for (size_t i = 0; i < exchange_peer_count(d->exchange); i++) {
 		exchange_peer_status(d->exchange, i, &p);
 		control_say(c, peer_json(&p));

@@ -227,7 +227,9 @@ file_agrees(struct custody *c)
 		    flow_find(c, site) == NULL)
 			return false;
 	}
-	return serials_knows(x->serials, "", spool_epoch(x->spool));
+	/* A new spool has nothing to agree on yet. */
+	return spool_numbers_reserved(x->spool) <= 1 ||
+	    serials_knows(x->serials, "", spool_epoch(x->spool));
 }
 
 int

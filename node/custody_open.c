@@ -11,7 +11,11 @@
 #define LATER_MS 30000		/* no room: tried again then */
 #define HEARD_SECS 86400	/* a flow's last_secs is so exact */
 
-enum phase { PHASE_VERIFY, PHASE_READ };
+enum phase {
+	PHASE_VERIFY,
+	PHASE_READ,
+	PHASE_END,	/* what its results settled is to be durable first */
+};
 
 struct opening {
 	struct custody *c;
@@ -26,6 +30,8 @@ struct opening {
 	struct bag_flow flow;
 	struct unpacking *unpacking;	/* NULL: no batch, or not wanted */
 	struct settling *settling;
+	bool settled;			/* some of our mail, by its results */
+	uint64_t commits;		/* of the exchange, at its end */
 	struct transit_draft *onward;
 	bool refused;			/* nothing of it is to be done */
 };
@@ -307,6 +313,7 @@ happened(struct opening *o, const struct bag_event *ev, struct err *e)
 	case BAG_EVENT_RESULT:
 		settling_free(o->settling);
 		o->settling = settling_new(o->c, o->origin, &ev->result);
+		o->settled = o->settled || o->settling != NULL;
 		return 0;
 	case BAG_EVENT_RUN:
 		if (o->settling != NULL)
@@ -455,6 +462,13 @@ finish(struct opening *o, struct err *e)
 	return 0;
 }
 
+/* There may be another one to begin with. */
+static int
+done(int rc)
+{
+	return rc == 0 ? 1 : rc;
+}
+
 static int
 read_step(struct opening *o, struct err *e)
 {
@@ -475,7 +489,38 @@ read_step(struct opening *o, struct err *e)
 		rc = read_plain(o, o->plain.ptr, o->plain.len, e);
 	if (rc == 0 && !o->refused && bag_reader_end(o->bag, e) != 0)
 		refused(o, e->text);
-	return rc == 0 ? finish(o, e) : rc;
+	if (rc != 0)
+		return rc;
+	o->phase = PHASE_END;
+	o->commits = o->c->x->commits;
+	return 1;
+}
+
+/* Else a crash in between would lose the results: they come again only when
+ * the batch is repeated.  0: not yet. */
+static int
+end_step(struct opening *o, struct err *e)
+{
+	struct exchange *x = o->c->x;
+
+	if (o->settled && o->commits == x->commits &&
+	    !list_empty(&x->outcomes))
+		return 0;
+	return done(finish(o, e));
+}
+
+static int
+next_step(struct opening *o, struct err *e)
+{
+	switch (o->phase) {
+	case PHASE_VERIFY:
+		return verify_step(o, e);
+	case PHASE_READ:
+		return read_step(o, e);
+	case PHASE_END:
+		return end_step(o, e);
+	}
+	return 0;
 }
 
 static struct arrival *
@@ -527,9 +572,8 @@ open_step(struct custody *c, struct err *e)
 		rc = opening_new(c, a, e);
 	}
 	if (rc == 0 && c->opening->refused)
-		rc = finish(c->opening, e);
+		rc = done(finish(c->opening, e));
 	else if (rc == 0)
-		rc = c->opening->phase == PHASE_VERIFY ?
-		    verify_step(c->opening, e) : read_step(c->opening, e);
-	return rc < 0 ? step_failed(c, rc, e) : 1;
+		rc = next_step(c->opening, e);
+	return rc < 0 ? step_failed(c, rc, e) : rc;
 }

@@ -24,6 +24,7 @@
 #include "node/delivery.h"
 #include "node/listener.h"
 #include "node/sd.h"
+#include "node/serials.h"
 
 #define GATHER_MIN_MS 2		/* a faster commit waits for nobody */
 #define GATHER_MAX_MS 20
@@ -590,7 +591,8 @@ parts_new(struct running *r, struct err *e)
 		return rc;
 	opts = (struct exchange_options){ .clock = d->clock, .rng = d->rng,
 		.log = d->log, .spool = d->spool, .conf = d->conf,
-		.keyring = d->keys != NULL ? d->keys->ring : NULL };
+		.keyring = d->keys != NULL ? d->keys->ring : NULL,
+		.serials = d->serials };
 	d->exchange = exchange_new(&opts);
 	rc = exchange_start(d->exchange, e);
 	if (rc == 0)
@@ -623,6 +625,7 @@ parts_free(struct running *r)
 	carrier_free(d->carrier);
 	exchange_free(d->exchange);
 	keys_close(d->keys);
+	serials_close(d->serials);
 	if (d->spool != NULL)
 		spool_close(d->spool);
 }

@@ -22,6 +22,7 @@ struct daemon {
 	struct log *log;
 	struct conf *conf;
 	struct keys *keys;		/* NULL: the site has none */
+	struct serials *serials;	/* beside the keys; NULL with them */
 	struct spool *spool;
 	struct exchange *exchange;
 	struct listener_set *listeners;

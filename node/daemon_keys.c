@@ -2,7 +2,11 @@
 /* Keys and cards at the start of the daemon. */
 #include "node/daemon_keys.h"
 
+#include <stdlib.h>
+
+#include "base/file.h"
 #include "node/cards.h"
+#include "node/serials.h"
 
 static const char *
 native_peer(const struct conf *conf)
@@ -11,6 +15,17 @@ native_peer(const struct conf *conf)
 		if (conf->peer[i].dialect == BUNDLE_NATIVE)
 			return conf->peer[i].name;
 	return NULL;
+}
+
+/* Beside the keys, which are outside the spool and its backups too. */
+static int
+open_serials(struct daemon *d, struct err *e)
+{
+	char *path = path_join(d->conf->keys_dir, "serials");
+	int rc = serials_open(path, &d->serials, e);
+
+	free(path);
+	return rc;
 }
 
 int
@@ -26,7 +41,7 @@ daemon_keys_open(struct daemon *d, struct err *e)
 		rc = err_set(e, ERR_CONFIG, "peer %s is native, and this site "
 		    "has no keys in %s: \"postrider key new\" makes them",
 		    peer, d->conf->keys_dir);
-	return rc;
+	return rc == 0 && d->keys != NULL ? open_serials(d, e) : rc;
 }
 
 bool

@@ -419,6 +419,7 @@ exchange_commit(struct exchange *x, struct err *e)
 	if (rc != 0 && (rc != ERR_FULL || store_failed(spool_store(x->spool))))
 		return rc;
 	x->unflushed = false;
+	x->commits += outcomes;
 	if (list_empty(&x->accepted))
 		return store_flush(spool_store(x->spool), e);
 	rc = commit_accepted(x, true, &done, e);

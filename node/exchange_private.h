@@ -190,6 +190,7 @@ struct exchange {
 	int64_t last_tick_ms;
 	uint64_t by_secs;		/* when the first DELIVERBY ends */
 	bool maintain;			/* the spool has more upkeep to do */
+	uint64_t commits;		/* of outcomes, so far */
 	bool unflushed;			/* orders wait for the next flush */
 	bool dirty;			/* something may be ready: pump */
 };

@@ -55,10 +55,11 @@ feed_refusal(const struct feed *f)
 static void
 name_origin(struct feed *f)
 {
-	uint64_t epoch = spool_epoch_of(f->spool, f->m.id);
+	struct smtp_origin *o = &f->m.env.origin;
 
-	f->m.env.origin.number = f->m.id;
-	f->m.env.origin.epoch = epoch != spool_epoch(f->spool) ? epoch : 0;
+	spool_message_origin(f->spool, &f->m, &o->epoch, &o->number);
+	if (o->epoch == spool_epoch(f->spool))
+		o->epoch = 0;
 }
 
 /* Opens the content for the next recipients of the part at hand. */

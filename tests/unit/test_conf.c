@@ -207,36 +207,6 @@ test_full(void **state)
 	conf_free(c);
 }
 
-static void
-test_native(void **state)
-{
-	struct conf *c = load_good(SITE LOCAL
-	    "peer a { dialect = native }\n"
-	    "peer b { dialect = native; parcel-size = 2K; shape = padme\n"
-	    "seal = sign; forward-signed = yes; held-bundles = 7\n"
-	    "held-size = 64K }\n"
-	    "peer c { dialect = native; shape = 64K }\n");
-	const struct conf_peer *a = &c->peer[0], *b = &c->peer[1];
-
-	(void)state;
-	assert_int_equal(a->dialect, BUNDLE_NATIVE);
-	assert_int_equal(a->parcel_octets, 1 << 20);
-	assert_int_equal(a->shape.kind, SHAPE_NONE);
-	assert_false(a->sign);
-	assert_false(a->forward_signed);
-	assert_int_equal(a->held_bundles, 1024);
-	assert_int_equal(a->held_octets, 1 << 30);
-	assert_int_equal(b->parcel_octets, 2048);
-	assert_int_equal(b->shape.kind, SHAPE_PADME);
-	assert_true(b->sign);
-	assert_true(b->forward_signed);
-	assert_int_equal(b->held_bundles, 7);
-	assert_int_equal(b->held_octets, 65536);
-	assert_int_equal(c->peer[2].shape.kind, SHAPE_EXACT);
-	assert_int_equal(c->peer[2].shape.octets, 65536);
-	conf_free(c);
-}
-
 #define HEX32 "00112233445566778899aabbccddeeff"
 
 static void
@@ -802,7 +772,6 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_defaults),
 		cmocka_unit_test(test_full),
-		cmocka_unit_test(test_native),
 		cmocka_unit_test(test_tls),
 		cmocka_unit_test(test_faults),
 		cmocka_unit_test(test_all_faults),
