@@ -4,8 +4,9 @@
 /* The keys of the daemon: its own, and what it knows of its peers'. */
 #include "node/daemon.h"
 
-/* Opens the keys, and the serials beside them; a site without native peers may have none.  ERR_CONFIG:
- * there are none, and a native peer is configured; else what keys_open says. */
+/* Opens the keys, and the serials beside them; a site without native peers
+ * may have none.  ERR_CONFIG: there are none, and a native peer is
+ * configured; else what keys_open says. */
 int daemon_keys_open(struct daemon *d, struct err *e) MUST_CHECK;
 /* Whether a configuration that was read again needs keys that the daemon does
  * not have. */
