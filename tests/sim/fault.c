@@ -23,18 +23,12 @@ order_crash(struct world *w, struct site *s)
 static void
 fill_disk(struct world *w, struct site *s)
 {
-	size_t i;
-
 	if (!w->weather.full_disks)
 		return;
-	if (!s->full) {
-		s->full = true;
-		tell(w, s->name, "sim: disk full");
-		return;
-	}
-	for (i = 0; i < w->nsites; i++)
-		w->site[i].full = false;
-	tell(w, "sim", "disks have room again");
+	s->full_until_ms = w->now_ms + (int64_t)roll(w,
+	    12 * (uint64_t)HOUR_MS);
+	tell(w, s->name, "sim: disk full until %" PRId64,
+	    s->full_until_ms / 1000);
 }
 
 static void
@@ -167,7 +161,7 @@ faults_end(struct world *w)
 
 	w->quiet = true;
 	for (i = 0; i < w->nsites; i++) {
-		w->site[i].full = false;
+		w->site[i].full_until_ms = 0;
 		if (w->site[i].disk != NULL)
 			store_mem_disk_crash_at(w->site[i].disk, 0, NULL);
 	}

@@ -151,7 +151,8 @@ struct site {
 	char *dir;		/* of Berkeley DB, or NULL */
 	struct spool *spool;
 	struct exchange *x;
-	bool up, full, dead;
+	bool up, dead;
+	int64_t full_until_ms;	/* its disk */
 	bool lost_state;	/* it was restored or rebuilt */
 	struct site *gate;	/* of one at the edge, its only neighbour */
 	struct keyring *keyring;

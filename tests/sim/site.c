@@ -80,7 +80,7 @@ free_bytes(void *ctx)
 {
 	struct site *s = ctx;
 
-	return s->full ? 0 : UINT64_C(1) << 30;
+	return s->full_until_ms > s->world->now_ms ? 0 : UINT64_C(1) << 30;
 }
 
 static int
