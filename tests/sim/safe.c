@@ -137,6 +137,7 @@ safe_open(struct site *s)
 	    .lifetime_secs = w->lifetime_days * (uint64_t)86400,
 	    .gap_secs = 86400 };
 	struct err e = ERR_INIT;
+	bool fresh = list_empty(&s->key_files);
 	struct list *item;
 	int rc = 0;
 
@@ -144,12 +145,12 @@ safe_open(struct site *s)
 		return;
 	s->keyring = keyring_new(s->name, &policy, &s->clock, &w->rng.rng,
 	    &store, s);
-	if (list_empty(&s->key_files))
+	if (fresh)
 		rc = keyring_make(s->keyring, &e);
-	else list_for_each(item, &s->key_files) {
+	list_for_each(item, &s->key_files) {
 		struct key_file *f = list_entry(item, struct key_file, link);
 
-		if (rc == 0)
+		if (rc == 0 && !fresh)
 			rc = keyring_restore(s->keyring, f->name,
 			    buf_slice(&f->text), &e);
 	}
