@@ -25,6 +25,7 @@
 
 #define STOP_SECS 5		/* patience with a transport told to stop */
 #define AGAIN_SECS 30		/* until a file kept is looked at again */
+#define REFUSED_TOLD 100	/* entries refused that are logged */
 
 struct road {
 	struct list link;
@@ -299,6 +300,8 @@ refuse_entry(const struct road *r, struct map *refused, const char *name,
 {
 	struct buf path = BUF_INIT;
 
+	if (map_count(refused) == REFUSED_TOLD)
+		return;
 	if (map_get(r->refused, slice_of(name)) == NULL) {
 		buf_addf(&path, "%s/%s", r->in, name);
 		log_event(r->carrier->d->log, LOG_LEVEL_WARNING,

@@ -455,8 +455,8 @@ check_transport(struct conf_draft *draft, size_t n)
 		    "set", peer->name, t->name, t->needs[0], t->needs[1]);
 	if (!conf_transport_carries(t, peer->dialect))
 		conf_fault(draft->faults, line_of(node, "dialect"),
-		    "the transport %s does not carry this dialect: set "
-		    "dialect = rfc2442", t->name);
+		    "the transport %s does not carry this dialect: "
+		    "postrider-%s(8) says which it does", t->name, t->name);
 }
 
 /* The server of the transport mail, as far as it is an address in numbers. */
