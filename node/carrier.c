@@ -15,14 +15,17 @@
 
 #include "base/file.h"
 #include "base/list.h"
+#include "base/map.h"
 #include "base/mem.h"
 #include "base/text.h"
 #include "node/aside.h"
 #include "node/intake.h"
 #include "node/runner.h"
+#include "transports/report.h"
 
 #define STOP_SECS 5		/* patience with a transport told to stop */
 #define AGAIN_SECS 30		/* until a file kept is looked at again */
+#define REFUSED_TOLD 100	/* entries refused that are logged */
 
 struct road {
 	struct list link;
@@ -42,6 +45,7 @@ struct road {
 	char *kept;			/* the last one kept for later: the
 					 * round goes on behind it */
 	struct event *again;		/* begins a new round */
+	struct map *refused;		/* names in in/ that were told of */
 };
 
 struct carrier {
@@ -255,7 +259,7 @@ taken(void *ctx, enum inbound_outcome outcome, const char *reason,
 }
 
 static int
-plain_file(const struct dirent *de)
+no_dot_name(const struct dirent *de)
 {
 	return de->d_name[0] != '.';
 }
@@ -266,23 +270,72 @@ by_octets(const struct dirent **a, const struct dirent **b)
 	return strcmp((*a)->d_name, (*b)->d_name);
 }
 
+/* What is wrong with this entry of in/; NULL: it is a file to be taken, or
+ * has gone meanwhile. */
+static const char *
+entry_fault(const struct road *r, const struct dirent *de)
+{
+	struct stat st = { .st_mode = DTTOIF(de->d_type) };
+	char *path;
+
+	if (!report_name_ok(slice_of(de->d_name)))
+		return "the name has blanks or control characters";
+	if (de->d_type == DT_UNKNOWN) {
+		path = path_join(r->in, de->d_name);
+		if (lstat(path, &st) != 0)
+			st.st_mode = S_IFREG;
+		free(path);
+	}
+	if (S_ISLNK(st.st_mode))
+		return "a symbolic link";
+	if (S_ISDIR(st.st_mode))
+		return "a directory";
+	return S_ISREG(st.st_mode) ? NULL : "a device, pipe or socket";
+}
+
+/* Says once of each entry that it is refused, and leaves it to people. */
+static void
+refuse_entry(const struct road *r, struct map *refused, const char *name,
+    const char *why)
+{
+	struct buf path = BUF_INIT;
+
+	if (map_count(refused) == REFUSED_TOLD)
+		return;
+	if (map_get(r->refused, slice_of(name)) == NULL) {
+		buf_addf(&path, "%s/%s", r->in, name);
+		log_event(r->carrier->d->log, LOG_LEVEL_WARNING,
+		    "file-refused", "peer", r->peer, "path", buf_cstr(&path),
+		    "reason", why, NULL);
+		buf_release(&path);
+	}
+	map_put(refused, slice_of(name), refused);
+}
+
 /* The first name in in/ behind the one kept last; the caller frees. */
 static char *
-next_file(const struct road *r)
+next_file(struct road *r)
 {
+	struct map *refused = map_new();
 	struct dirent **all;
+	const char *fault;
 	char *name = NULL;
 	int i, n;
 
-	n = scandir(r->in, &all, plain_file, by_octets);
+	n = scandir(r->in, &all, no_dot_name, by_octets);
 	for (i = 0; i < n; i++) {
-		if (name == NULL && (r->kept == NULL ||
+		fault = entry_fault(r, all[i]);
+		if (fault != NULL)
+			refuse_entry(r, refused, all[i]->d_name, fault);
+		else if (name == NULL && (r->kept == NULL ||
 		    strcmp(all[i]->d_name, r->kept) > 0))
 			name = mem_strdup(all[i]->d_name);
 		free(all[i]);
 	}
 	if (n >= 0)
 		free(all);
+	map_free(r->refused);
+	r->refused = refused;
 	return name;
 }
 
@@ -460,6 +513,7 @@ road_free(struct road *r)
 		event_free(r->step);
 	if (r->again != NULL)
 		event_free(r->again);
+	map_free(r->refused);
 	free(r->name);
 	free(r->taking);
 	free(r->kept);
@@ -509,6 +563,7 @@ road_new(struct carrier *c, const char *peer, struct err *e)
 	r->out = mem_printf("%s/peers/%s/out", d->conf->spool_dir, peer);
 	r->in = mem_printf("%s/peers/%s/in", d->conf->spool_dir, peer);
 	r->aside = mem_printf("%s/peers/%s/aside", d->conf->spool_dir, peer);
+	r->refused = map_new();
 	list_add_tail(&c->roads, &r->link);
 	rc = file_make_dirs(r->out, 0750, e);
 	if (rc == 0)

@@ -59,8 +59,9 @@ send_object(struct cli_call *c)
 	return EX_OK;
 }
 
+/* refused: the exit status for what is no genuine parcel. */
 static int
-tell_outcome(struct cli_call *c)
+tell_outcome(struct cli_call *c, int refused)
 {
 	const char *outcome = cli_text(c->end, "outcome");
 	const char *reason = cli_text(c->end, "reason");
@@ -68,7 +69,7 @@ tell_outcome(struct cli_call *c)
 	if (strcmp(outcome, "later") == 0)
 		return cli_fail(c->cli, EX_TEMPFAIL, "not now: %s", reason);
 	if (strcmp(outcome, "refused") == 0)
-		return cli_fail(c->cli, EX_DATAERR, "not taken: %s", reason);
+		return cli_fail(c->cli, refused, "not taken: %s", reason);
 	if (strcmp(outcome, "broken") == 0)
 		cli_fail(c->cli, EX_OK, "broken, kept for the postmaster: %s",
 		    reason);
@@ -76,7 +77,7 @@ tell_outcome(struct cli_call *c)
 }
 
 static int
-receive(struct cli *cli, json_t *request)
+receive(struct cli *cli, json_t *request, int refused)
 {
 	struct cli_call c = { .fd = -1 };
 	json_t *line = NULL;
@@ -88,7 +89,7 @@ receive(struct cli *cli, json_t *request)
 		r = status == EX_OK ? cli_next(&c, &line) : 0;
 	}
 	if (status == EX_OK && c.end != NULL)
-		status = tell_outcome(&c);
+		status = tell_outcome(&c, refused);
 	else if (status == EX_OK)
 		status = c.status != 0 ? c.status : EX_TEMPFAIL;
 	cli_hang_up(&c);
@@ -108,7 +109,8 @@ cmd_rsmtp(struct cli *cli, int argc, char **argv)
 	signal(SIGPIPE, SIG_IGN);
 	if (machine != NULL && *machine != '\0')
 		json_object_set_new(request, "peer", json_string(machine));
-	status = receive(cli, request);
+	/* What is no genuine parcel will not be one later either. */
+	status = receive(cli, request, EX_OK);
 	return status == EX_OK ? EX_OK : EX_TEMPFAIL;
 }
 
@@ -136,5 +138,5 @@ cmd_receive(struct cli *cli, int argc, char **argv)
 		return cli_fail(cli, EX_USAGE,
 		    "usage: postrider receive [--peer NAME] [--name NAME]");
 	}
-	return receive(cli, request);
+	return receive(cli, request, EX_DATAERR);
 }

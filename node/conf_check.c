@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "bundle/seal.h"
 #include "node/conf_net.h"
+#include "node/conf_transports.h"
 #include "node/keys.h"
 #include "smtp/address.h"
 #include "smtp/extension.h"
@@ -98,18 +99,12 @@ peer_address(const struct conf *conf, const char *peer)
 	return mem_printf("bundle@%s", peer);
 }
 
-/* Transports that wait for files to arrive keep running. */
 static bool
 stays_by_itself(const char *transport)
 {
-	static const char *const waiting[] = { "file" };
-	size_t i;
+	const struct conf_transport *t = conf_transport_find(transport);
 
-	for (i = 0; i < sizeof(waiting) / sizeof(waiting[0]); i++) {
-		if (transport != NULL && strcmp(transport, waiting[i]) == 0)
-			return true;
-	}
-	return false;
+	return t != NULL && t->stays;
 }
 
 static bool
@@ -441,12 +436,27 @@ check_settings(struct conf_draft *draft, size_t n)
 				    "set: %.*s is set twice", (int)len,
 				    peer->set.item[i]);
 	}
-	if (peer->transport != NULL && strcmp(peer->transport, "file") == 0 &&
-	    !has_setting(&peer->set, "drop") &&
-	    !has_setting(&peer->set, "pickup"))
-		conf_warning(draft->faults, line_of(draft->peer[n],
-		    "transport"), "peer %s: the file transport has neither "
-		    "drop= nor pickup= in set", peer->name);
+}
+
+/* What the table of transports knows of this one. */
+static void
+check_transport(struct conf_draft *draft, size_t n)
+{
+	const struct conf_peer *peer = &draft->conf->peer[n];
+	const struct conf_node *node = draft->peer[n];
+	const struct conf_transport *t = conf_transport_find(peer->transport);
+
+	if (t == NULL)
+		return;
+	if (t->needs[0] != NULL && !has_setting(&peer->set, t->needs[0]) &&
+	    !has_setting(&peer->set, t->needs[1]))
+		conf_warning(draft->faults, line_of(node, "transport"),
+		    "peer %s: the %s transport has neither %s= nor %s= in "
+		    "set", peer->name, t->name, t->needs[0], t->needs[1]);
+	if (!conf_transport_carries(t, peer->dialect))
+		conf_fault(draft->faults, line_of(node, "dialect"),
+		    "the transport %s does not carry this dialect: "
+		    "postrider-%s(8) says which it does", t->name, t->name);
 }
 
 /* The server of the transport mail, as far as it is an address in numbers. */
@@ -459,9 +469,6 @@ check_mail(struct conf_draft *draft, size_t n)
 
 	if (peer->transport == NULL || strcmp(peer->transport, "mail") != 0)
 		return;
-	if (peer->dialect != BUNDLE_RFC2442)
-		conf_fault(draft->faults, line_of(node, "dialect"),
-		    "the transport mail carries dialect = rfc2442");
 	for (i = 0; i < peer->set.n; i++)
 		if (strncmp(peer->set.item[i], "server=", 7) == 0)
 			check_not_ours(draft, peer->set.item[i] + 7,
@@ -484,6 +491,7 @@ check_peer(struct conf_draft *draft, size_t n)
 	check_dialect(draft, n);
 	check_parcels(draft, n);
 	check_settings(draft, n);
+	check_transport(draft, n);
 	check_mail(draft, n);
 	if (peer->retry_min_secs > peer->retry_max_secs)
 		conf_fault(draft->faults, line_of(node, "retry-max"),

@@ -254,8 +254,8 @@ report(const struct world *w)
 	    w->set.seed,
 	    w->set.calm ? " (calm)" : w->set.bdb ? " (Berkeley DB)" : "",
 	    w->wrongs > 0 ? "FAILED" : "good", realm[w->realm], w->nsites,
-	    w->nmails, w->crashes, w->absences, w->partitions, w->repeats, w->losses,
-	    w->torn, w->damaged, w->restores, w->rebuilds, w->deaths,
+	    w->nmails, w->crashes, w->absences, w->partitions, w->repeats,
+	    w->losses, w->torn, w->damaged, w->restores, w->rebuilds, w->deaths,
 	    w->rotations, w->unsure, w->events, w->held_most / 1024);
 }
 

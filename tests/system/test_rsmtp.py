@@ -16,6 +16,7 @@ import subprocess
 
 import pytest
 
+import native
 import road
 from peers_common import (PEERS_ROOT, has_account, peers_env, peers_program,
                           program, sha256, wait_for)
@@ -334,3 +335,101 @@ def test_uux_carries_batches(work, node, uucp):
     assert london.wait_mail("bob") == [content]
     assert there.waiting() == []
     assert "peer=paris" in london.log()
+
+
+def uucp_peer(here, name, **settings):
+    """A peer section whose transport is uux at this system."""
+    options = f"options=-I {here.at}/config"
+    given = ", ".join(f'"{one}"' for one in (
+        f"uux={peers_program('uux')}", options, "command=rgsmtp", "grade=B"))
+    named = {key.replace("_", "-"): value for key, value in settings.items()}
+    return (f"peer {name} {{\n\ttransport = uucp\n\tset = {{ {given} }}\n"
+            "\tretry-min = 1s\n\tretry-max = 2s\n"
+            f"{road.lines(named)}}}\n")
+
+
+def take_in(work, here, node):
+    """uuxqt at this system runs our rgsmtp, which knows its node."""
+    link = os.path.join(work, "rgsmtp")
+    if not os.path.lexists(link):
+        os.symlink(program("postrider"), link)
+    here.write("bin/rgsmtp", f"#!/bin/sh\nPOSTRIDER_CONF={node.conf} "
+               f"exec {link}\n", 0o755)
+    let_in(node)
+
+
+def two_by_uucp(work, node, uucp, **settings):
+    """paris and london, whose only road is UUCP; the environment is that in
+    which uux finds its libraries."""
+    pairs = (("paris", "london"), ("london", "paris"))
+    sites = [node(name, env=peers_env(), config=road.config(
+        name, uucp_peer(at, other, **settings),
+        f"routes {{ {other}.example = {other} }}\n", uucp_users="uucp"))
+        for (name, other), at in zip(pairs, uucp)]
+    if settings["dialect"] == "native":
+        native.introduce(*sites)
+    for at, site in zip(uucp, sites):
+        site.start()
+        take_in(work, at, site)
+    return sites
+
+
+def exchange_by_uucp(uucp, done):
+    """Calls, and executes what came, until done() is true."""
+    def turn():
+        uucp[0].run("uucico", "-r1", "-s", "london")
+        for at in uucp:
+            at.run("uuxqt")
+        return done()
+    wait_for(turn, 60, lambda: uucp[0].log() + uucp[1].log(), every=0.5)
+
+
+@pytest.mark.requires_root
+@pytest.mark.parametrize("settings", (
+    {"dialect": "bsmtp", "compress": "gzip"}, {"dialect": "native"}),
+    ids=("bsmtp", "native"))
+def test_uucp_both_ways(work, node, uucp, settings):
+    """The transport hands to uux, and what comes back is ours again."""
+    paris, london = two_by_uucp(work, node, uucp, **settings)
+    there = b"Subject: there\r\n\r\n" + large()
+    back = b"Subject: back\r\n\r\n" + large(7)
+    paris.submit("alice@paris.example", ["bob@london.example"], there)
+    london.submit("bob@london.example", ["alice@paris.example"], back)
+    exchange_by_uucp(uucp, lambda: london.maildir("bob") and
+                     paris.maildir("alice"))
+    assert london.maildir("bob") == [there]
+    assert paris.maildir("alice") == [back]
+    # Native: the acknowledgements go by UUCP as well, and nothing stays.
+    exchange_by_uucp(uucp, lambda: native.settled(paris, london))
+    assert len(london.maildir("bob")) == len(paris.maildir("alice")) == 1
+    for at in uucp:
+        assert at.waiting() == []
+    assert "transport-exited" not in paris.log()
+
+
+@pytest.mark.requires_root
+def test_uux_says_no(work, node, uucp):
+    """A system that UUCP does not know: the mail stays here, and goes when
+    it is known."""
+    here = uucp[0]
+    known = os.path.join(here.at, "sys")
+    os.rename(known, known + ".away")
+    here.write("sys", "system rome\ntime any\n")
+    paris, london = two_by_uucp(work, node, uucp, dialect="bsmtp",
+                                compress="gzip")
+    paris.submit("alice@paris.example", ["bob@london.example"], b"hello\r\n")
+    paris.wait_log("uux exited with [1-9]")
+    assert len(paris.json("queue", "list")) >= 1
+    os.rename(known + ".away", known)
+    exchange_by_uucp(uucp, lambda: london.maildir("bob"))
+    assert london.maildir("bob") == [b"hello\r\n"]
+
+
+@pytest.mark.requires_root
+def test_no_parcel_is_not_brought_again(work, node, uucp):
+    """uuxqt would bring for ever what rsmtp sends back with 75."""
+    paris, london = two_by_uucp(work, node, uucp, dialect="native")
+    uucp[0].run("uux", "-r", "-", "london!rgsmtp", data=b"x" * 5000)
+    exchange_by_uucp(uucp, lambda: "parcel-refused" in london.log())
+    assert uucp[1].waiting() == []
+    assert paris.running() and london.running()

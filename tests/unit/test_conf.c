@@ -129,6 +129,7 @@ test_defaults(void **state)
 	assert_int_equal(p->retry_min_secs, 10);
 	assert_true(schedule_is_empty(p->call));
 	assert_string_equal(p->transport, "file");
+	assert_true(p->stays);
 	assert_string_equal(p->address, "bundle@london");
 	assert_null(conf_find_peer(c, "oslo"));
 	conf_free(c);
@@ -339,6 +340,10 @@ test_faults(void **state)
 		    "007" },
 		{ SITE "peer a { transport = bin/carry }\n", "2: transport = "
 		    "bin/carry: a path must begin with /" },
+		{ SITE "peer a { transport = mail\ndialect = bsmtp }\n",
+		    "3: the transport mail does not carry this dialect" },
+		{ SITE "peer a { transport = mail; dialect = native }\n",
+		    "2: the transport mail does not carry this dialect" },
 		{ SITE "peer a { cots = 1 }\n", "2: unknown key cots in "
 		    "section peer: is cost meant?" },
 		{ SITE "peer a { cost = { 1 } }\n", "2: cost takes one value" },
