@@ -485,6 +485,12 @@ contract_stopping(struct contract *c)
 	return c->last == CONTRACT_STOP;
 }
 
+bool
+contract_command_over(const struct contract *c)
+{
+	return c->last != CONTRACT_NONE;
+}
+
 int
 contract_commands_fd(const struct contract *c)
 {

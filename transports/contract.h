@@ -91,6 +91,8 @@ void contract_note(struct contract *c, const char *fmt, ...)
 enum contract_command contract_command(struct contract *c);
 /* Whether STOP was said; for a look in the middle of work. */
 bool contract_stopping(struct contract *c);
+/* Whether STOP or GONE was said: no more commands will come. */
+bool contract_command_over(const struct contract *c);
 int contract_commands_fd(const struct contract *c);
 
 #endif

@@ -396,7 +396,31 @@ def line_file(lines):
     return b"\n".join(lines) + b"\n"
 
 
+OFFER = (b"\x01\x03\x01" + (30).to_bytes(8, "big") + bytes(32) +
+         bytes(8) + b"\x04name")
+LINK = {
+    "call": b"\x00\r\xfe~\x11PR1AUAAAAAAAAAAAAAAAAAAAAAAAAAAA\r",
+    "wish": b"\x01\r\xfe~\x11PR0AU9NvfIeX7oVm7bXyZRBrEXbCsIv0\r",
+    "octets": b"\x02" + b"\xc0\x00\x00\x00\x00\x00" * 4,
+    "coded": b"\x02" + bytes([0x30, 0x10, 0, 0, 0, 0, 0x5b, 0xb6, 0x11,
+                             0x6c, 0xc7, 0x22]) + bytes(8),
+    "ack": b"\x03\x01\x00\x00\x05\x02\x03\x04\x81\x01\x02payload",
+    "report": b"\x03\x0b\x20\x01\x00\x00\x05\x00payload",
+    "offer": b"\x04" + OFFER + b"\x02\x03\x00\x1e" + b"x" * 30,
+    "seek": b"\x04" + OFFER + b"\x03\x03" + bytes(7) + b"\x05",
+    "answers": b"\x04\x05" + bytes(16) + b"\x06" + bytes(16) + b"\x07" +
+               bytes(8) + b"\x08" + bytes(9) + b"\x04text\x09\x0a",
+    "unknown": b"\x04\x80\x00\x03abc\x04\x03\x09",
+}
+CHAT = {
+    "modem": b'"" ATZ OK ATDT\\T CONNECT\nBUSY NO\\sCARRIER\n'
+             b"ATZ\r\nOK\r\nCONNECT 9600\r\n",
+    "login": b"ogin:-BREAK-ogin:--ogin: \\L word:\\W5 \\P\\c\n\n"
+             b"\n\n\n\n\n\n\n\n\n\n\n\nlogin: \nPassword: ",
+    "escapes": b'"" \\101\\d\\p\\s\\-\\K\\r x\\W0\nERROR\nx',
+}
 TARGETS = {
+    "link": LINK, "chat": CHAT,
     "command": {k: line_file(v) for k, v in COMMAND.items()},
     "session": SESSION, "batch": BATCH, "mime": MIME,
     "dsn": {k: line_file(v) for k, v in DSN.items()},

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * The program "serial": serial lines and modems.
+ */
+#include "transports/serial.h"
+
+#include <signal.h>
+#include <unistd.h>
+
+int
+main(int argc, char **argv)
+{
+	struct contract *c = NULL;
+	struct serial *s = NULL;
+	struct err e = ERR_INIT;
+	int status = CONTRACT_EXIT_CONFIG;
+
+	(void)signal(SIGPIPE, SIG_IGN);
+	if (contract_open(argc, argv, STDIN_FILENO, STDOUT_FILENO, &c,
+	    &e) < 0 || serial_new(c, &s, &e) < 0)
+		fprintf(stderr, "%s\n", e.text);
+	else
+		status = serial_run(s);
+	serial_free(s);
+	contract_close(c);
+	return status;
+}
