@@ -98,17 +98,20 @@ peer_address(const struct conf *conf, const char *peer)
 	return mem_printf("bundle@%s", peer);
 }
 
-/* Transports that wait for files to arrive keep running. */
+/* Transports that wait for files to arrive, or to be called, keep running. */
 static bool
-stays_by_itself(const char *transport)
+stays_by_itself(const struct conf_peer *peer)
 {
-	static const char *const waiting[] = { "file" };
 	size_t i;
 
-	for (i = 0; i < sizeof(waiting) / sizeof(waiting[0]); i++) {
-		if (transport != NULL && strcmp(transport, waiting[i]) == 0)
+	if (peer->transport == NULL)
+		return false;
+	if (strcmp(peer->transport, "file") == 0)
+		return true;
+	for (i = 0; i < peer->set.n; i++)
+		if (strcmp(peer->transport, "tcp") == 0 &&
+		    strncmp(peer->set.item[i], "listen=", 7) == 0)
 			return true;
-	}
 	return false;
 }
 
@@ -145,7 +148,7 @@ conf_complete(struct conf_draft *draft)
 		if (peer->call == NULL)
 			peer->call = schedule_new();
 		if (conf_node_find(draft->peer[i], "stays") == NULL)
-			peer->stays = stays_by_itself(peer->transport);
+			peer->stays = stays_by_itself(peer);
 		if (peer->address == NULL)
 			peer->address = peer_address(conf, peer->name);
 	}
