@@ -33,7 +33,8 @@ split(void **state)
 		{ " \ta  b\t ", "<a><b>" }, { "a \"b c\" d", "<a><b c><d>" },
 		{ "a \"\"", "<a><>" }, { "a\"b c\"d", "<ab cd>" },
 		{ "\\\"a \\\\ \\n", "<\"a><\\><\\n>" },
-		{ "\"a \\\" b\"", "<a \" b>" }, { "$HOME;ls *", "<$HOME;ls><*>" },
+		{ "\"a \\\" b\"", "<a \" b>" },
+		{ "$HOME;ls *", "<$HOME;ls><*>" },
 	};
 	struct err e = ERR_INIT;
 
