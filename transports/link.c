@@ -127,7 +127,7 @@ take_records(struct link *l)
 			break;
 		sealed.ptr = r.ptr;
 		buf_clear(&record);
-		rc = keys_open(&l->keys, sealed, &record, NULL);
+		rc = link_keys_open(&l->keys, sealed, &record, NULL);
 		if (rc == 0)
 			rc = items_take(&l->items, buf_slice(&record));
 		buf_consume(&l->incoming, RECORD_HEADER + sealed.len);

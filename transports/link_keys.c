@@ -6,7 +6,7 @@
 #include "transports/link_keys.h"
 
 static void
-start(struct keys *k, bool caller, const unsigned char *secret,
+start(struct link_keys *k, bool caller, const unsigned char *secret,
     struct rng *rng)
 {
 	struct noise_params p = {
@@ -15,12 +15,12 @@ start(struct keys *k, bool caller, const unsigned char *secret,
 		.rng = rng
 	};
 
-	keys_release(k);
+	link_keys_release(k);
 	noise_init(&k->noise, &p);
 }
 
 static void
-finish(struct keys *k)
+finish(struct link_keys *k)
 {
 	const unsigned char *h = k->noise.hash;
 
@@ -30,7 +30,8 @@ finish(struct keys *k)
 }
 
 int
-keys_call(struct keys *k, const unsigned char secret[KEYS_SECRET_LEN],
+link_keys_call(struct link_keys *k,
+    const unsigned char secret[LINK_KEYS_SECRET_LEN],
     struct rng *rng, struct slice payload, struct buf *out, struct err *e)
 {
 	start(k, true, secret, rng);
@@ -38,7 +39,7 @@ keys_call(struct keys *k, const unsigned char secret[KEYS_SECRET_LEN],
 }
 
 int
-keys_answered(struct keys *k, struct slice message, struct buf *out,
+link_keys_answered(struct link_keys *k, struct slice message, struct buf *out,
     struct err *e)
 {
 	/* A failed attempt must not spoil the handshake: a copy tries. */
@@ -54,7 +55,8 @@ keys_answered(struct keys *k, struct slice message, struct buf *out,
 }
 
 int
-keys_called(struct keys *k, const unsigned char secret[KEYS_SECRET_LEN],
+link_keys_called(struct link_keys *k,
+    const unsigned char secret[LINK_KEYS_SECRET_LEN],
     struct rng *rng, struct slice message, struct buf *out, struct err *e)
 {
 	start(k, false, secret, rng);
@@ -62,7 +64,7 @@ keys_called(struct keys *k, const unsigned char secret[KEYS_SECRET_LEN],
 }
 
 int
-keys_answer(struct keys *k, struct slice payload, struct buf *out,
+link_keys_answer(struct link_keys *k, struct slice payload, struct buf *out,
     struct err *e)
 {
 	int rc = noise_write(&k->noise, payload, out, e);
@@ -73,7 +75,7 @@ keys_answer(struct keys *k, struct slice payload, struct buf *out,
 }
 
 int
-keys_seal(struct keys *k, struct slice record, struct buf *out,
+link_keys_seal(struct link_keys *k, struct slice record, struct buf *out,
     struct err *e)
 {
 	if (!k->plain)
@@ -83,7 +85,7 @@ keys_seal(struct keys *k, struct slice record, struct buf *out,
 }
 
 int
-keys_open(struct keys *k, struct slice sealed, struct buf *out,
+link_keys_open(struct link_keys *k, struct slice sealed, struct buf *out,
     struct err *e)
 {
 	struct slice text, tag;
@@ -103,7 +105,7 @@ keys_open(struct keys *k, struct slice sealed, struct buf *out,
 }
 
 void
-keys_release(struct keys *k)
+link_keys_release(struct link_keys *k)
 {
 	noise_release(&k->noise);
 	noise_cipher_release(&k->send);

@@ -26,7 +26,7 @@ struct link {
 
 	/* handshake */
 	struct hello_finder finder;
-	struct keys keys;
+	struct link_keys keys;
 	unsigned needs;		/* ours, with what was found out */
 	struct buf call;	/* our call, or the peer's that we answered */
 	struct buf line;	/* our call or answer, as a line */

@@ -116,7 +116,7 @@ link_session_release(struct link *l)
 	l->receiver = (struct stream_receiver){ .ring = NULL };
 	scanner_init(&l->scanner, &l->rs, 0);
 	buf_clear(&l->incoming);
-	keys_release(&l->keys);
+	link_keys_release(&l->keys);
 	l->frames = l->ack_from = l->bad_told = 0;
 	l->wrong = l->octets = 0;
 	l->report = l->spoke = l->ending = l->pushed = false;
@@ -155,7 +155,7 @@ link_call(struct link *l)
 
 	if (l->call.len == 0) {
 		put_params(l, l->needs, &payload);
-		if (keys_call(&l->keys, l->secrets[0], l->config.rng,
+		if (link_keys_call(&l->keys, l->secrets[0], l->config.rng,
 		    buf_slice(&payload), &l->call, NULL) < 0)
 			buf_clear(&l->call);
 		buf_clear(&l->line);
@@ -175,7 +175,7 @@ link_call(struct link *l)
 
 /* Makes our answer to a call that opened. */
 static bool
-make_answer(struct link *l, const struct hello *h, struct keys *keys,
+make_answer(struct link *l, const struct hello *h, struct link_keys *keys,
     const struct buf *payload)
 {
 	struct buf ours = BUF_INIT, message = BUF_INIT;
@@ -186,7 +186,8 @@ make_answer(struct link *l, const struct hello *h, struct keys *keys,
 		l->needs |= h->needs;
 		needs |= l->needs;
 		put_params(l, needs, &ours);
-		ok = keys_answer(keys, buf_slice(&ours), &message, NULL) == 0;
+		ok = link_keys_answer(keys, buf_slice(&ours), &message,
+		    NULL) == 0;
 	}
 	if (ok) {
 		buf_clear(&l->line);
@@ -203,11 +204,11 @@ make_answer(struct link *l, const struct hello *h, struct keys *keys,
 
 /* Whether the call opens with one of our secrets. */
 static bool
-open_call(struct link *l, struct slice call, struct keys *keys,
+open_call(struct link *l, struct slice call, struct link_keys *keys,
     struct buf *payload)
 {
 	for (size_t i = 0; i < l->config.nsecrets; i++) {
-		if (keys_called(keys, l->secrets[i], l->config.rng, call,
+		if (link_keys_called(keys, l->secrets[i], l->config.rng, call,
 		    payload, NULL) < 0)
 			continue;
 		l->stats.peer = (unsigned)i;
@@ -219,7 +220,7 @@ open_call(struct link *l, struct slice call, struct keys *keys,
 static void
 take_call(struct link *l, const struct hello *h)
 {
-	struct keys keys = KEYS_INIT;
+	struct link_keys keys = LINK_KEYS_INIT;
 	struct buf payload = BUF_INIT, call = BUF_INIT;
 
 	if (l->state == LINK_OPEN && l->call.len == h->body.len &&
@@ -237,9 +238,9 @@ take_call(struct link *l, const struct hello *h)
 		if (!make_answer(l, h, &keys, &payload))
 			buf_clear(&l->call);
 		else
-			keys = (struct keys)KEYS_INIT;
+			keys = (struct link_keys)LINK_KEYS_INIT;
 	}
-	keys_release(&keys);
+	link_keys_release(&keys);
 	buf_release(&payload);
 	buf_release(&call);
 }
@@ -251,7 +252,7 @@ take_answer(struct link *l, const struct hello *h)
 	unsigned needs;
 
 	if (l->state != LINK_HELLO || l->call.len == 0 ||
-	    keys_answered(&l->keys, h->body, &payload, NULL) < 0)
+	    link_keys_answered(&l->keys, h->body, &payload, NULL) < 0)
 		goto out;
 	if (!take_params(l, &payload, &needs) ||
 	    (h->needs & ~needs) != 0) {

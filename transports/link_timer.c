@@ -41,7 +41,7 @@ make_record(struct link *l)
 	unsigned char header[2];
 
 	items_fill(&l->items, &record, record_max(l));
-	if (record.len > 0 && keys_seal(&l->keys, buf_slice(&record),
+	if (record.len > 0 && link_keys_seal(&l->keys, buf_slice(&record),
 	    &sealed, NULL) == 0) {
 		header[0] = (unsigned char)(sealed.len >> 8);
 		header[1] = (unsigned char)sealed.len;

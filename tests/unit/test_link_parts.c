@@ -391,47 +391,50 @@ test_stream(void **state)
 static void
 test_keys(void **state)
 {
-	unsigned char secret[KEYS_SECRET_LEN] = { 1 };
-	struct keys a = KEYS_INIT, b = KEYS_INIT;
+	unsigned char secret[LINK_KEYS_SECRET_LEN] = { 1 };
+	struct link_keys a = LINK_KEYS_INIT, b = LINK_KEYS_INIT;
 	struct buf call = BUF_INIT, answer = BUF_INIT, text = BUF_INIT;
 	struct rng_seeded r;
 
 	(void)state;
 	rng_seeded_init(&r, 4);
-	assert_int_equal(keys_call(&a, secret, &r.rng, SLICE_LIT("one"),
+	assert_int_equal(link_keys_call(&a, secret, &r.rng, SLICE_LIT("one"),
 	    &call, NULL), 0);
 	secret[0] = 2;
-	assert_true(keys_called(&b, secret, &r.rng, buf_slice(&call), &text,
-	    NULL) < 0);
+	assert_true(link_keys_called(&b, secret, &r.rng, buf_slice(&call),
+	    &text, NULL) < 0);
 	secret[0] = 1;
-	assert_int_equal(keys_called(&b, secret, &r.rng, buf_slice(&call),
+	assert_int_equal(link_keys_called(&b, secret, &r.rng, buf_slice(&call),
 	    &text, NULL), 0);
 	assert_string_equal(buf_cstr(&text), "one");
-	assert_int_equal(keys_answer(&b, SLICE_LIT("two"), &answer, NULL), 0);
+	assert_int_equal(link_keys_answer(&b, SLICE_LIT("two"), &answer,
+	    NULL), 0);
 	/* A forged answer does not spoil the real one. */
 	answer.ptr[3] ^= 1;
-	assert_true(keys_answered(&a, buf_slice(&answer), &text, NULL) < 0);
+	assert_true(link_keys_answered(&a, buf_slice(&answer), &text,
+	    NULL) < 0);
 	answer.ptr[3] ^= 1;
-	assert_int_equal(keys_answered(&a, buf_slice(&answer), &text, NULL),
-	    0);
+	assert_int_equal(link_keys_answered(&a, buf_slice(&answer), &text,
+	    NULL), 0);
 	assert_int_equal(a.seed, b.seed);
 	for (int plain = 0; plain < 2; plain++) {
 		a.plain = b.plain = plain;
 		buf_clear(&call);
 		buf_clear(&text);
-		assert_int_equal(keys_seal(&a, SLICE_LIT("record"), &call,
+		assert_int_equal(link_keys_seal(&a, SLICE_LIT("record"), &call,
 		    NULL), 0);
 		assert_int_equal(call.len, 6 + NOISE_TAG_LEN);
 		assert_true((memcmp(call.ptr, "record", 6) == 0) == plain);
 		call.ptr[2] ^= 1;
-		assert_true(keys_open(&b, buf_slice(&call), &text, NULL) < 0);
+		assert_true(link_keys_open(&b, buf_slice(&call), &text,
+		    NULL) < 0);
 		call.ptr[2] ^= 1;
-		assert_int_equal(keys_open(&b, buf_slice(&call), &text,
+		assert_int_equal(link_keys_open(&b, buf_slice(&call), &text,
 		    NULL), 0);
 		assert_string_equal(buf_cstr(&text), "record");
 	}
-	keys_release(&a);
-	keys_release(&b);
+	link_keys_release(&a);
+	link_keys_release(&b);
 	buf_release(&call);
 	buf_release(&answer);
 	buf_release(&text);
