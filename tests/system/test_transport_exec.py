@@ -108,6 +108,22 @@ def test_each_file_by_itself(bench):
     assert err.splitlines() == [f"it is {x}, two words %" for x in "abc"]
 
 
+def test_stays(node, work):
+    """One run goes on with what comes later."""
+    inbox = os.path.join(work, "inbox")
+    os.mkdir(inbox)
+    paris, _ = wires.pair(
+        node, ("exec", [f"each=cp -- %f {inbox}/%n"]),
+        ("file", ["drop=/a", "pickup=/b"]), keys=False, dialect="bsmtp",
+        stays="yes")
+    paris.start()
+    for n in range(3):
+        paris.submit("ann@paris.example", ["bob@oslo.example"], HELLO)
+        native.wait_settled(paris)
+        assert len(os.listdir(inbox)) == n + 1
+    assert "transport-exited" not in paris.log()
+
+
 def test_deadline(bench):
     bench.put("a")
     status, said, _ = bench.run("exec sleep 20", "timeout=0.3")

@@ -82,6 +82,30 @@ def test_cut(node):
     proxy.close()
 
 
+def test_ipv6(node):
+    port = free_port("::1")
+    paris, oslo = wires.pair(
+        node, ("tcp", [f"to=[::1]:{port}"]), ("tcp", [f"listen=[::1]:{port}"]),
+        dialect="native", stays="yes")
+    exchange(paris, oslo, [paris, oslo])
+
+
+def test_another_key(node):
+    """Who has not the secret gets nothing."""
+    port = free_port()
+    paris, oslo = wires.pair(
+        node, ("tcp", [f"to=127.0.0.1:{port}", "patience=3",
+                       "secret=none"]),
+        ("tcp", [f"listen=127.0.0.1:{port}", "patience=3"]),
+        dialect="native", stays="yes")
+    oslo.start()
+    paris.start()
+    paris.submit("ann@paris.example", ["bob@oslo.example"], HELLO)
+    paris.wait_log("transport-exited peer=oslo status=75")
+    oslo.wait_log("nobody called who has a secret")
+    assert not os.path.exists(oslo.mail)
+
+
 class Socks(threading.Thread):
     """A SOCKS5 proxy for one connection; knows one name."""
 
