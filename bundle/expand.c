@@ -56,6 +56,7 @@ struct xz {
 struct zstd {
 	ZSTD_DStream *z;
 	size_t wants;		/* 0: between two frames */
+	struct buf held;	/* less than it wants */
 	bool any;
 };
 
@@ -287,7 +288,32 @@ zstd_stop(void *state)
 	struct zstd *z = state;
 
 	ZSTD_freeDStream(z->z);
+	buf_release(&z->held);
 	free(z);
+}
+
+/*
+ * What one call of the library makes is lost where it ends in an error, so it
+ * gets neither more nor less than the header or block that it asked for: what
+ * is given before damage is told depends on the object alone, not on how it
+ * comes in.  What it skips may be large, and comes in pieces.
+ */
+static bool
+zstd_gather(struct zstd *z, const char *in, size_t len, size_t *used_out,
+    ZSTD_inBuffer *src)
+{
+	size_t most = z->wants > 0 ? z->wants : 1;
+	size_t n;
+
+	if (most > ZSTD_DStreamInSize())
+		most = ZSTD_DStreamInSize();
+	n = z->held.len < most ? most - z->held.len : 0;
+	n = len < n ? len : n;
+	buf_add(&z->held, in, n);
+	*used_out = n;
+	src->src = z->held.ptr;
+	src->size = z->held.len < most ? 0 : most;
+	return src->size > 0;
 }
 
 static int
@@ -295,29 +321,26 @@ zstd_next(void *state, const char *in, size_t len, size_t *used_out,
     struct buf *out, struct err *e)
 {
 	struct zstd *z = state;
-	/* What one call makes is lost where it ends in an error: it gets no
-	 * more than the header or block that it asked for. */
-	size_t most = z->wants > 0 ? z->wants : 1;
-	ZSTD_inBuffer src = { in, len < most ? len : most, 0 };
-	ZSTD_outBuffer dst = { NULL, STEP, 0 };
+	ZSTD_inBuffer src = { NULL, 0, 0 };
+	/* Room for a block: nothing stays behind. */
+	ZSTD_outBuffer dst = { NULL, ZSTD_DStreamOutSize(), 0 };
 	size_t status;
 
 	*used_out = 0;
 	if (z->z == NULL)
 		return err_set(e, ERR_STATE, "zstd: would not start");
-	/* Without input it would begin to wait for another frame. */
-	if (len == 0 && z->wants == 0)
-		return 0;
-	dst.dst = buf_room(out, STEP);
+	if (!zstd_gather(z, in, len, used_out, &src))
+		return *used_out > 0;
+	dst.dst = buf_room(out, dst.size);
 	status = ZSTD_decompressStream(z->z, &dst, &src);
 	buf_grown(out, dst.pos);
-	*used_out = src.pos;
+	buf_consume(&z->held, src.pos);
 	if (ZSTD_isError(status))
 		return strstr(ZSTD_getErrorName(status), "memory") != NULL ?
 		    too_hungry("zstd", e) : damaged("zstd", e);
 	z->wants = status;
 	z->any = true;
-	return src.pos > 0 || dst.pos > 0;
+	return *used_out > 0;
 }
 
 static int

@@ -435,7 +435,7 @@ take_input(struct unwrap *u, const char *in, size_t len,
 /*
  * The first octets tell whether all of it is compressed; they wait in
  * `plain`, where a batch or a header would need them anyway.  There are but
- * few of them: the expander takes them all.
+ * few of them: the expander takes them all, if in several steps.
  */
 static bool
 look_for_compression(struct unwrap *u, const char *in, size_t len,
@@ -443,7 +443,8 @@ look_for_compression(struct unwrap *u, const char *in, size_t len,
 {
 	enum compression kind = COMPRESSION_NONE;
 	char magic[COMPRESSION_MAGIC_MAX];
-	size_t n, used;
+	size_t n, used, at = 0;
+	bool moved;
 	int rc = 0;
 
 	*used_out = 0;
@@ -458,7 +459,12 @@ look_for_compression(struct unwrap *u, const char *in, size_t len,
 	memcpy(magic, u->plain.ptr, n);
 	buf_clear(&u->plain);
 	u->outer = expander_new(kind);
-	return expand(u, u->outer, magic, n, &used, &u->plain);
+	do {
+		moved = expand(u, u->outer, magic + at, n - at, &used,
+		    &u->plain);
+		at += used;
+	} while (moved && at < n && u->fault.code == 0);
+	return moved;
 }
 
 bool

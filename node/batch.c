@@ -22,6 +22,7 @@ cut_leg(struct exchange *x, uint64_t message, uint64_t object)
 
 	for (i = 0; entry != NULL && i < entry->nlegs; i++) {
 		if (entry->leg[i].status == LEG_CUT &&
+		    entry->leg[i].target->kind == TARGET_PEER &&
 		    entry->leg[i].object == object)
 			return &entry->leg[i];
 	}

@@ -278,10 +278,10 @@ write_rest(struct buf *out)
 {
 	buf_adds(out,
 	    "# A neighbour that bundles are exchanged with, and what is\n"
-	    "# routed there:\n"
+	    "# routed there; `postrider peer add` takes its card and writes\n"
+	    "# such a section:\n"
 	    "#\n"
 	    "# peer london {\n"
-	    "#\tcompress = gzip\n"
 	    "#\tcall = \"every 15m\"\n"
 	    "#\ttransport = file\n"
 	    "#\tset = { \"drop=/media/stick/out\", "

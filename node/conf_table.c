@@ -207,7 +207,7 @@ static const struct conf_row delivery_rows[] = {
 };
 
 static const struct conf_row peer_rows[] = {
-	{ "dialect", conf_value_dialect, AT(conf_peer, dialect), "rfc2442", 0,
+	{ "dialect", conf_value_dialect, AT(conf_peer, dialect), "native", 0,
 	    0, 0, NULL },
 	{ "compress", conf_value_choice, AT(conf_peer, compress), "none", 0,
 	    0, 0, compress },

@@ -48,12 +48,27 @@ on_fill(void *ctx, const char *peer)
 	}
 }
 
+/* One that had to be put off is not worth a call, nor waiting for. */
+static bool
+answer_waits(struct custody *c, const char *peer)
+{
+	int64_t soon = clock_mono_ms(c->x->clock) + RESULT_WAIT_MS;
+	struct list *item;
+
+	list_for_each(item, &c->answers) {
+		struct answer *a = list_entry(item, struct answer, link);
+
+		if (a->due_ms <= soon && custody_goes_by(c, a->site, peer))
+			return true;
+	}
+	return false;
+}
+
 static bool
 on_waits(void *ctx, const char *peer)
 {
 	struct custody *c = ctx;
 	struct exchange *x = c->x;
-	struct list *item;
 	size_t i;
 
 	for (i = 0; i < x->ntargets; i++) {
@@ -62,12 +77,7 @@ on_waits(void *ctx, const char *peer)
 		    custody_goes_by(c, x->target[i]->name, peer))
 			return true;
 	}
-	list_for_each(item, &c->answers) {
-		if (custody_goes_by(c, list_entry(item, struct answer,
-		    link)->site, peer))
-			return true;
-	}
-	return false;
+	return answer_waits(c, peer);
 }
 
 static bool
@@ -95,7 +105,7 @@ on_making(void *ctx, const char *peer)
 		if (custody_goes_by(c, lot_site(lot), peer))
 			return true;
 	}
-	return on_waits(c, peer) && !list_empty(&c->answers);
+	return answer_waits(c, peer);
 }
 
 /*

@@ -51,8 +51,9 @@ void custody_site_replaced(struct exchange *x, const char *site);
 struct target *custody_road(struct exchange *x, const struct target *site);
 
 /* `postrider peer test`: an empty serial goes there and its result comes
- * back.  serial_out names it to custody_test_result.  ERR_NOT_FOUND: there is
- * no way to seal anything for that site; the text says what is missing. */
+ * back.  There is one at a time: asked for again, it goes again.  serial_out
+ * names it to custody_test_status.  ERR_NOT_FOUND: there is no way to seal
+ * anything for that site; the text says what is missing. */
 int custody_test(struct exchange *x, const char *site, uint64_t *serial_out,
     struct err *e) MUST_CHECK;
 

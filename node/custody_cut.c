@@ -252,13 +252,55 @@ cut_lot(struct custody *c, struct target *t, const struct target *road)
 /*
  * A test: a serial without mail.
  */
+static struct lot *
+running_test(struct flow *f)
+{
+	struct list *item;
+
+	list_for_each(item, &f->lots) {
+		struct lot *lot = list_entry(item, struct lot, link);
+
+		if (lot->test && lot->state != LOT_VOID)
+			return lot;
+	}
+	return NULL;
+}
+
+/* One at a time: those that are never answered would add up and leave no room
+ * for mail.  The one there is goes again. */
+static int
+begin_test(struct custody *c, struct flow *f, struct lot **lot_out,
+    struct err *e)
+{
+	struct lot *lot = running_test(f);
+	uint64_t serial;
+	int rc;
+
+	if (lot == NULL) {
+		rc = take_serial(c, f, &serial, e);
+		if (rc != 0)
+			return rc;
+		lot = lot_new(c, f, serial);
+		lot->rec = mem_alloc(1, sizeof(*lot->rec));
+		serial_out_init(lot->rec);
+		lot->test = true;
+		lot->priority = PRIORITY_MAX;
+		lot_queue(c, lot);
+	} else if (lot->state == LOT_UNDERWAY) {
+		lot_queue(c, lot);
+	}
+	lot->cut_secs = now_secs(c->x);
+	lot->expire_secs = lot->cut_secs + 86400;
+	*lot_out = lot;
+	return 0;
+}
+
 int
 custody_test(struct exchange *x, const char *site, uint64_t *serial_out,
     struct err *e)
 {
 	struct custody *c = x->custody;
 	struct target *t, *road;
-	struct flow *f;
 	struct lot *lot;
 	int rc;
 
@@ -274,18 +316,10 @@ custody_test(struct exchange *x, const char *site, uint64_t *serial_out,
 		return err_set(e, ERR_NOT_FOUND, "no live key of %s is known: "
 		    "it was asked for one, try again when it has answered",
 		    site);
-	f = flow_need(c, t);
-	rc = take_serial(c, f, serial_out, e);
+	rc = begin_test(c, flow_need(c, t), &lot, e);
 	if (rc != 0)
 		return rc;
-	lot = lot_new(c, f, *serial_out);
-	lot->rec = mem_alloc(1, sizeof(*lot->rec));
-	serial_out_init(lot->rec);
-	lot->test = true;
-	lot->cut_secs = now_secs(x);
-	lot->expire_secs = lot->cut_secs + 86400;
-	lot->priority = PRIORITY_MAX;
-	lot_queue(c, lot);
+	*serial_out = lot->serial;
 	road->wanted = true;
 	return 0;
 }
@@ -299,7 +333,7 @@ custody_test_status(struct exchange *x, const char *site, uint64_t serial,
 	struct lot *lot = lot_find(c, site, serial);
 
 	memset(st, 0, sizeof(*st));
-	if (f == NULL)
+	if (f == NULL || (lot != NULL && lot->state == LOT_VOID))
 		return false;
 	st->peer = transit_next_peer(x, site);
 	if (lot == NULL) {

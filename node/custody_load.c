@@ -54,17 +54,20 @@ claim_parts(struct custody *c, struct lot *lot, const struct serial_out *s)
 	}
 }
 
-static bool
-bundle_is_direct(struct custody *c, uint64_t id)
+/* A bundle that is there no more was handed over before the end. */
+static void
+load_bundle(struct custody *c, struct lot *lot, uint64_t id)
 {
 	struct err e = ERR_INIT;
 	struct bundle b;
-	bool direct = id != 0 &&
-	    spool_get_bundle(c->x->spool, id, &b, &e) == 0 && b.direct;
 
-	if (id != 0)
-		bundle_release(&b);
-	return direct;
+	lot->hop_done = id == 0 ||
+	    spool_get_bundle(c->x->spool, id, &b, &e) != 0;
+	if (id == 0)
+		return;
+	lot->bundle = lot->hop_done ? 0 : id;
+	lot->direct = !lot->hop_done && b.direct;
+	bundle_release(&b);
 }
 
 static void
@@ -76,8 +79,7 @@ load_lot(struct custody *c, const struct serial_out *s)
 	lot->cut_secs = lot->expire_secs = s->cut_secs;
 	lot->attempts = s->attempts;
 	lot->next_secs = s->next_secs;
-	lot->bundle = s->bundle;
-	lot->direct = bundle_is_direct(c, s->bundle);
+	load_bundle(c, lot, s->bundle);
 	lot->priority = s->priority;
 	memcpy(lot->digest, s->digest, sizeof(lot->digest));
 	claim_parts(c, lot, s);

@@ -722,12 +722,20 @@ seal_can(struct custody *c, const char *site)
 int
 seal_answer(struct custody *c, struct answer *a, struct err *e)
 {
+	char *site = mem_strdup(a->site);
+	bool can = seal_can(c, site);
 	struct sealing *s;
 	int rc;
 
-	if (!seal_can(c, a->site))
-		return err_set(e, ERR_STATE, "no live key of %s is known",
-		    a->site);
+	/* A request for keys may have carried all of it. */
+	a = answer_find(c, site);
+	if (a == NULL || !can) {
+		rc = a == NULL ? 0 : err_set(e, ERR_STATE, "no live key of %s "
+		    "is known", site);
+		free(site);
+		return rc;
+	}
+	free(site);
 	s = sealing_new(c, a->site, NULL);
 	rc = chain_begin(s, SEAL_BUNDLE, 0, c->x->conf->lifetime_secs, e);
 	if (rc == 0)

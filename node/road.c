@@ -37,13 +37,23 @@ road_has_load(struct exchange *x, const struct target *t)
 	return t->nobjects > 0 || dialect_of_peer(t->peer)->waits(x, t);
 }
 
+/* Where the clock was set back, the last call was now: an interval later the
+ * next is due, and not when the clock is where it was. */
+static int64_t
+last_call_ms(struct exchange *x, struct target *t)
+{
+	if (t->last_call_ms > clock_wall_ms(x->clock))
+		t->last_call_ms = clock_wall_ms(x->clock);
+	return t->last_call_ms;
+}
+
 bool
 road_is_due(struct exchange *x, struct target *t)
 {
 	int64_t now = clock_wall_ms(x->clock);
 
 	return t->peer != NULL && schedule_next(t->peer->call, now,
-	    t->last_call_ms, road_has_load(x, t)) <= now;
+	    last_call_ms(x, t), road_has_load(x, t)) <= now;
 }
 
 /* A transport that stays between calls that are timed waits for what comes in;
@@ -110,9 +120,21 @@ road_failed(struct exchange *x, struct target *t, const char *why)
 	x->dirty = true;
 }
 
+void
+road_brought(struct exchange *x, struct target *t)
+{
+	if (t->peer == NULL || t->peer->stays || t->answer != ANSWER_NONE ||
+	    schedule_is_empty(t->peer->call))
+		return;
+	t->answer = ANSWER_WANTED;
+	t->wanted = true;
+	x->dirty = true;
+}
+
 static void
 call_begins(struct exchange *x, struct target *t)
 {
+	t->answer = t->answer == ANSWER_WANTED ? ANSWER_GIVEN : ANSWER_NONE;
 	/* One that stays has ended the last call by now. */
 	if (t->up)
 		t->past_call_secs = t->call_secs;
@@ -196,8 +218,11 @@ exchange_transport_exited(struct exchange *x, const char *peer, int status,
 	    status < 0 ? "killed" : code.s, "reason", text, NULL);
 	if (status == 0 && t->nwritten == 0) {
 		road_good(x, t);
-		/* One that should have stayed is not started in a circle. */
-		if (t->peer != NULL && t->peer->stays)
+		/* One that should have stayed is not started in a circle, nor
+		 * is one that found nothing of what waits. */
+		if (t->peer != NULL && (t->peer->stays ||
+		    (!schedule_is_empty(t->peer->call) &&
+		    road_has_load(x, t))))
 			t->pause_ms = clock_mono_ms(x->clock) +
 			    (int64_t)t->peer->retry_min_secs * 1000;
 	}
@@ -214,11 +239,9 @@ road_deadline_ms(struct exchange *x, struct target *t)
 
 	if (t->peer == NULL)
 		return INT64_MAX;
-	if (t->pause_ms > mono)
-		at = t->pause_ms;
 	if (!schedule_is_empty(t->peer->call)) {
 		wall = clock_wall_ms(x->clock);
-		call = schedule_next(t->peer->call, wall, t->last_call_ms,
+		call = schedule_next(t->peer->call, wall, last_call_ms(x, t),
 		    road_has_load(x, t));
 		/* Looked at once a minute in any case: the wall clock may
 		 * jump. */
@@ -227,8 +250,14 @@ road_deadline_ms(struct exchange *x, struct target *t)
 			    60000);
 		else
 			call = mono + 60000;
-		return at < call ? at : call;
+		/* One that is due and has not begun waits for what is being
+		 * made, and is looked at when that is; or for the pause. */
+		if (call <= mono)
+			call = mono + 1000;
+		return call > t->pause_ms ? call : t->pause_ms;
 	}
+	if (t->pause_ms > mono)
+		at = t->pause_ms;
 	call = dialect_of_peer(t->peer)->deadline_ms(x, t);
 	return call < at ? call : at;
 }

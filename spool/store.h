@@ -75,6 +75,8 @@ void store_mem_disk_free(struct store_mem_disk *disk);
 void store_mem_disk_crash_at(struct store_mem_disk *disk, uint64_t n,
     struct rng *rng);
 bool store_mem_disk_crashed(const struct store_mem_disk *disk);
+/* What would survive a crash now, as a disk of its own: a backup. */
+struct store_mem_disk *store_mem_disk_copy(const struct store_mem_disk *disk);
 /* What survived becomes the content. */
 void store_mem_disk_revive(struct store_mem_disk *disk);
 uint64_t store_mem_disk_writes(const struct store_mem_disk *disk);

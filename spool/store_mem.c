@@ -241,6 +241,19 @@ store_mem_disk_free(struct store_mem_disk *disk)
 	free(disk);
 }
 
+/* Cells never change, so both disks share them. */
+struct store_mem_disk *
+store_mem_disk_copy(const struct store_mem_disk *disk)
+{
+	struct store_mem_disk *copy = store_mem_disk_new();
+
+	for (int t = 0; t < STORE_TABLES; t++) {
+		table_copy(&copy->durable[t], &disk->durable[t]);
+		table_copy(&copy->live[t], &disk->durable[t]);
+	}
+	return copy;
+}
+
 void
 store_mem_disk_crash_at(struct store_mem_disk *disk, uint64_t n,
     struct rng *rng)

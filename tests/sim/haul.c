@@ -62,6 +62,12 @@ road_number(const struct road *r)
 	return (uint64_t)(r - r->site->road);
 }
 
+static bool
+is_native(const struct road *r)
+{
+	return r->way->tongue == TONGUE_NATIVE;
+}
+
 /*
  * Writing.
  */
@@ -84,7 +90,9 @@ haul_write(struct road *r, const struct exchange_action *a)
 	struct err e = ERR_INIT;
 
 	if (r->outbound != NULL) {
-		wrong(r->site->world, "two objects to be written at once");
+		/* The one at hand was withdrawn meanwhile. */
+		exchange_object_unwritten(x, a->object, "another object of "
+		    "this peer is being written");
 		return;
 	}
 	if (p != NULL && a->octets != 0 && p->bytes.len == a->octets) {
@@ -134,14 +142,20 @@ write_finish(struct road *r)
 {
 	unsigned char digest[SHA256_LEN];
 	struct err e = ERR_INIT;
+	int rc;
 
 	digest_of(&r->bytes, digest);
-	check_made(r, digest);
+	if (!is_native(r))
+		check_made(r, digest);
 	parcel_free(parcel_find(&r->out, r->name));
 	list_add_tail(&r->out, &parcel_new(r->site->world, r->name,
 	    buf_slice(&r->bytes))->link);
-	if (exchange_object_written(r->site->x, r->object, r->bytes.len,
-	    digest, &e) != 0)
+	rc = exchange_object_written(r->site->x, r->object, r->bytes.len,
+	    digest, &e);
+	/* It was withdrawn meanwhile: nobody shall send it. */
+	if (rc == ERR_NOT_FOUND)
+		parcel_free(parcel_find(&r->out, r->name));
+	else if (rc != 0)
 		exchange_object_unwritten(r->site->x, r->object, e.text);
 	write_over(r);
 }
@@ -154,7 +168,7 @@ haul_write_step(struct road *r)
 
 	if (r->outbound == NULL)
 		return;
-	if (mishap(r->site->world, 50)) {
+	if (mishap(r->site->world, r->site->world->weather.unwritten)) {
 		exchange_object_unwritten(r->site->x, r->object, "a whim");
 		write_over(r);
 		return;
@@ -166,7 +180,7 @@ haul_write_step(struct road *r)
 	} else if (rc == 0) {
 		write_finish(r);
 	} else {
-		if (rc == ERR_CORRUPT)
+		if (rc == ERR_CORRUPT && !is_native(r))
 			wrong(r->site->world, "%s: %s", r->site->name, e.text);
 		exchange_object_unwritten(r->site->x, r->object, e.text);
 		write_over(r);
@@ -177,10 +191,12 @@ haul_write_step(struct road *r)
  * The transport.
  */
 static int64_t
-travel_ms(struct world *w)
+travel_ms(const struct road *r)
 {
-	return 100 + (int64_t)roll(w, w->set.calm ? MINUTE_MS :
-	    roll(w, 10) == 0 ? 10 * HOUR_MS : 10 * MINUTE_MS);
+	struct world *w = r->site->world;
+
+	return 100 + (int64_t)roll(w, (uint64_t)(roll(w, 10) == 0 ?
+	    r->way->worst_ms : r->way->way_ms));
 }
 
 static struct road *
@@ -195,8 +211,61 @@ ship(struct road *r, const struct parcel *p, size_t octets)
 	struct world *w = r->site->world;
 	struct slice bytes = { p->bytes.ptr, octets };
 
-	event_add(w, travel_ms(w), EVENT_ARRIVE, r->to,
+	event_add(w, travel_ms(r), EVENT_ARRIVE, r->to,
 	    road_number(way_back(r)), parcel_new(w, p->name, bytes));
+}
+
+/* A copy that is no longer what it was, or ends where it should not. */
+static void
+ship_damaged(struct road *r, const struct parcel *p)
+{
+	struct world *w = r->site->world;
+	const struct weather *o = &w->weather;
+	struct parcel *copy = parcel_new(w, p->name, buf_slice(&p->bytes));
+	struct road *to = way_back(r);
+	struct site *s;
+
+	w->damaged++;
+	if (mishap(w, o->flipped))
+		copy->bytes.ptr[roll(w, copy->bytes.len)] ^=
+		    (char)(1 << roll(w, 8));
+	if (mishap(w, o->shortened))
+		buf_truncate(&copy->bytes, roll(w, copy->bytes.len));
+	if (mishap(w, o->lengthened))
+		buf_add(&copy->bytes, p->bytes.ptr, 1 + roll(w,
+		    p->bytes.len));
+	if (mishap(w, o->astray)) {
+		s = &w->site[roll(w, w->nsites)];
+		to = &s->road[roll(w, s->nroads)];
+	}
+	if (!is_native(to) || mishap(w, o->lost)) {
+		parcel_free(copy);
+		return;
+	}
+	event_add(w, travel_ms(r), EVENT_ARRIVE, to->site, road_number(to),
+	    copy);
+}
+
+/* Some are kept, and come again some day. */
+static void
+keep_past(struct road *r, const struct parcel *p)
+{
+	struct world *w = r->site->world;
+	struct parcel *old;
+
+	if (w->weather.replayed == 0 || roll(w, 3) != 0)
+		return;
+	list_add_tail(&r->past, &parcel_new(w, p->name,
+	    buf_slice(&p->bytes))->link);
+	if (++r->npast > 5) {
+		r->npast--;
+		parcel_free(list_entry(r->past.next, struct parcel, link));
+	}
+	old = list_entry(r->past.next, struct parcel, link);
+	if (mishap(w, w->weather.replayed)) {
+		w->repeats++;
+		ship(r, old, old->bytes.len);
+	}
 }
 
 static void
@@ -229,7 +298,7 @@ next_parcel(struct road *r)
 	list_for_each(item, &r->out) {
 		struct parcel *p = list_entry(item, struct parcel, link);
 
-		if (!p->tried)
+		if (!p->tried && !p->damaged)
 			return p;
 	}
 	return NULL;
@@ -253,22 +322,23 @@ static bool
 bad_luck(struct road *r, struct parcel *p)
 {
 	struct world *w = r->site->world;
+	const struct weather *o = &w->weather;
 
-	if (mishap(w, 12)) {
+	if (mishap(w, o->carrier)) {
 		w->losses++;
 		haul_exit(r, 75, "no carrier");
-	} else if (mishap(w, 12)) {
+	} else if (mishap(w, o->killed)) {
 		w->repeats++;
 		ship(r, p, p->bytes.len);
 		haul_exit(r, roll(w, 2) == 0 ? -1 : 1, "lost in mid air");
-	} else if (mishap(w, 15)) {
+	} else if (mishap(w, o->torn)) {
 		w->torn++;
 		ship(r, p, tear(w, &p->bytes));
 		haul_exit(r, 75, "torn");
-	} else if (mishap(w, 15)) {
+	} else if (mishap(w, o->failed)) {
 		exchange_transport_failed(r->site->x, r->to->name, p->name,
 		    false, "not this one");
-	} else if (mishap(w, 200)) {
+	} else if (mishap(w, o->refused)) {
 		exchange_transport_failed(r->site->x, r->to->name, p->name,
 		    true, "never this one");
 	} else {
@@ -291,6 +361,10 @@ haul_step(struct road *r)
 		haul_exit(r, 0, "");
 		return;
 	}
+	if (r->way->dead_until_ms > w->now_ms || r->to->dead) {
+		haul_exit(r, 75, "no link");
+		return;
+	}
 	p->tried = true;
 	if (bad_luck(r, p)) {
 		if (r->running)
@@ -298,8 +372,13 @@ haul_step(struct road *r)
 			    NULL);
 		return;
 	}
-	ship(r, p, p->bytes.len);
-	if (mishap(w, 15)) {
+	if (is_native(r) && p->bytes.len > 0 && mishap(w, 3))
+		ship_damaged(r, p);
+	else
+		ship(r, p, p->bytes.len);
+	if (is_native(r))
+		keep_past(r, p);
+	if (mishap(w, w->weather.twice)) {
 		w->repeats++;
 		ship(r, p, p->bytes.len);
 	}
@@ -313,6 +392,10 @@ haul_step(struct road *r)
 void
 haul_arrive(struct road *r, struct parcel *p)
 {
+	if (r->site->dead) {
+		parcel_free(p);
+		return;
+	}
 	list_add_tail(&r->in, &p->link);
 	tell(r->site->world, r->site->name, "sim: arrived %s from %s, %zu "
 	    "octets", p->name, r->to->name, p->bytes.len);
@@ -389,6 +472,7 @@ intake_step(struct site *s)
 {
 	const struct buf *b = &s->parcel->bytes;
 	size_t n = b->len - s->fed < 65536 ? b->len - s->fed : 65536;
+	enum inbound_outcome outcome;
 	struct err e = ERR_INIT;
 
 	if (s->eaten) {
@@ -396,20 +480,24 @@ intake_step(struct site *s)
 		end_intake(s);
 		return 1;
 	}
-	if (n > 0) {
-		s->fed += n;
-		return exchange_inbound_add(s->inbound, b->ptr + s->fed - n, n,
-		    &e) == 0 ? 1 : later(s);
-	}
-	switch (exchange_inbound_end(s->inbound)) {
+	s->fed += n;
+	if (n > 0 && exchange_inbound_add(s->inbound, b->ptr + s->fed - n, n,
+	    &e) == 0)
+		return 1;
+	outcome = exchange_inbound_end(s->inbound);
+	switch (outcome) {
 	case INBOUND_LATER:
 		return later(s);
 	case INBOUND_BROKEN:
 		if (put_into_quarantine(s) != 0)
 			return later(s);
 		break;
+	case INBOUND_AGAIN:
+		s->fed = 0;
+		return 1 + (int64_t)roll(s->world, 5000);
 	case INBOUND_DONE:
 	case INBOUND_DUPLICATE:
+	case INBOUND_ASIDE:
 		break;
 	}
 	/* Between the commit and the unlink anything may happen. */
@@ -446,6 +534,14 @@ haul_drop(struct site *s)
 	}
 }
 
+/* No transport reads it any more; it has to be noticed and made again. */
+static void
+damage(struct parcel *p)
+{
+	buf_truncate(&p->bytes, p->bytes.len / 2);
+	p->damaged = true;
+}
+
 void
 haul_sweep(struct site *s)
 {
@@ -460,10 +556,12 @@ haul_sweep(struct site *s)
 			    link);
 
 			if (!exchange_knows_object(s->x, r->to->name,
-			    p->name) || mishap(s->world, 10))
+			    p->name) || mishap(s->world,
+			    s->world->weather.swept))
 				parcel_free(p);
-			else if (mishap(s->world, 10))
-				buf_truncate(&p->bytes, p->bytes.len / 2);
+			else if (mishap(s->world,
+			    s->world->weather.swept))
+				damage(p);
 		}
 		if (!list_empty(&r->in) && !s->asked_intake) {
 			s->asked_intake = true;

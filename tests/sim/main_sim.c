@@ -1,48 +1,28 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * sim [--seed N] [--runs K] [--dir DIR] [--bdb] [--verbose]
+ * sim [--seed N] [--runs K] [--seconds S] [--least K] [--jobs J] [--dir DIR]
+ *     [--bdb] [--sites N] [--realm old|native|mixed] [--events N]
+ *     [--verbose]
  *
- * Plays K worlds from seed N on.  Every fifth is calm: no faults, and then
- * everything comes exactly once.  Every tenth is played on Berkeley DB, in a
- * child, since a crash there leaves memory behind.
+ * Plays worlds from seed N on: K of them, or as many as S seconds allow.
+ * Every eighth is calm: no faults, and then everything comes exactly once.
+ * Every fortieth is played on Berkeley DB, in a child.
  */
 #include "tests/sim/sim.h"
 
 #include <getopt.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
-
-static int
-in_child(const struct settings *set)
-{
-	int status = 0;
-	pid_t pid;
-
-	(void)fflush(stdout);
-	pid = fork();
-	if (pid == 0) {
-		status = world_run(set);
-		(void)fflush(stdout);
-		_exit(status);
-	}
-	if (pid == -1 || waitpid(pid, &status, 0) != pid)
-		return 1;
-	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
-		return 0;
-	if (!WIFEXITED(status) || WEXITSTATUS(status) != 1)
-		printf("seed %" PRIu64 ": FAILED: the child ended with %d\n",
-		    set->seed, status);
-	return 1;
-}
 
 static int
 usage(void)
 {
-	fprintf(stderr, "usage: sim [--seed N] [--runs K] [--dir DIR] "
-	    "[--bdb] [--verbose]\n");
+	fprintf(stderr, "usage: sim [--seed N] [--runs K] [--seconds S] "
+	    "[--least K]\n\t[--jobs J] [--dir DIR] [--bdb] [--sites N] "
+	    "\n\t[--realm old|native|mixed] [--events N] "
+	    "[--verbose]\n");
 	return 64;
 }
 
@@ -56,54 +36,80 @@ number(const char *text)
 	return n;
 }
 
-static unsigned
-play_all(struct settings *set, uint64_t runs, bool bdb)
+static int
+realm(const char *name)
 {
-	unsigned failed = 0;
-	uint64_t i, first = set->seed;
+	static const char *const names[] = { [REALM_OLD] = "old",
+		[REALM_NATIVE] = "native", [REALM_MIXED] = "mixed" };
+	int i;
 
-	for (i = 0; i < runs; i++) {
-		set->seed = first + i;
-		set->calm = set->seed % 5 == 0;
-		set->bdb = bdb || set->seed % 10 == 3;
-		failed += set->bdb ? in_child(set) != 0 : world_run(set) != 0;
+	for (i = 0; i < 3; i++) {
+		if (strcmp(name, names[i]) == 0)
+			return i;
 	}
-	printf("%" PRIu64 " passed, %u failed\n", runs - failed, failed);
-	return failed;
+	exit(usage());
+}
+
+static void
+read_options(struct crew *c, int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "seed", required_argument, NULL, 's' },
+		{ "runs", required_argument, NULL, 'r' },
+		{ "seconds", required_argument, NULL, 't' },
+		{ "least", required_argument, NULL, 'l' },
+		{ "jobs", required_argument, NULL, 'j' },
+		{ "dir", required_argument, NULL, 'd' },
+		{ "bdb", no_argument, NULL, 'b' },
+		{ "sites", required_argument, NULL, 'n' },
+		{ "realm", required_argument, NULL, 'w' },
+		{ "events", required_argument, NULL, 'e' },
+		{ "verbose", no_argument, NULL, 'v' },
+		{ NULL, 0, NULL, 0 }
+	};
+	int o;
+
+	while ((o = getopt_long(argc, argv, "", options, NULL)) != -1) {
+		switch (o) {
+		case 's': c->set.seed = number(optarg); break;
+		case 'r': c->runs = number(optarg); break;
+		case 't': c->secs = number(optarg); break;
+		case 'l': c->least = number(optarg); break;
+		case 'j': c->jobs = (unsigned)number(optarg); break;
+		case 'd': c->set.dir = optarg; break;
+		case 'b': c->bdb = true; break;
+		case 'n': c->set.sites = number(optarg); break;
+		case 'w': c->set.realm = realm(optarg); break;
+		case 'e': c->set.events = number(optarg); break;
+		case 'v': c->set.verbose = true; break;
+		default: exit(usage());
+		}
+	}
+	if (optind != argc || c->jobs == 0 || c->set.sites == 1 ||
+	    c->set.sites == 2 || c->set.sites > SITES_MAX)
+		exit(usage());
 }
 
 int
 main(int argc, char **argv)
 {
-	static const struct option options[] = {
-		{ "seed", required_argument, NULL, 's' },
-		{ "runs", required_argument, NULL, 'r' },
-		{ "dir", required_argument, NULL, 'd' },
-		{ "bdb", no_argument, NULL, 'b' },
-		{ "verbose", no_argument, NULL, 'v' },
-		{ NULL, 0, NULL, 0 }
-	};
-	struct settings set = { .seed = 1, .dir = "." };
-	char *dir = NULL;
-	uint64_t runs = 1;
-	bool bdb = false;
-	int c;
+	struct crew c = { .set = { .seed = 1, .dir = ".", .realm = -1 }, .jobs = 1 };
+	char *dir;
+	int bad;
 
-	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
-		switch (c) {
-		case 's': set.seed = number(optarg); break;
-		case 'r': runs = number(optarg); break;
-		case 'd': set.dir = optarg; break;
-		case 'b': bdb = true; break;
-		case 'v': set.verbose = true; break;
-		default: return usage();
-		}
-	}
-	dir = realpath(set.dir, NULL);
-	if (dir == NULL || optind != argc)
+	read_options(&c, argc, argv);
+	if (c.runs == 0)
+		c.runs = c.secs == 0 ? 1 : UINT64_MAX;
+	if (c.secs == 0)
+		c.least = c.runs;
+	dir = realpath(c.set.dir, NULL);
+	if (dir == NULL)
 		return usage();
-	set.dir = dir;
-	c = play_all(&set, runs, bdb) > 0;
+	c.set.dir = dir;
+	/* Calls are made by local time. */
+	(void)setenv("TZ", "UTC", 1);
+	tzset();
+	bad = crew_play(&c) > 0;
 	free(dir);
-	return c;
+	return bad;
 }

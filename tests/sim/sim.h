@@ -2,12 +2,15 @@
 #ifndef TESTS_SIM_SIM_H
 #define TESTS_SIM_SIM_H
 /*
- * Three nodes and everything between them, in one process under one virtual
- * clock.  Each happening is an event in a heap; what a node does follows from
- * its events alone, so a seed tells the whole story again.
+ * Three to fifty nodes and everything between them, in one process under one
+ * virtual clock.  Each happening is an event in a heap; what a node does
+ * follows from its events alone, so a seed tells the whole story again.
  *
- *	world.c	time, events, faults	site.c	a node: life, crash, actions
- *	haul.c	files between nodes	truth.c	what was promised and came
+ *	plan.c	what the world is like	site.c	a node: life, crash, actions
+ *	world.c	time and events		haul.c	files between nodes
+ *	fault.c	what goes wrong		mails.c	what is submitted
+ *	crew.c	many worlds at once	truth.c	what was promised and came
+ *	keys.c	keys, cards, backups	check.c	the reckoning
  */
 #include <stdbool.h>
 #include <stdint.h>
@@ -21,8 +24,7 @@
 #include "node/exchange.h"
 #include "spool/store.h"
 
-#define SITES 3
-#define ROADS 2		/* of one site, at most */
+#define SITES_MAX 50
 #define MINUTE_MS 60000
 #define HOUR_MS (60 * (int64_t)MINUTE_MS)
 #define DAY_MS (24 * HOUR_MS)
@@ -31,7 +33,7 @@ struct world;
 struct site;
 
 enum event_kind {
-	EVENT_SUBMIT,		/* of a site: some mails come in */
+	EVENT_SUBMIT,		/* of a site: arg mails come in */
 	EVENT_TIMER,		/* its exchange asked for it; arg: which */
 	EVENT_WRITE,		/* arg: road; a piece of an object */
 	EVENT_HAUL,		/* arg: road; its transport does something */
@@ -40,6 +42,7 @@ enum event_kind {
 	EVENT_DELIVER,		/* arg: job */
 	EVENT_RESTART,
 	EVENT_FAULT,		/* of the world; no site */
+	EVENT_KINDS
 };
 
 struct event {
@@ -59,6 +62,7 @@ struct parcel {
 	uint64_t inode;
 	struct buf bytes;
 	bool tried;		/* in the present run of the transport */
+	bool damaged;
 };
 
 /* The octets of an object are the same whenever they are made. */
@@ -68,9 +72,53 @@ struct made {
 	unsigned char digest[SHA256_LEN];
 };
 
+/* OLD: nobody acknowledges anything.  MIXED: some sites at the edge speak old
+ * dialects with their gates. */
+enum realm { REALM_OLD, REALM_NATIVE, REALM_MIXED };
+
+enum tongue { TONGUE_RFC2442, TONGUE_BSMTP, TONGUE_NATIVE };
+
+/* How one end of a link is set up. */
+struct side {
+	unsigned every_hours;	/* calls; 0: when something waits */
+	bool nights;		/* and in those hours only */
+	unsigned batch_count;	/* 0: the default */
+	unsigned batch_age_mins;
+	bool binary;		/* carries what does not end in CR LF */
+	uint64_t parcel_octets;	/* native; 0: the default */
+	uint64_t shape;		/* 0: none, 1: padme, else so many octets */
+	bool each;		/* compress */
+};
+
+struct link {
+	size_t site[2];
+	unsigned cost;
+	enum tongue tongue;
+	bool gzip;
+	bool sign;		/* native: in clear */
+	int64_t way_ms, worst_ms;	/* how long files travel */
+	int64_t dead_until_ms;
+	struct side side[2];
+};
+
+/* Each happens one time in so many; 0: never. */
+struct weather {
+	uint64_t unwritten, carrier, killed, torn, failed, refused, twice,
+	    deferred, returned, swept, stillborn;
+	/* of native links alone */
+	uint64_t lost, flipped, shortened, lengthened, replayed, astray;
+	uint64_t fault_gap_ms;
+	bool partitions, absences, jumps, full_disks;
+	/* of native worlds alone */
+	bool restores, rebuilds, deaths, rotations, silence;
+};
+
 struct road {
 	struct site *site, *to;
+	struct link *way;
 	struct list out, in;	/* parcels */
+	struct list past;	/* some that went, to come again */
+	size_t npast;
 	struct list made;
 	bool running, stopping;
 	struct outbound *outbound;
@@ -84,8 +132,16 @@ struct job {
 	struct exchange_action a;
 };
 
+/* A spool as it was. */
+struct backup {
+	struct list link;
+	struct store_mem_disk *disk;
+	int64_t at_ms;
+};
+
 struct site {
 	struct world *world;
+	size_t index;
 	const char *name;
 	struct clock clock;
 	int64_t wall_offset_ms;
@@ -95,11 +151,19 @@ struct site {
 	char *dir;		/* of Berkeley DB, or NULL */
 	struct spool *spool;
 	struct exchange *x;
-	bool up, full;
+	bool up, dead;
+	int64_t full_until_ms;	/* its disk */
+	bool lost_state;	/* it was restored or rebuilt */
+	struct site *gate;	/* of one at the edge, its only neighbour */
+	struct keyring *keyring;
+	struct serials *serials;
+	struct list key_files, backups;
+	struct buf card;	/* as the operators have it */
 	unsigned life;
 	uint64_t timer;
 	int64_t timer_ms;	/* when it comes; 0: not */
-	struct road road[ROADS];
+	int64_t wanted_ms;	/* when it should */
+	struct road *road;
 	size_t nroads;
 	struct list jobs;
 	/* the file being taken in */
@@ -109,22 +173,29 @@ struct site {
 	size_t fed;
 	bool eaten;		/* done with, to be removed */
 	bool asked_intake;
+	uint64_t happened[EVENT_KINDS];
 };
 
 struct rcpt_truth {
 	char *address;
-	bool never;		/* NOTIFY=NEVER */
-	unsigned delivered, told;
+	int notify;		/* as smtp_notify_parse says */
+	unsigned delivered;
+	unsigned failed, delayed, relayed, arrived;	/* told of */
+	unsigned unsure;	/* of those failed: not confirmed */
+	int64_t when_ms;	/* when it was delivered last */
+	bool may_lose, may_repeat;	/* since a site lost its state */
 	struct site *where;	/* delivered from this message there */
 	uint64_t message;
 };
 
 struct mail {
 	uint64_t id;
+	struct site *at;	/* where it was submitted */
 	char *sender;		/* "" is null */
 	unsigned char digest[SHA256_LEN];
 	struct rcpt_truth *rcpt;
 	size_t nrcpt;
+	bool open;		/* does not end in CR LF */
 	bool accepted;
 };
 
@@ -132,31 +203,45 @@ struct settings {
 	uint64_t seed;
 	bool bdb;
 	bool calm;		/* neither faults nor losses */
-	const char *dir;	/* for configurations, stories, databases */
+	size_t sites;		/* 0: as the seed says */
+	int realm;		/* -1: as the seed says */
+	uint64_t events;	/* at most; 0: the default */
+	const char *dir;	/* for stories and databases */
 	bool verbose;
+	bool story;		/* is it written down? */
 };
 
 struct world {
 	struct settings set;
 	struct rng_seeded rng;
-	int64_t now_ms;
+	struct weather weather;
+	enum realm realm;
+	bool strict;		/* results always get through in time */
+	unsigned lifetime_days;
+	uint64_t key_days;	/* that a receiving key lives */
+	int64_t faults_end_ms, now_ms;
+	struct link *link;
+	size_t nlinks;
 	struct event *heap;
-	size_t nheap, cap;
+	size_t nheap, cap, ntimers;
 	uint64_t numbers, events;
-	struct site site[SITES];
+	struct site *site;
+	size_t nsites;
 	struct mail **mail;
 	size_t nmails;
 	struct buf story;
 	unsigned wrongs;
 	bool quiet;		/* faults are over */
-	bool jumped;		/* a wall clock did */
-	uint64_t crashes, repeats, losses, torn;
+	uint64_t crashes, repeats, losses, torn, absences, partitions;
+	uint64_t damaged, restores, rebuilds, deaths, rotations, unsure;
+	size_t held_most;	/* octets that an exchange kept in memory */
 };
 
 /* world.c */
+/* 0, or 1 if something was wrong; prints a line about it. */
 int world_run(const struct settings *set);
 uint64_t roll(struct world *w, uint64_t limit);
-/* One in n, while faults are on. */
+/* One in n, while faults are on; never where n is 0. */
 bool mishap(struct world *w, uint64_t n);
 void event_add(struct world *w, int64_t in_ms, enum event_kind kind,
     struct site *site, uint64_t arg, struct parcel *parcel);
@@ -166,19 +251,65 @@ void tell(struct world *w, const char *who, const char *fmt, ...)
 void wrong(struct world *w, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 
+/* plan.c */
+/* Sites, links and weather; only names and numbers, nothing is started. */
+void plan_make(struct world *w);
+/* The configuration of a site. */
+struct conf *plan_conf(struct site *s);
+/* The site whose domain an address is in, or NULL. */
+struct site *plan_home(struct world *w, const char *address);
+
+/* fault.c */
+void fault(struct world *w);
+
+/* keys.c */
+void safe_init(struct site *s);
+void safe_release(struct site *s);
+/* Makes the keyring from its files; keys where there are none. */
+void safe_open(struct site *s);
+void safe_close(struct site *s);
+/* All files are lost: it will be another identity. */
+void safe_forget(struct site *s);
+/* The card of each other site, as its operator gave it. */
+void safe_give_cards(struct site *s);
+void safe_rotate(struct site *s);
+void backup_make(struct site *s);
+/* While it is down: an old spool takes the place of the present one, or a new
+ * one does. */
+void backup_restore(struct site *s);
+void backup_rebuild(struct site *s);
+
+/* crew.c */
+struct crew {
+	struct settings set;	/* of the first */
+	uint64_t runs, secs, least;	/* so many, or for so long, but at
+					 * least so many */
+	unsigned jobs;
+	bool bdb;		/* all of them */
+};
+/* Plays worlds until there were enough; how many were bad. */
+uint64_t crew_play(const struct crew *c);
+
 /* site.c */
-void site_init(struct world *w, size_t index);
+void site_init(struct site *s);
 void site_release(struct site *s);
 void site_start(struct site *s);
 /* As when the power fails; comes back after a while. */
 void site_crash(struct site *s);
+/* The same, and it stays away for so long. */
+void site_absent(struct site *s, int64_t ms);
+/* The same, for ever. */
+void site_die(struct site *s);
 /* Commits, answers submitters, carries out actions; after every event. */
 void site_settle(struct site *s);
-void site_timer(struct site *s, uint64_t timer);
+void site_timer(struct site *s);
 void site_deliver(struct site *s, uint64_t number);
 bool site_is_empty(struct site *s);
-void site_check_empty(struct site *s);
 struct road *site_road(struct site *s, const char *peer);
+int site_open_spool(struct site *s, struct err *e) MUST_CHECK;
+/* Appends the content of a message. */
+int site_read(struct site *s, uint64_t id, struct buf *content, struct err *e)
+    MUST_CHECK;
 
 /* haul.c */
 struct parcel *parcel_new(struct world *w, const char *name, struct slice b);
@@ -195,13 +326,27 @@ void haul_drop(struct site *s);
 /* Leftovers of a crash in out/ go, and now and then something is lost. */
 void haul_sweep(struct site *s);
 
+/* mails.c */
+void mails_submit(struct site *s, uint64_t n);
+void mails_completed(struct site *s, const struct exchange_completion *c);
+/* By its number, or NULL. */
+struct mail *mails_find(struct world *w, uint64_t id);
+struct rcpt_truth *mails_rcpt(struct mail *mail, struct slice address);
+void mails_free(struct world *w);
+
 /* truth.c */
-void truth_submit(struct site *s);
-void truth_completed(struct site *s, const struct exchange_completion *c);
 /* What a Maildir would say; records what came. */
 enum delivery_verdict truth_deliver(struct site *s, const struct message *m,
     size_t rcpt, struct slice content, const char **status_out);
-void truth_check(struct world *w);
-void truth_free(struct world *w);
+/* Whatever this site keeps may be lost, what it delivered since then may come
+ * again. */
+void truth_excuse(struct site *s, int64_t since_ms);
+
+/* check.c */
+void check_all(struct world *w);
+/* Tells why it does not come to rest. */
+void check_rest(struct world *w);
+/* Nothing is left in a spool that came to rest. */
+void check_spool(struct site *s);
 
 #endif

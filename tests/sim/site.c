@@ -9,34 +9,17 @@
 
 #include <dirent.h>
 #include <inttypes.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "base/file.h"
+#include "node/transit.h"
 
-static const char *const names[SITES] = { "paris", "london", "oslo" };
-
-/* London sits between the two; its roads speak both dialects. */
-static const char *const peers[SITES] = {
-	"peer london {\n dialect = rfc2442\n compress = gzip\n"
-	" address = bundle@london.example\n may-relay = yes\n"
-	" extensions = { CHUNKING }\n"
-	" transport = /bin/true\n}\n"
-	"link london oslo { cost = 1 }\n",
-	"peer paris {\n dialect = rfc2442\n compress = gzip\n"
-	" address = bundle@paris.example\n may-relay = yes\n"
-	" extensions = { CHUNKING }\n batch-age = 10m\n"
-	" transport = /bin/true\n}\n"
-	"peer oslo {\n dialect = bsmtp\n ids = yes\n may-relay = yes\n"
-	" call = { \"every 2h\" }\n batch-count = 10\n"
-	" transport = /bin/true\n}\n",
-	"peer london {\n dialect = bsmtp\n ids = yes\n may-relay = yes\n"
-	" extensions = { 8BITMIME }\n batch-size = 256K\n"
-	" urgent = { u1.0@paris.example }\n"
-	" transport = /bin/true\n}\n"
-	"link london paris { cost = 1 }\n",
-};
+/* Octets that an exchange may keep in memory, and as many for each road: a
+ * compressor has some 300 KiB of its own. */
+#define HELD_MAX (512 << 10)
 
 static int64_t
 wall_ms(struct clock *c)
@@ -60,81 +43,24 @@ log_line(void *ctx, enum log_level level, const char *line)
 	tell(s->world, s->name, "%s %s", log_level_name(level), line);
 }
 
-static void
-conf_told(void *ctx, const char *text)
-{
-	(void)ctx;
-	fprintf(stderr, "sim: %s\n", text);
-}
-
-static void
-load_conf(struct site *s, size_t index)
-{
-	struct buf b = BUF_INIT;
-	struct err e = ERR_INIT;
-	const char *n = s->name;
-	char *path = mem_printf("%s/%s-%ld.conf", s->world->set.dir, n,
-	    (long)getpid());
-	size_t i;
-
-	buf_addf(&b, "site %s {\n postmaster = postmaster@%s.example\n"
-	    " hostname = mail.%s.example\n address = bundle@%s.example\n"
-	    " spool = %s\n run = %s\n min-free = 1M\n}\n", n, n, n, n,
-	    s->world->set.dir, s->world->set.dir);
-	buf_addf(&b, "delivery home {\n domains = { %s.example }\n"
-	    " to = maildir:/sim/home\n}\n", n);
-	buf_addf(&b, "delivery staff {\n domains = { staff.%s.example }\n"
-	    " to = maildir:/sim/staff\n users = { ann, bob }\n}\n", n);
-	buf_adds(&b, peers[index]);
-	buf_adds(&b, "routes {\n");
-	for (i = 0; i < SITES; i++) {
-		if (i != index)
-			buf_addf(&b, " %s.example = %s\n .%s.example = %s\n",
-			    names[i], names[i], names[i], names[i]);
-	}
-	buf_adds(&b, "}\n");
-	if (file_replace(s->world->set.dir, path_base(path), b.ptr, b.len,
-	    0600, &e) != 0 ||
-	    conf_load(path, conf_told, NULL, &s->conf, &e) != 0) {
-		fprintf(stderr, "sim: %s\n", e.text);
-		exit(2);
-	}
-	(void)unlink(path);
-	free(path);
-	buf_release(&b);
-}
-
 void
-site_init(struct world *w, size_t index)
+site_init(struct site *s)
 {
-	struct site *s = &w->site[index];
-	size_t i;
+	struct world *w = s->world;
 
-	s->world = w;
-	s->name = names[index];
 	s->clock.wall_ms = wall_ms;
 	s->clock.mono_ms = mono_ms;
 	s->log = log_new_sink(log_line, s);
+	if (!w->set.story)
+		log_set_level(s->log, LOG_LEVEL_FATAL);
 	list_init(&s->jobs);
-	load_conf(s, index);
-	for (i = 0; i < SITES; i++) {
-		struct road *r = &s->road[s->nroads];
-
-		if (conf_find_peer(s->conf, names[i]) == NULL)
-			continue;
-		s->nroads++;
-		r->site = s;
-		r->to = &w->site[i];
-		list_init(&r->out);
-		list_init(&r->in);
-		list_init(&r->made);
-	}
-	if (!w->set.bdb) {
+	safe_init(s);
+	s->conf = plan_conf(s);
+	if (!w->set.bdb)
 		s->disk = store_mem_disk_new();
-		return;
-	}
-	s->dir = mem_printf("%s/db-%s-%ld", w->set.dir, s->name,
-	    (long)getpid());
+	else
+		s->dir = mem_printf("%s/db-%s-%ld", w->set.dir, s->name,
+		    (long)getpid());
 }
 
 struct road *
@@ -154,7 +80,7 @@ free_bytes(void *ctx)
 {
 	struct site *s = ctx;
 
-	return s->full ? 0 : UINT64_C(1) << 30;
+	return s->full_until_ms > s->world->now_ms ? 0 : UINT64_C(1) << 30;
 }
 
 static int
@@ -167,35 +93,66 @@ open_store(struct site *s, struct store **store_out, struct err *e)
 	store_options_default(&opts);
 	opts.dir = s->dir;
 	opts.create = true;
+	/* A log is filled with zeros when it is made. */
+	opts.log_buffer_bytes = 256 << 10;
+	opts.log_file_bytes = 4 << 20;
 	return store_open_bdb(&opts, store_out, e);
 }
 
-static int
-open_all(struct site *s, struct err *e)
+int
+site_open_spool(struct site *s, struct err *e)
 {
 	struct spool_options sopts = { .clock = &s->clock,
 	    .rng = &s->world->rng.rng, .log = s->log,
 	    .min_free_bytes = s->conf->min_free, .free_bytes = free_bytes,
 	    .free_ctx = s, .dir = s->world->set.dir };
-	struct exchange_options xopts = { .clock = &s->clock,
-	    .rng = &s->world->rng.rng, .log = s->log, .conf = s->conf };
 	struct store *store;
 	int rc;
 
 	rc = open_store(s, &store, e);
-	if (rc == 0)
-		rc = spool_open(store, &sopts, &s->spool, e);
+	return rc != 0 ? rc : spool_open(store, &sopts, &s->spool, e);
+}
+
+static int
+open_all(struct site *s, struct err *e)
+{
+	struct exchange_options xopts = { .clock = &s->clock,
+	    .rng = &s->world->rng.rng, .log = s->log, .conf = s->conf };
+	int rc;
+
+	rc = site_open_spool(s, e);
 	if (rc != 0)
 		return rc;
+	safe_open(s);
 	xopts.spool = s->spool;
+	xopts.keyring = s->keyring;
+	xopts.serials = s->serials;
 	s->x = exchange_new(&xopts);
-	return exchange_start(s->x, e);
+	rc = exchange_start(s->x, e);
+	if (rc == 0)
+		safe_give_cards(s);
+	return rc;
+}
+
+/* Its card is another's than the others have: their operators are given the
+ * new one and start their nodes again. */
+static void
+tell_others(struct site *s)
+{
+	struct world *w = s->world;
+	size_t i;
+
+	for (i = 0; i < w->nsites; i++) {
+		if (&w->site[i] != s && w->site[i].up)
+			site_crash(&w->site[i]);
+	}
 }
 
 void
 site_start(struct site *s)
 {
 	struct world *w = s->world;
+	bool strange = s->card.len == 0;
 	struct err e = ERR_INIT;
 	int rc;
 
@@ -203,7 +160,7 @@ site_start(struct site *s)
 		wrong(w, "%s", e.text);
 	if (s->disk != NULL)
 		store_mem_disk_revive(s->disk);
-	if (s->disk != NULL && mishap(w, 10))
+	if (s->disk != NULL && mishap(w, w->weather.stillborn))
 		store_mem_disk_crash_at(s->disk, 1 + roll(w, 5), &w->rng.rng);
 	s->life++;
 	s->timer_ms = 0;
@@ -220,6 +177,17 @@ site_start(struct site *s)
 	}
 	tell(w, s->name, "sim: up");
 	haul_sweep(s);
+	if (s->life > 1 && strange && s->card.len > 0)
+		tell_others(s);
+}
+
+static void
+parcels_free(struct list *dir)
+{
+	struct list *item, *after;
+
+	list_for_each_safe(item, after, dir)
+		parcel_free(list_entry(item, struct parcel, link));
 }
 
 static void
@@ -260,31 +228,83 @@ close_below(const char *dir)
 		(void)closedir(d);
 }
 
-void
-site_crash(struct site *s)
+/* What an exchange keeps in memory is what its end gives back. */
+static void
+drop_memory(struct site *s)
+{
+	struct world *w = s->world;
+	size_t i, before, after;
+
+	for (i = 0; i < s->nroads; i++)
+		buf_release(&s->road[i].bytes);
+	before = mallinfo2().uordblks;
+	haul_drop(s);
+	exchange_free(s->x);
+	spool_close(s->spool);
+	after = mallinfo2().uordblks;
+	if (before > after && before - after > w->held_most)
+		w->held_most = before - after;
+	if (before > after + (1 + s->nroads) * HELD_MAX)
+		wrong(w, "%s held %zu octets in memory", s->name,
+		    before - after);
+}
+
+static void
+go_down(struct site *s, int64_t ms)
 {
 	struct world *w = s->world;
 	struct err e = ERR_INIT;
 
-	tell(w, s->name, "sim: crash");
-	w->crashes++;
 	if (s->disk != NULL) {
 		store_mem_disk_crash_at(s->disk, 1, &w->rng.rng);
 		if (s->spool != NULL)
 			(void)!store_flush(spool_store(s->spool), &e);
-		haul_drop(s);
-		exchange_free(s->x);
-		spool_close(s->spool);
+		drop_memory(s);
 	} else {
 		haul_drop(s);
 		close_below(s->dir);
 	}
 	forget_jobs(s);
+	safe_close(s);
 	s->x = NULL;
 	s->spool = NULL;
 	s->up = false;
-	event_add(w, 1000 + (int64_t)roll(w, roll(w, 5) == 0 ? 12 * HOUR_MS :
-	    10 * MINUTE_MS), EVENT_RESTART, s, 0, NULL);
+	if (ms != 0)
+		event_add(w, ms, EVENT_RESTART, s, 0, NULL);
+}
+
+void
+site_crash(struct site *s)
+{
+	struct world *w = s->world;
+
+	tell(w, s->name, "sim: crash");
+	w->crashes++;
+	go_down(s, 1000 + (int64_t)roll(w, (uint64_t)(roll(w, 5) == 0 ?
+	    12 * HOUR_MS : 10 * MINUTE_MS)));
+}
+
+void
+site_absent(struct site *s, int64_t ms)
+{
+	tell(s->world, s->name, "sim: goes away for %lld s",
+	    (long long)ms / 1000);
+	go_down(s, ms);
+}
+
+void
+site_die(struct site *s)
+{
+	size_t i;
+
+	tell(s->world, s->name, "sim: dies");
+	go_down(s, 0);
+	s->dead = true;
+	truth_excuse(s, INT64_MAX);
+	for (i = 0; i < s->nroads; i++) {
+		parcels_free(&s->road[i].in);
+		parcels_free(&s->road[i].out);
+	}
 }
 
 static void
@@ -298,15 +318,6 @@ remove_dir(const char *dir)
 	if (d != NULL)
 		(void)closedir(d);
 	(void)rmdir(dir);
-}
-
-static void
-parcels_free(struct list *dir)
-{
-	struct list *item, *after;
-
-	list_for_each_safe(item, after, dir)
-		parcel_free(list_entry(item, struct parcel, link));
 }
 
 void
@@ -324,6 +335,7 @@ site_release(struct site *s)
 		buf_release(&r->bytes);
 		parcels_free(&r->out);
 		parcels_free(&r->in);
+		parcels_free(&r->past);
 		list_for_each_safe(item, after, &r->made) {
 			struct made *m = list_entry(item, struct made, link);
 
@@ -331,9 +343,12 @@ site_release(struct site *s)
 			free(m);
 		}
 	}
+	free(s->road);
 	forget_jobs(s);
 	exchange_free(s->x);
 	spool_close(s->spool);
+	safe_close(s);
+	safe_release(s);
 	store_mem_disk_free(s->disk);
 	if (s->dir != NULL)
 		remove_dir(s->dir);
@@ -392,7 +407,7 @@ settle_once(struct site *s)
 	if (has_crashed(s))
 		return false;
 	while (exchange_next_completion(s->x, &c) == 1)
-		truth_completed(s, &c);
+		mails_completed(s, &c);
 	while (!has_crashed(s) && exchange_next_action(s->x, &a) == 1) {
 		if (!has_crashed(s))
 			carry_out(s, &a);
@@ -400,6 +415,18 @@ settle_once(struct site *s)
 		busy = true;
 	}
 	return busy || exchange_commit_pending(s->x);
+}
+
+/* A machine that has nothing to do is late: so long a pause is only for
+ * upkeep, or no matter of minutes. */
+static int64_t
+sleepy(struct world *w, int64_t at)
+{
+	int64_t pause = at - w->now_ms;
+
+	if (pause < 30000 || pause > MINUTE_MS)
+		return at;
+	return at + (int64_t)roll(w, 20 * MINUTE_MS);
 }
 
 void
@@ -420,27 +447,27 @@ site_settle(struct site *s)
 	}
 	at = exchange_deadline_ms(s->x);
 	at = at > s->world->now_ms ? at : s->world->now_ms + 1;
-	if (at == s->timer_ms)
+	if (at == s->wanted_ms && s->timer_ms != 0)
 		return;
+	s->wanted_ms = at;
+	at = sleepy(s->world, at);
 	s->timer_ms = at;
 	event_add(s->world, at - s->world->now_ms, EVENT_TIMER, s, ++s->timer,
 	    NULL);
 }
 
 void
-site_timer(struct site *s, uint64_t timer)
+site_timer(struct site *s)
 {
 	struct err e = ERR_INIT;
 
-	if (timer != s->timer)
-		return;
 	s->timer_ms = 0;
 	if (exchange_tick(s->x, &e) != 0 && !has_crashed(s))
 		wrong(s->world, "%s: tick: %s", s->name, e.text);
 }
 
-static int
-read_content(struct site *s, uint64_t id, struct buf *content, struct err *e)
+int
+site_read(struct site *s, uint64_t id, struct buf *content, struct err *e)
 {
 	struct spool_body *body;
 	int rc;
@@ -466,7 +493,7 @@ deliver(struct site *s, const struct exchange_action *a)
 
 	message_init(&m);
 	if (spool_get_message(s->spool, a->message, &m, &e) != 0 ||
-	    read_content(s, a->message, &content, &e) != 0) {
+	    site_read(s, a->message, &content, &e) != 0) {
 		if (!has_crashed(s))
 			wrong(s->world, "%s: job: %s", s->name, e.text);
 	} else {
@@ -494,7 +521,7 @@ site_deliver(struct site *s, uint64_t number)
 		if (j->a.job != number && !all)
 			continue;
 		list_del(item);
-		if (mishap(s->world, 50)) {
+		if (mishap(s->world, s->world->weather.returned)) {
 			exchange_delivery_return(s->x, j->a.job);
 		} else {
 			deliver(s, &j->a);
@@ -509,39 +536,17 @@ bool
 site_is_empty(struct site *s)
 {
 	struct exchange_counters c;
+	struct transit_status st;
+	uint64_t id = 0;
 	size_t i;
 
 	exchange_counters(s->x, &c);
+	if (transit_next_status(s->x, &id, &st))
+		return false;
 	for (i = 0; i < s->nroads; i++) {
-		if (!list_empty(&s->road[i].in) || !list_empty(&s->road[i].out))
+		if (!list_empty(&s->road[i].in) ||
+		    (!list_empty(&s->road[i].out) && !s->road[i].to->dead))
 			return false;
 	}
 	return c.messages == 0;
-}
-
-/* Not only the index: a restart finds nothing either. */
-void
-site_check_empty(struct site *s)
-{
-	struct err e = ERR_INIT;
-	struct message m;
-	struct object o;
-	uint64_t id = 0, object = 0;
-	size_t i;
-
-	message_init(&m);
-	object_init(&o);
-	if (spool_next_message(s->spool, &id, &m, &e) != ERR_NOT_FOUND)
-		wrong(s->world, "%s: message %s is left in the spool", s->name,
-		    message_name(id).s);
-	if (spool_next_object(s->spool, &object, &o, &e) != ERR_NOT_FOUND)
-		wrong(s->world, "%s: object %" PRIu64 " is left in the spool",
-		    s->name, object);
-	for (i = 0; i < s->nroads; i++) {
-		if (!list_empty(&s->road[i].out))
-			wrong(s->world, "%s: files are left for %s", s->name,
-			    s->road[i].to->name);
-	}
-	message_release(&m);
-	object_release(&o);
 }

@@ -67,42 +67,40 @@ def wait_settled(*sites, timeout=60):
 
 
 def counters(one):
-    """Those of `postrider status`."""
-    return one.json("status")[0]["counters"]
+    """Those of the native dialect in `postrider status`."""
+    return one.json("status")[0]["native"]
 
 
-class Watch(threading.Thread):
-    """Keeps a copy of every file that appears in these directories.
+class Carrier(threading.Thread):
+    """Carries all files between the neighbours, and keeps a copy of each.
 
-    Files in out/ of a spool stay until the transport has sent them, which
-    takes longer than the pause between two looks.
+    What a site drops in link/A-B is taken by B from link/A-B.carried.
     """
 
-    def __init__(self, patterns, pause=0.01):
+    def __init__(self, work, *sites):
         super().__init__(daemon=True)
-        self.patterns = patterns
-        self.pause = pause
+        self.work = work
         self.seen = {}
         self.over = threading.Event()
+        for one in sites:
+            one.edit_config(r"(pickup=[^\"]*)\"", r'\1.carried"')
+        for path in glob.glob(os.path.join(work, "link", "*")):
+            os.makedirs(path + ".carried", exist_ok=True)
 
     def run(self):
         while not self.over.is_set():
-            self.look()
-            self.over.wait(self.pause)
+            self.carry()
+            self.over.wait(0.02)
 
-    def look(self):
-        for pattern in self.patterns:
-            for path in glob.glob(pattern):
-                if path in self.seen or not os.path.isfile(path):
-                    continue
-                try:
-                    with open(path, "rb") as file:
-                        self.seen[path] = file.read()
-                except OSError:
-                    pass
+    def carry(self):
+        for path in glob.glob(os.path.join(self.work, "link", "*[!d]", "*")):
+            with open(path, "rb") as file:
+                self.seen[path] = file.read()
+            directory, name = os.path.split(path)
+            os.rename(path, os.path.join(directory + ".carried", name))
 
     def end(self):
-        self.look()
+        """path -> octets of all there was."""
         self.over.set()
         self.join()
         return self.seen

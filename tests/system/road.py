@@ -65,7 +65,8 @@ def peer(work, site, name, **settings):
     """A peer section; batch_size=... stands for batch-size = ..."""
     drop(work, site, name)
     drop(work, name, site)
-    named = {key.replace("_", "-"): value for key, value in settings.items()}
+    named = {"dialect": "rfc2442"}
+    named |= {key.replace("_", "-"): value for key, value in settings.items()}
     return PEER.format(site=site, name=name, work=work,
                        settings=lines(named))
 

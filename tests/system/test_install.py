@@ -104,7 +104,7 @@ def test_it_runs_from_there(root, work, processes):
     text = text.replace("\tspool =", f'\tlibexec = "{root}/libexec/postrider"'
                         "\n\tspool =", 1)
     with open(path, "w", encoding="utf-8") as file:
-        file.write(f"{text}\npeer oslo {{\n\tset = \"drop={drop}\"\n}}\n"
+        file.write(f"{text}\npeer oslo {{\n\tdialect = bsmtp\n\tset = \"drop={drop}\"\n}}\n"
                    "routes {\n\toslo.example = oslo\n}\n")
     daemon = processes.start([os.path.join(root, "sbin/postriderd"), "-f",
                               "-c", path], os.path.join(work, "log"))

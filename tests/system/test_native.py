@@ -67,6 +67,12 @@ def test_both_ways_and_neighbours(node, work):
                 assert other.wait_mail(f"of-{one.site}") == [HELLO]
     native.wait_settled(*sites)
     assert_calm(*sites)
+    counts = [native.counters(one) for one in sites]
+    assert [one["bundles_forwarded"] >= 2 for one in counts] == \
+        [False, True, False]
+    assert all(one["bundles_made"] == 2 for one in counts)
+    assert all(one["parcels_forged"] == 0 for one in counts)
+    assert "native bundles made 2, " in sites[0].cli("status")
 
 
 def test_parameters(node, work):
@@ -193,9 +199,8 @@ def holds(data, words):
 def test_nothing_in_clear(node, work):
     """In what any transport is handed, nor in the spool of the relay."""
     sites = native.three(work, node, start=False, site=dict(log_level="debug"))
-    watch = native.Watch([os.path.join(work, "link/*/*"),
-                          os.path.join(work, "*/spool/peers/*/out/*")])
-    watch.start()
+    carrier = native.Carrier(work, *sites)
+    carrier.start()
     for one in sites:
         one.start()
     for sender, to in ((sites[0], sites[2]), (sites[2], sites[0])):
@@ -203,8 +208,8 @@ def test_nothing_in_clear(node, work):
                       [ADDRESSES[1].replace("oslo", to.site)], TELLTALE)
         assert to.wait_mail("bob.hidden") == [TELLTALE]
     native.wait_settled(*sites)
-    seen = watch.end()
-    assert sum("/link/" in path for path in seen) >= 4
+    seen = carrier.end()
+    assert len(seen) >= 8 and len(holds(TELLTALE, WORDS)) == 8
     for path, data in seen.items():
         assert not holds(data, WORDS + road.SITES), path
     sites[1].stop()

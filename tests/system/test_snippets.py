@@ -48,7 +48,8 @@ def peer(work, here, there):
             (f"{here}-{there}", f"{there}-{here}")}
     for path in road.values():
         os.makedirs(path, exist_ok=True)
-    return (f"\npeer {there} {{\n\tcompress = gzip\n\tset = {{ "
+    return (f"\npeer {there} {{\n\tdialect = rfc2442\n"
+            "\tcompress = gzip\n\tset = { "
             f"\"drop={road[f'{here}-{there}']}\", "
             f"\"pickup={road[f'{there}-{here}']}\", \"poll=0.2\" }}\n}}\n"
             f"routes {{\n\t{there}.example = {there}\n"

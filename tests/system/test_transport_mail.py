@@ -270,7 +270,7 @@ def test_what_is_no_mail(work, server, data, text):
 def peer(name, server, **more):
     named = "".join(f"\t{key.replace('_', '-')} = {value}\n"
                     for key, value in more.items())
-    return (f"peer {name} {{\n\ttransport = mail\n"
+    return (f"peer {name} {{\n\tdialect = rfc2442\n\ttransport = mail\n"
             f'\tset = {{ "server={server}" }}\n'
             f"\tretry-min = 1s\n\tretry-max = 1s\n{named}}}\n")
 

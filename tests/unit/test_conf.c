@@ -121,7 +121,8 @@ test_defaults(void **state)
 	assert_true(c->delivery[0].envelope_headers);
 	assert_false(c->delivery[0].crlf);
 	assert_non_null(p);
-	assert_int_equal(p->dialect, BUNDLE_RFC2442);
+	assert_int_equal(p->dialect, BUNDLE_NATIVE);
+	assert_int_equal(p->squeeze, SQUEEZE_TOGETHER);
 	assert_int_equal(p->encoding, MIME_BASE64);
 	assert_int_equal(p->batch_octets, 4 * 1024 * 1024);
 	assert_int_equal(p->batch_age_secs, 0);
@@ -294,7 +295,8 @@ test_faults(void **state)
 		    "2: key-life: half of it, 45d, is how long an old key "
 		    "and the next are both good; the longest lifetime of mail "
 		    "and the longest gap between contacts take 46d" },
-		{ SITE "peer a {\ncompress = gzip\nencoding = 8bit }\n",
+		{ SITE "peer a { dialect = rfc2442\ncompress = gzip\n"
+		       "encoding = 8bit }\n",
 		    "4: compress = gzip needs encoding = base64" },
 		{ SITE "peer a { batch-size = 0 }\n", "2: batch-size = 0" },
 		{ SITE "peer a { batch-count = 0 }\n", "2: batch-count = 0" },

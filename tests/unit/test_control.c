@@ -270,6 +270,20 @@ static const struct {
 	{ "{\"cmd\":\"route\",\"addresses\":[\"a@b.example\", 4]}",
 	    "\"decision\":\"none\"" },
 	{ "{\"cmd\":\"route\"}", "{\"end\":true}" },
+	{ "{\"cmd\":\"status\"}", "\"native\":{\"bundles_made\":0,"
+	    "\"serials_repeated\":0," },
+	{ "{\"cmd\":\"trace\"}", "\"code\":\"usage\"" },
+	{ "{\"cmd\":\"trace\",\"id\":\"!\"}", "\"code\":\"usage\"" },
+	{ "{\"cmd\":\"trace\",\"id\":\"99\"}",
+	    "nothing is remembered of it: see the log\","
+	    "\"code\":\"not-found\"" },
+	{ "{\"cmd\":\"peer-test\"}", "\"code\":\"usage\"" },
+	{ "{\"cmd\":\"peer-test\",\"site\":\"rome\"}",
+	    "there is no card of rome" },
+	{ "{\"cmd\":\"peer-test-status\",\"site\":\"rome\"}",
+	    "\"code\":\"usage\"" },
+	{ "{\"cmd\":\"peer-test-status\",\"site\":\"rome\",\"serial\":1}",
+	    "\"code\":\"not-found\"" },
 	{ "{\"cmd\":\"backup\",\"dir\":\"here\"}", "absolute path" },
 	{ "{\"cmd\":\"reload\"}", "{\"kind\":\"told\",\"text\":\"x.conf:7: "
 	    "second\"}\n{\"error\":\"the old configuration stays: two "
@@ -313,6 +327,9 @@ test_queue(void **state)
 	hand_in(f, object, sizeof(object) - 1,
 	    "\"outcome\":\"done\",\"reason\":\"\",\"messages\":2}");
 	expect(f, "{\"cmd\":\"list\"}", "\"count\":2,\"failed\":0}");
+	expect(f, "{\"cmd\":\"trace\",\"id\":\"1\"}",
+	    "{\"kind\":\"message\",\"id\":\"1\"");
+	expect(f, "{\"cmd\":\"trace\",\"id\":\"1\"}", "\"number\":0}");
 	expect(f, "{\"cmd\":\"list\",\"recipient\":\"dan@london.example\"}",
 	    "\"count\":1,");
 	expect(f, "{\"cmd\":\"list\",\"sender\":\"@LONDON.example\"}",

@@ -201,6 +201,35 @@ test_priority(void **state)
 	xw_contains(w, "MAIL FROM:<e@paris.example> SIZE=21 MT-PRIORITY=-3");
 }
 
+/* A road whose window is open and whose call has just failed: the next thing
+ * to do is the next try, and not that call at once and again. */
+static void
+test_pause_in_a_window(void **state)
+{
+	struct xw *w = *state;
+	struct exchange_action a;
+	int64_t at;
+
+	xw_stop(w);
+	conf_free(w->conf);
+	w->conf = xw_conf_of(SITE HOME "peer london {\n dialect = bsmtp\n"
+	    " transport = /bin/true\n call = { Any }\n retry-min = 30s\n"
+	    "}\n" ROUTES);
+	xw_start(w);
+	xw_accept(w, "ann@paris.example", "x@london.example");
+	free(xw_write_object(w));
+	xw_must_take(w, EXCHANGE_RUN, &a);
+	exchange_action_release(&a);
+	xw_pass(w, 61);
+	exchange_transport_exited(w->x, "london", 75, "no carrier");
+	xw_settle(w);
+	at = exchange_deadline_ms(w->x);
+	assert_true(at >= w->now_ms + 22000 && at <= w->now_ms + 30000);
+	xw_pass(w, 31);
+	xw_must_take(w, EXCHANGE_RUN, &a);
+	exchange_action_release(&a);
+}
+
 #define TEST(fn) cmocka_unit_test_setup_teardown(fn, xw_set_up, xw_tear_down)
 
 int
@@ -214,6 +243,7 @@ main(void)
 		TEST(test_by_needs_the_road),
 		TEST(test_by_in_a_batch),
 		TEST(test_priority),
+		TEST(test_pause_in_a_window),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -13,6 +13,7 @@
 #include <zstd.h>
 #include <cmocka.h>
 
+#include "base/mem.h"
 #include "bundle/expand.h"
 
 #define HELLO "HELO x\r\nQUIT\r\n"
@@ -111,6 +112,46 @@ test_good(void **state)
 		}
 		buf_release(&in);
 	}
+}
+
+/* Two frames of several blocks each, some of them stored as they are, with
+ * something to be skipped between them (RFC 8878 3.1.2). */
+static void
+test_zstd_blocks(void **state)
+{
+	static const size_t pieces[] = { 1, 1000, 65536, 131072, 1 << 20 };
+	static const char skipped[200005] = "\x50\x2a\x4d\x18";
+	const size_t len = 700000;
+	char *text = mem_alloc(1, len);
+	struct buf in = BUF_INIT;
+	uint32_t x = 1;
+
+	(void)state;
+	for (size_t i = 0; i < len; i++) {
+		x = x * 1664525 + 1013904223;
+		text[i] = (char)(i / 150000 % 2 == 0 ? x >> 24 : i / 1000);
+	}
+	for (int i = 0; i < 2; i++) {
+		size_t room = ZSTD_compressBound(len);
+
+		buf_grown(&in, ZSTD_compress(buf_room(&in, room), room, text,
+		    len, 3));
+		buf_add(&in, skipped, 4);
+		buf_adds(&in, "\x40\x0d\x03");	/* 200000 octets */
+		buf_add(&in, skipped + 4, 200001);
+	}
+	for (size_t p = 0; p < sizeof(pieces) / sizeof(pieces[0]); p++) {
+		struct buf out = BUF_INIT;
+		enum compression kind;
+
+		assert_int_equal(run(&in, pieces[p], &kind, &out), 0);
+		assert_int_equal(out.len, 2 * len);
+		assert_memory_equal(out.ptr, text, len);
+		assert_memory_equal(out.ptr + len, text, len);
+		buf_release(&out);
+	}
+	buf_release(&in);
+	free(text);
 }
 
 static void
@@ -271,6 +312,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_good),
+		cmocka_unit_test(test_zstd_blocks),
 		cmocka_unit_test(test_bad),
 		cmocka_unit_test(test_cut),
 		cmocka_unit_test(test_sniff),

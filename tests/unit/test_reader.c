@@ -307,6 +307,30 @@ test_gzip(void **state)
 	buf_release(&object);
 }
 
+/* One frame of one raw block (RFC 8878 3.1.1): all of the magic number may be
+ * there while the library asks for one octet. */
+static void
+test_zstd(void **state)
+{
+	static const char batch[] = H ONE "QUIT\r\n";
+	size_t len = sizeof(batch) - 1;
+	struct bundle_reader_options opts;
+	struct buf in = BUF_INIT;
+
+	(void)state;
+	bundle_reader_options_default(&opts);
+	assert_true(len < 256);
+	buf_adds(&in, "\x28\xb5\x2f\xfd\x20");
+	buf_addc(&in, (char)len);
+	buf_addc(&in, (char)(len << 3 | 1));
+	buf_addc(&in, (char)(len >> 5));
+	buf_addc(&in, '\0');
+	buf_adds(&in, batch);
+	check(&opts, in.ptr, in.len, "bsmtp zstd" BEGIN(2, 1) HI(1) " done");
+	check(&opts, in.ptr, 5, "none zstd broken");
+	buf_release(&in);
+}
+
 static void
 test_strict(void **state)
 {
@@ -384,6 +408,7 @@ main(void)
 	static const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_cases),
 		cmocka_unit_test(test_gzip),
+		cmocka_unit_test(test_zstd),
 		cmocka_unit_test(test_strict),
 		cmocka_unit_test(test_limits),
 		cmocka_unit_test(test_batch_max),
