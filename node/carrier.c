@@ -8,6 +8,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -17,6 +18,7 @@
 #include "base/list.h"
 #include "base/map.h"
 #include "base/mem.h"
+#include "base/secret.h"
 #include "base/text.h"
 #include "node/aside.h"
 #include "node/intake.h"
@@ -450,6 +452,48 @@ program_path(const struct conf *conf, const char *transport)
 	return path_join(POSTRIDER_LIBEXECDIR, transport);
 }
 
+/* Whether it has an end of its own at the peer, to which it proves who it is:
+ * then it is handed a secret unless its settings say how it does without. */
+static bool
+wants_secret(const struct conf_peer *peer)
+{
+	static const char *const linked[] = { "serial", "tcp", "exec" };
+	size_t i;
+
+	for (i = 0; i < peer->set.n; i++)
+		if (strncmp(peer->set.item[i], "secret=", 7) == 0)
+			return false;
+	for (i = 0; i < sizeof(linked) / sizeof(linked[0]); i++)
+		if (strcmp(path_base(peer->transport), linked[i]) == 0)
+			return true;
+	return false;
+}
+
+/* The reading end of a pipe with the secret in it, or -1: there is none, which
+ * the transport finds out and tells. */
+static int
+open_secret(const struct daemon *d, const struct conf_peer *peer)
+{
+	unsigned char secret[KEYRING_PSK_LEN];
+	struct err e = ERR_INIT;
+	int fd[2];
+
+	if (!wants_secret(peer) || exchange_pair_secret(d->exchange,
+	    peer->name, "link", secret, &e) != 0)
+		return -1;
+	if (pipe2(fd, O_CLOEXEC) < 0)
+		fd[0] = -1;
+	else {
+		if (file_write_all(fd[1], secret, sizeof(secret), &e) != 0) {
+			close(fd[0]);
+			fd[0] = -1;
+		}
+		close(fd[1]);
+	}
+	secret_wipe(secret, sizeof(secret));
+	return fd[0];
+}
+
 static void
 run(struct road *r)
 {
@@ -459,6 +503,7 @@ run(struct road *r)
 	char **set, *program, yes[] = "stay=yes";
 	bool stay = false;
 	size_t i, n;
+	int secret;
 
 	if (runner_running(r->runner)) {
 		runner_more(r->runner);
@@ -476,10 +521,14 @@ run(struct road *r)
 	if (peer->stays && !stay)
 		set[n++] = yes;
 	program = program_path(d->conf, peer->transport);
-	if (runner_start(r->runner, program, r->out, r->in, set, n, &e) != 0) {
+	secret = open_secret(d, peer);
+	if (runner_start(r->runner, program, r->out, r->in, set, n, secret,
+	    &e) != 0) {
 		exchange_transport_exited(d->exchange, r->peer, -1, e.text);
 		daemon_wake(d);
 	}
+	if (secret >= 0)
+		close(secret);
 	free(program);
 	free(set);
 }

@@ -52,20 +52,23 @@ free_texts(char **texts)
 /* posix_spawn rather than fork, since the daemon may be large and a program
  * that cannot be run is told at once. */
 int
-child_start(struct child *c, char *const *argv, const int fd[3],
+child_start(struct child *c, char *const *argv, const int fd[CHILD_FDS],
     struct err *e)
 {
 	char **env = clean_environment();
 	posix_spawn_file_actions_t files;
 	posix_spawnattr_t attr;
 	sigset_t all, none;
+	int n = 0;
 
 	sigfillset(&all);
 	sigemptyset(&none);
 	posix_spawn_file_actions_init(&files);
-	for (int i = 0; i < 3; i++)
-		posix_spawn_file_actions_adddup2(&files, fd[i], i);
-	posix_spawn_file_actions_addclosefrom_np(&files, STDERR_FILENO + 1);
+	while (n < CHILD_FDS && fd[n] >= 0) {
+		posix_spawn_file_actions_adddup2(&files, fd[n], n);
+		n++;
+	}
+	posix_spawn_file_actions_addclosefrom_np(&files, n);
 	posix_spawnattr_init(&attr);
 	posix_spawnattr_setflags(&attr, POSIX_SPAWN_SETPGROUP |
 	    POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);

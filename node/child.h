@@ -17,6 +17,8 @@
 
 #include "base/err.h"
 
+#define CHILD_FDS 4
+
 struct child {
 	pid_t pid;		/* 0: none */
 	int pidfd;		/* -1: looked for by the clock */
@@ -28,9 +30,10 @@ struct child {
 #define CHILD_INIT { 0, -1, NULL, NULL, NULL }
 
 /* argv[0]: absolute path.  It gets PATH, LANG, TZ and HOME of ours, no
- * descriptors but fd[0..2] as 0, 1, 2, and every signal as it is by default.
+ * descriptors but fd[0..3] as 0 to 3 (the last may be -1: none), and every
+ * signal as it is by default.
  * ERR_IO and others: it was not started. */
-int child_start(struct child *c, char *const *argv, const int fd[3],
+int child_start(struct child *c, char *const *argv, const int fd[CHILD_FDS],
     struct err *e) MUST_CHECK;
 /* ours: it is a zombie and child_reap tells its end; else another has reaped
  * it, and what became of it is unknown. */

@@ -100,10 +100,14 @@ peer_address(const struct conf *conf, const char *peer)
 }
 
 static bool
-stays_by_itself(const char *transport)
+stays_by_itself(const struct conf_peer *peer)
 {
-	const struct conf_transport *t = conf_transport_find(transport);
+	const struct conf_transport *t = conf_transport_find(peer->transport);
+	size_t i, len = t != NULL && t->waits != NULL ? strlen(t->waits) : 0;
 
+	for (i = 0; len > 0 && i < peer->set.n; i++)
+		if (strncmp(peer->set.item[i], t->waits, len) == 0)
+			return true;
 	return t != NULL && t->stays;
 }
 
@@ -140,7 +144,7 @@ conf_complete(struct conf_draft *draft)
 		if (peer->call == NULL)
 			peer->call = schedule_new();
 		if (conf_node_find(draft->peer[i], "stays") == NULL)
-			peer->stays = stays_by_itself(peer->transport);
+			peer->stays = stays_by_itself(peer);
 		if (peer->address == NULL)
 			peer->address = peer_address(conf, peer->name);
 	}

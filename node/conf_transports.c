@@ -10,10 +10,13 @@
 	CONF_DIALECT_BIT(BUNDLE_RFC2442) | CONF_DIALECT_BIT(BUNDLE_NATIVE))
 
 static const struct conf_transport transports[] = {
-	{ "file", true, { "drop", "pickup" }, ALL },
-	{ "mail", false, { NULL, NULL }, CONF_DIALECT_BIT(BUNDLE_RFC2442) },
-	{ "serial", false, { NULL, NULL }, ALL },
-	{ "uucp", false, { NULL, NULL }, ALL },
+	{ "exec", false, NULL, { "command", "each" }, ALL },
+	{ "file", true, NULL, { "drop", "pickup" }, ALL },
+	{ "mail", false, NULL, { NULL, NULL },
+	    CONF_DIALECT_BIT(BUNDLE_RFC2442) },
+	{ "serial", false, NULL, { NULL, NULL }, ALL },
+	{ "tcp", false, "listen=", { NULL, NULL }, ALL },
+	{ "uucp", false, NULL, { NULL, NULL }, ALL },
 };
 
 const struct conf_transport *

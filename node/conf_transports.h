@@ -15,6 +15,8 @@ struct conf_transport {
 	const char *name;
 	/* It waits for files to arrive, so it keeps running by itself. */
 	bool stays;
+	/* With a setting that begins so it waits to be called; or NULL. */
+	const char *waits;
 	/* Settings of which one at least makes sense of it; NULL: none. */
 	const char *needs[2];
 	/* CONF_DIALECT_BIT of each dialect that it carries. */

@@ -450,7 +450,7 @@ spawn(struct run *r, char *const *argv, struct err *e)
 	rc = open_pipes(in, out, e);
 	if (rc == 0)
 		rc = child_start(&r->child, argv, (const int[]){ in[0],
-		    out[1], out[1] }, e);
+		    out[1], out[1], -1 }, e);
 	close_pipe(in[0]);
 	close_pipe(out[1]);
 	if (rc < 0) {

@@ -248,6 +248,21 @@ psk_of(const struct directory *d, const char *site)
 	return peer != NULL && peer->has_psk ? peer->psk : NULL;
 }
 
+int
+directory_pair_secret(const struct directory *d, const char *site,
+    const char *label, unsigned char secret_out[KEYRING_PSK_LEN],
+    struct err *e)
+{
+	const struct card *card = directory_card(d, site);
+
+	if (d->keyring == NULL || card == NULL ||
+	    card->auth.len != X25519_LEN)
+		return err_set(e, ERR_NOT_FOUND, "there is no card of %s, or "
+		    "this site has no keys", site);
+	return keyring_pair_secret(d->keyring, card->auth.octets,
+	    psk_of(d, site), label, secret_out, e);
+}
+
 static bool
 is_signed(const struct directory *d, const char *site)
 {

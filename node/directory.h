@@ -45,6 +45,11 @@ int directory_seal_to(struct directory *d, const char *site,
  * rest as long as d. */
 int directory_open_with(struct directory *d, const char *peer,
     struct open_with *with_out, struct err *e) MUST_CHECK;
+/* keyring_pair_secret with the site and what is shared with it.
+ * ERR_NOT_FOUND: no card of it is known, or we have no keys. */
+int directory_pair_secret(const struct directory *d, const char *site,
+    const char *label, unsigned char secret_out[KEYRING_PSK_LEN],
+    struct err *e) MUST_CHECK;
 /* The site with this auth key; NULL: unknown. */
 const char *directory_site_of(const struct directory *d,
     const unsigned char auth[32]);

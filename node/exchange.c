@@ -157,6 +157,14 @@ exchange_add_card(struct exchange *x, struct slice card, struct err *e)
 	return directory_add(x->directory, card, e);
 }
 
+int
+exchange_pair_secret(struct exchange *x, const char *site, const char *label,
+    unsigned char secret_out[KEYRING_PSK_LEN], struct err *e)
+{
+	return directory_pair_secret(x->directory, site, label, secret_out,
+	    e);
+}
+
 void
 exchange_reload(struct exchange *x, const struct conf *conf)
 {

@@ -33,6 +33,7 @@
 #include "base/err.h"
 #include "base/log.h"
 #include "node/conf.h"
+#include "node/keyring.h"
 #include "smtp/command.h"
 #include "spool/spool.h"
 
@@ -59,6 +60,11 @@ int exchange_start(struct exchange *x, struct err *e) MUST_CHECK;
 /* The card of a site, that the operator vouches for (node/directory.h). */
 int exchange_add_card(struct exchange *x, struct slice card, struct err *e)
     MUST_CHECK;
+/* The secret that we share with the site for a purpose, keyring_pair_secret.
+ * ERR_NOT_FOUND: no card of it is known, or we have no keys. */
+int exchange_pair_secret(struct exchange *x, const char *site,
+    const char *label, unsigned char secret_out[KEYRING_PSK_LEN],
+    struct err *e) MUST_CHECK;
 /* A new configuration: what is not cut is routed anew, mail for a peer that
  * is gone is held.  The old one may be freed afterwards. */
 void exchange_reload(struct exchange *x, const struct conf *conf);

@@ -55,6 +55,8 @@ static const struct command commands[] = {
 	    "submit a mail, as sendmail(8) does" },
 	{ "receive", cmd_receive, NULL, "[--peer NAME]",
 	    "hand in an object on standard input" },
+	{ "link", cmd_link, NULL, "PEER",
+	    "join a link on standard input and output" },
 	{ "reload", cmd_reload, NULL, "", "read the configuration again" },
 	{ "stop", cmd_stop, NULL, "", "end the daemon" },
 	{ "spool", cmd_spool, NULL, "verify|backup|export|import|...",

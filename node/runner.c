@@ -442,7 +442,8 @@ watch(struct runner *r, struct pipes *p)
 
 int
 runner_start(struct runner *r, const char *program, const char *out_dir,
-    const char *in_dir, char *const *set, size_t nset, struct err *e)
+    const char *in_dir, char *const *set, size_t nset, int secret_fd,
+    struct err *e)
 {
 	struct pipes p;
 	char **argv;
@@ -455,7 +456,7 @@ runner_start(struct runner *r, const char *program, const char *out_dir,
 	if (rc == 0) {
 		argv = arguments(r, program, out_dir, in_dir, set, nset);
 		rc = child_start(&r->child, argv, (const int[]){ p.in[0],
-		    p.out[1], p.err[1] }, e);
+		    p.out[1], p.err[1], secret_fd }, e);
 		if (rc == 0)
 			watch(r, &p);
 		free_texts(argv);

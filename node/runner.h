@@ -43,11 +43,12 @@ struct runner *runner_new(struct event_base *base, struct log *log,
 void runner_free(struct runner *r);
 /* program: absolute path; set: n texts "KEY=VALUE".  The child gets a clean
  * environment (PATH, LANG, TZ, HOME), its own process group, no descriptors
- * but 0, 1, 2.  An error means that it was not started, and exited is not
- * called; ERR_STATE: one is running already. */
+ * but 0, 1, 2, and secret_fd (-1: none; it stays the caller's) as 3.  An
+ * error means that it was not started, and exited is not called; ERR_STATE:
+ * one is running already. */
 int runner_start(struct runner *r, const char *program, const char *out_dir,
-    const char *in_dir, char *const *set, size_t nset, struct err *e)
-    MUST_CHECK;
+    const char *in_dir, char *const *set, size_t nset, int secret_fd,
+    struct err *e) MUST_CHECK;
 bool runner_running(const struct runner *r);
 /* Tells it that there are new files; nothing if none is running. */
 void runner_more(struct runner *r);

@@ -125,7 +125,8 @@ start(struct bench *b)
 	char *const sets[] = { set[0], set[1] };
 	struct err e = ERR_INIT;
 
-	if (runner_start(b->runner, b->script, "/out", "/in", sets, 2, &e) < 0)
+	if (runner_start(b->runner, b->script, "/out", "/in", sets, 2, -1,
+	    &e) < 0)
 		fail_msg("%s", e.text);
 	assert_true(runner_running(b->runner));
 }
@@ -327,7 +328,7 @@ test_cannot_start(void **state)
 	struct err e = ERR_INIT;
 
 	assert_int_equal(runner_start(b->runner, b->script, "/o", "/i", NULL,
-	    0, &e), ERR_NOT_FOUND);
+	    0, -1, &e), ERR_NOT_FOUND);
 	assert_has(e.text, b->script);
 	assert_false(runner_running(b->runner));
 	runner_more(b->runner);
@@ -335,7 +336,7 @@ test_cannot_start(void **state)
 	write_script(b, "sleep 60");
 	start(b);
 	assert_int_equal(runner_start(b->runner, b->script, "/o", "/i", NULL,
-	    0, &e), ERR_STATE);
+	    0, -1, &e), ERR_STATE);
 	/* tear_down frees it while the program runs. */
 }
 

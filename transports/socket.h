@@ -1,0 +1,34 @@
+/* SPDX-License-Identifier: ISC */
+#ifndef TRANSPORTS_SOCKET_H
+#define TRANSPORTS_SOCKET_H
+/*
+ * Sockets of the transport "tcp": to a place, by a SOCKS5 proxy where there
+ * is one, and one to be called at.
+ */
+#include "transports/wire.h"
+
+struct place {
+	char *host;	/* name or address; or an absolute path */
+	char *port;	/* number or service; NULL where host is a path */
+};
+
+/* "HOST:PORT", "[V6]:PORT" or an absolute path.  ERR_SYNTAX. */
+int place_parse(const char *text, struct place *p_out) MUST_CHECK;
+void place_release(struct place *p);
+
+/* Connected, non-blocking, closed on exec.  through: the proxy, which then
+ * resolves the name (RFC 1928), or NULL.  ERR_STATE: told to stop;
+ * ERR_NOT_FOUND, ERR_IO and others: it cannot be reached, and the text says
+ * which and why. */
+int socket_call(const struct wire *w, const struct place *to,
+    const struct place *through, int timeout_ms, int *fd_out, struct err *e)
+    MUST_CHECK;
+/* Listens.  A socket file that nobody listens at is replaced; the new one is
+ * for the user and its group. */
+int socket_listen(const struct place *at, int *fd_out, struct err *e)
+    MUST_CHECK;
+/* The next that calls.  As wire_wait; 1: *fd_out. */
+int socket_accept(const struct wire *w, int listener, int ms, int *fd_out,
+    struct err *e) MUST_CHECK;
+
+#endif
