@@ -93,7 +93,8 @@ read_options(struct crew *c, int argc, char **argv)
 int
 main(int argc, char **argv)
 {
-	struct crew c = { .set = { .seed = 1, .dir = ".", .realm = -1 }, .jobs = 1 };
+	struct crew c = { .set = { .seed = 1, .dir = ".", .realm = -1 },
+	    .jobs = 1 };
 	char *dir;
 	int bad;
 
