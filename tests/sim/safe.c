@@ -127,6 +127,22 @@ make_card(struct site *s)
 	free(domain[1]);
 }
 
+static int
+restore_keys(struct site *s, struct err *e)
+{
+	struct list *item;
+	int rc = 0;
+
+	list_for_each(item, &s->key_files) {
+		struct key_file *f = list_entry(item, struct key_file, link);
+
+		if (rc == 0)
+			rc = keyring_restore(s->keyring, f->name,
+			    buf_slice(&f->text), e);
+	}
+	return rc;
+}
+
 void
 safe_open(struct site *s)
 {
@@ -137,23 +153,14 @@ safe_open(struct site *s)
 	    .lifetime_secs = w->lifetime_days * (uint64_t)86400,
 	    .gap_secs = 86400 };
 	struct err e = ERR_INIT;
-	bool fresh = list_empty(&s->key_files);
-	struct list *item;
-	int rc = 0;
+	int rc;
 
 	if (!has_keys(s))
 		return;
 	s->keyring = keyring_new(s->name, &policy, &s->clock, &w->rng.rng,
 	    &store, s);
-	if (fresh)
-		rc = keyring_make(s->keyring, &e);
-	list_for_each(item, &s->key_files) {
-		struct key_file *f = list_entry(item, struct key_file, link);
-
-		if (rc == 0 && !fresh)
-			rc = keyring_restore(s->keyring, f->name,
-			    buf_slice(&f->text), &e);
-	}
+	rc = list_empty(&s->key_files) ? keyring_make(s->keyring, &e) :
+	    restore_keys(s, &e);
 	if (rc == 0)
 		rc = keyring_start(s->keyring, &e);
 	if (rc != 0)
