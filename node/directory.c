@@ -13,6 +13,7 @@
 #include "node/exchange_private.h"
 #include "node/keys.h"
 
+#define OPENING_KEYS_MAX 3
 #define ASK_SECS 3600		/* between two key requests to a site */
 #define AUTH_KEY_SECS (400 * (uint64_t)86400)	/* replay memory of what is
 						 * sealed to the auth key */
@@ -403,9 +404,12 @@ directory_open_with(struct directory *d, const char *peer,
 	for (i = 0; i < n; i++)
 		with->key[i] = (struct open_key){ kinds, d->key[i].id,
 		    d->key[i].secret, d->key[i].public };
-	with->key[n++] = (struct open_key){ SEAL_BIT(SEAL_REQUEST), 0,
-	    keyring_auth_secret(d->keyring),
-	    keyring_auth_public(d->keyring) };
+	/* At most three agreements on the curve, whatever arrives: while a
+	 * rotation out of turn has three keys live nobody lacks one. */
+	if (n < OPENING_KEYS_MAX)
+		with->key[n++] = (struct open_key){ SEAL_BIT(SEAL_REQUEST), 0,
+		    keyring_auth_secret(d->keyring),
+		    keyring_auth_public(d->keyring) };
 	with->nkeys = n;
 	with->sender = peer != NULL ? sender_is_peer : sender_of_any;
 	with->signer = peer != NULL ? signer_is_peer : NULL;
