@@ -182,7 +182,7 @@ bad_weather_make(struct world *w)
 	o->restores = roll(w, 2) == 0;
 	o->rebuilds = roll(w, 3) == 0;
 	o->deaths = roll(w, 4) == 0;
-	o->silence = roll(w, 15) == 0;
+	o->silence = w->nsites <= 6 && roll(w, 15) == 0;
 }
 
 static enum realm
