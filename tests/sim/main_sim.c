@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * sim [--seed N] [--runs K] [--seconds S] [--least K] [--jobs J] [--dir DIR]
- *     [--bdb] [--sites N] [--realm old|native|mixed] [--events N]
+ *     [--bdb] [--sites N] [--most N] [--realm old|native|mixed] [--events N]
  *     [--verbose]
  *
  * Plays worlds from seed N on: K of them, or as many as S seconds allow.
@@ -21,7 +21,7 @@ usage(void)
 {
 	fprintf(stderr, "usage: sim [--seed N] [--runs K] [--seconds S] "
 	    "[--least K]\n\t[--jobs J] [--dir DIR] [--bdb] [--sites N] "
-	    "\n\t[--realm old|native|mixed] [--events N] "
+	    "[--most N]\n\t[--realm old|native|mixed] [--events N] "
 	    "[--verbose]\n");
 	return 64;
 }
@@ -62,6 +62,7 @@ read_options(struct crew *c, int argc, char **argv)
 		{ "dir", required_argument, NULL, 'd' },
 		{ "bdb", no_argument, NULL, 'b' },
 		{ "sites", required_argument, NULL, 'n' },
+		{ "most", required_argument, NULL, 'm' },
 		{ "realm", required_argument, NULL, 'w' },
 		{ "events", required_argument, NULL, 'e' },
 		{ "verbose", no_argument, NULL, 'v' },
@@ -79,6 +80,7 @@ read_options(struct crew *c, int argc, char **argv)
 		case 'd': c->set.dir = optarg; break;
 		case 'b': c->bdb = true; break;
 		case 'n': c->set.sites = number(optarg); break;
+		case 'm': c->set.most = number(optarg); break;
 		case 'w': c->set.realm = realm(optarg); break;
 		case 'e': c->set.events = number(optarg); break;
 		case 'v': c->set.verbose = true; break;
@@ -86,7 +88,8 @@ read_options(struct crew *c, int argc, char **argv)
 		}
 	}
 	if (optind != argc || c->jobs == 0 || c->set.sites == 1 ||
-	    c->set.sites == 2 || c->set.sites > SITES_MAX)
+	    c->set.sites == 2 || c->set.sites > SITES_MAX ||
+	    c->set.most == 1 || c->set.most == 2)
 		exit(usage());
 }
 

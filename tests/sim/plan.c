@@ -182,7 +182,7 @@ bad_weather_make(struct world *w)
 	o->restores = roll(w, 2) == 0;
 	o->rebuilds = roll(w, 3) == 0;
 	o->deaths = roll(w, 4) == 0;
-	o->silence = roll(w, 15) == 0;
+	o->silence = w->nsites <= 6 && roll(w, 15) == 0;
 }
 
 static enum realm
@@ -230,15 +230,20 @@ times_make(struct world *w)
 static size_t
 some_size(struct world *w)
 {
-	uint64_t n = roll(w, 100);
+	size_t most = w->set.most != 0 ? w->set.most : SITES_MAX, n;
+	uint64_t kind = roll(w, 100);
 
 	if (w->set.sites != 0)
 		return w->set.sites;
 	if (w->set.bdb)
 		return 3 + roll(w, 2);
-	if (n < 80)
-		return 3 + roll(w, 4);
-	return n < 97 ? 7 + roll(w, 9) : 16 + roll(w, SITES_MAX - 15);
+	if (kind < 85)
+		n = 3 + roll(w, 4);
+	else if (kind < 98)
+		n = 7 + roll(w, 6);
+	else
+		n = 13 + roll(w, SITES_MAX - 12);
+	return n < most ? n : most;
 }
 
 static void

@@ -204,6 +204,7 @@ struct settings {
 	bool bdb;
 	bool calm;		/* neither faults nor losses */
 	size_t sites;		/* 0: as the seed says */
+	size_t most;		/* sites; 0: SITES_MAX */
 	int realm;		/* -1: as the seed says */
 	uint64_t events;	/* at most; 0: the default */
 	const char *dir;	/* for stories and databases */

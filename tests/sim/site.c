@@ -426,7 +426,7 @@ sleepy(struct world *w, int64_t at)
 
 	if (pause < 30000 || pause > MINUTE_MS)
 		return at;
-	return at + (int64_t)roll(w, 20 * MINUTE_MS);
+	return at + (int64_t)roll(w, HOUR_MS);
 }
 
 void

@@ -133,6 +133,9 @@ is_notice(const struct message *m, struct slice content, bool *report_out)
 {
 	static const char from[] = "From: Mail Delivery System";
 
+	*report_out = false;
+	if (content.len == 0)
+		return false;
 	*report_out = memmem(content.ptr, content.len < 2000 ? content.len :
 	    2000, "multipart/report", strlen("multipart/report")) != NULL;
 	return m->env.sender[0] == '\0' && content.len > sizeof(from) &&

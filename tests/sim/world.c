@@ -251,11 +251,12 @@ report(const struct world *w)
 	    PRIu64 " damaged; %" PRIu64 " restores, %" PRIu64 " rebuilds, %"
 	    PRIu64 " deaths, %" PRIu64 " rotations; %" PRIu64
 	    " not confirmed; %" PRIu64 " events, %zu KiB held at most\n",
-	    w->set.seed,
-	    w->set.calm ? " (calm)" : w->set.bdb ? " (Berkeley DB)" : "",
+	    w->set.seed, w->set.calm ? " (calm)" :
+	    w->set.bdb ? " (Berkeley DB)" : "",
 	    w->wrongs > 0 ? "FAILED" : "good", realm[w->realm], w->nsites,
 	    w->nmails, w->crashes, w->absences, w->partitions, w->repeats,
-	    w->losses, w->torn, w->damaged, w->restores, w->rebuilds, w->deaths,
+	    w->losses,
+	    w->torn, w->damaged, w->restores, w->rebuilds, w->deaths,
 	    w->rotations, w->unsure, w->events, w->held_most / 1024);
 }
 
