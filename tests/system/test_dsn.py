@@ -521,7 +521,7 @@ def test_what_a_carrier_says_stays_here(node, work):
                    "done\n")
     os.chmod(carrier, 0o755)
     paris = node("paris", config=road.config(
-        "paris", f'peer london {{ transport = "{carrier}"\n}}\n'
+        "paris", f'peer london {{ dialect = bsmtp\ntransport = "{carrier}"\n}}\n'
         "routes { london.example = london }\n"))
     paris.start()
     paris.submit("alice@paris.example", ["bob@london.example"],
