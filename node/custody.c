@@ -525,7 +525,7 @@ expire_lot(struct custody *c, struct lot *lot, struct err *e)
 	    spool_epoch(x->spool), lot->serial, &s, e);
 
 	if (rc == 0)
-		rc = lot_void(c, lot, e);
+		rc = lot_void(c, lot, &s, e);
 	if (rc != 0) {
 		serial_out_release(&s);
 		return rc;
@@ -538,9 +538,7 @@ expire_lot(struct custody *c, struct lot *lot, struct err *e)
 		if (leg == NULL)
 			continue;
 		story_part(c, lot, &s, i, NULL);
-		settle_fail(x, leg, "4.4.7", "not confirmed: no word "
-		    "came back from the far site within its lifetime; "
-		    "it may have been delivered", true);
+		lot_unconfirmed(c, leg);
 	}
 	story_end(c);
 	serial_out_release(&s);

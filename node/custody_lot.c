@@ -246,8 +246,16 @@ custody_leg_over(struct exchange *x, uint64_t handle)
 		lot_complete(c, lot);
 }
 
+void
+lot_unconfirmed(struct custody *c, struct leg *leg)
+{
+	leg->unsure = true;
+	settle_fail(c->x, leg, "4.4.7", NOT_CONFIRMED, true);
+}
+
 int
-lot_void(struct custody *c, struct lot *lot, struct err *e)
+lot_void(struct custody *c, struct lot *lot, const struct serial_out *unsure,
+    struct err *e)
 {
 	struct serial_out rec;
 	struct spool_unit *u;
@@ -259,6 +267,10 @@ lot_void(struct custody *c, struct lot *lot, struct err *e)
 	rec.serial = lot->serial;
 	rec.status = SERIAL_SETTLED;
 	rec.params = mem_strdup("");
+	if (unsure != NULL) {
+		rec.part = unsure->part;	/* lent for the writing */
+		rec.nparts = unsure->nparts;
+	}
 	rc = spool_begin(c->x->spool, &u, e);
 	if (rc == 0) {
 		rc = spool_put_serial_out(u, &rec, e);
@@ -269,6 +281,8 @@ lot_void(struct custody *c, struct lot *lot, struct err *e)
 		else
 			spool_abort(u);
 	}
+	rec.part = NULL;
+	rec.nparts = 0;
 	serial_out_release(&rec);
 	if (rc != 0)
 		return rc;

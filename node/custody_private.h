@@ -122,8 +122,13 @@ void lot_complete(struct custody *c, struct lot *lot);
 /* Its legs wait again; rec: its parts. */
 void lot_release(struct custody *c, struct lot *lot,
     const struct serial_out *rec);
-/* The serial will never be used again, durably; its legs are the caller's. */
-int lot_void(struct custody *c, struct lot *lot, struct err *e) MUST_CHECK;
+/* The serial will never be used again, durably; its legs are the caller's.
+ * unsure: its parts, where they are to fail as not confirmed, also if there is
+ * a crash before they have; or NULL. */
+int lot_void(struct custody *c, struct lot *lot,
+    const struct serial_out *unsure, struct err *e) MUST_CHECK;
+/* A leg of such a lot fails. */
+void lot_unconfirmed(struct custody *c, struct leg *leg);
 uint64_t lot_repeat_secs(struct custody *c, const struct lot *lot);
 const char *lot_site(const struct lot *lot);
 /* The record goes, and the bundle with it. */

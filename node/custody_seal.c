@@ -588,7 +588,7 @@ put_aside(struct sealing *s, struct err *e)
 		    "the stored content is damaged", false);
 	if (leg != NULL)
 		leg->object = 0;
-	if (lot->rec == NULL && lot_void(c, lot, &e2) != 0)
+	if (lot->rec == NULL && lot_void(c, lot, NULL, &e2) != 0)
 		return;
 	lot_release(c, lot, &s->rec);
 	lot->legs = 0;

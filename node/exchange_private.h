@@ -45,6 +45,7 @@ struct leg {
 	unsigned attempts;
 	uint64_t next_secs;
 	uint64_t object;	/* LEG_CUT: object, or handle of the lot */
+	bool unsure;		/* of a serial that was never answered */
 	uint16_t *rcpt;		/* open recipients, or NULL: one, in `one` */
 	uint16_t nrcpt, one;
 };
@@ -196,6 +197,9 @@ struct exchange {
 	bool dirty;			/* something may be ready: pump */
 };
 
+/* Of mail whose far site may have it (design: Custody). */
+#define NOT_CONFIRMED "not confirmed: no word came back from the far site " \
+	"within its lifetime; it may have been delivered"
 #define STATUS_DAMAGED "5.3.0"	/* the spool lost the content */
 #define JOBS_MAX 128	/* handed to one delivery at a time */
 #define OBJECTS_MAX 64	/* outstanding for one peer */
