@@ -1,12 +1,13 @@
 # The commands behind `make sim`, `make system` and `make bench`; they find
 # the programs in $$BUILD.
 export BUILD
-# The sanitized daemon goes without the tests of pages and papers, and of what
-# the plain one has shown with the servers and programs of others.
+# The sanitized daemon goes without the tests of pages and papers, of what the
+# plain one has shown with the programs of others, and the longest ones.
 SYSTEM_PLAIN := batch_page card_vectors demo deps install interop \
 	interop_clients interop_lmtp interop_pipe interop_servers interop_tls \
-	log_words man peers readme second_reader snippets transport_serial \
-	transport_shell
+	log_words man native_kill native_lost native_stick peers readme \
+	second_reader snippets transport_exec transport_serial \
+	transport_shell transport_tcp
 SYSTEM_RUN = $(if $(wildcard tests/system/test_*.py),/usr/bin/python3 -m \
 	pytest -q -rs -p no:cacheprovider tests/system $(if \
 	$(filter 1,$(SANITIZE)),$(SYSTEM_PLAIN:%=--ignore=tests/system/test_%.py)),:)
