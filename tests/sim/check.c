@@ -165,10 +165,14 @@ check_spool(struct site *s)
 	size_t i;
 
 	message_init(&m);
-	object_init(&o);
 	if (spool_next_message(s->spool, &id, &m, &e) != ERR_NOT_FOUND)
 		wrong(s->world, "%s: message %s is left in the spool", s->name,
 		    message_name(id).s);
+	message_release(&m);
+	check_serials(s);
+	if (s->world->chatting)
+		return;
+	object_init(&o);
 	while (spool_next_object(s->spool, &object, &o, &e) == 0) {
 		r = site_road(s, o.peer);
 		if (r == NULL || !r->to->dead)
@@ -182,10 +186,8 @@ check_spool(struct site *s)
 			wrong(s->world, "%s: files are left for %s", s->name,
 			    s->road[i].to->name);
 	}
-	message_release(&m);
 	object_release(&o);
 	check_bundles(s);
-	check_serials(s);
 }
 
 static void

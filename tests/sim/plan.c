@@ -175,7 +175,7 @@ bad_weather_make(struct world *w)
 	o->lengthened = some_odds(w);
 	o->replayed = some_odds(w);
 	o->astray = some_odds(w);
-	o->rotations = roll(w, 3) == 0;
+	o->rotations = roll(w, 3) == 0 && w->nsites <= 12;
 	w->strict = roll(w, 2) == 0;
 	if (w->strict || w->realm != REALM_NATIVE || w->set.bdb)
 		return;
@@ -220,7 +220,7 @@ times_make(struct world *w)
 	    5 : 2 + (unsigned)roll(w, 4);
 	w->key_days = 2 * (w->lifetime_days + 1) + roll(w, 10);
 	w->faults_end_ms = DAY_MS + (int64_t)roll(w, (uint64_t)DAY_MS *
-	    (roll(w, 8) == 0 ? 12 : 3));
+	    (w->nsites > 12 ? 1 : roll(w, 8) == 0 ? 12 : 3));
 	if (w->weather.silence)
 		w->faults_end_ms = 100 * DAY_MS;
 	else if (w->weather.rotations)

@@ -233,6 +233,7 @@ struct world {
 	struct buf story;
 	unsigned wrongs;
 	bool quiet;		/* faults are over */
+	bool chatting;		/* it ended while keys were announced */
 	uint64_t crashes, repeats, losses, torn, absences, partitions;
 	uint64_t damaged, restores, rebuilds, deaths, rotations, unsure;
 	size_t held_most;	/* octets that an exchange kept in memory */
@@ -306,6 +307,8 @@ void site_settle(struct site *s);
 void site_timer(struct site *s);
 void site_deliver(struct site *s, uint64_t number);
 bool site_is_empty(struct site *s);
+/* No mail, but announcements may be under way. */
+bool site_has_no_mail(struct site *s);
 struct road *site_road(struct site *s, const char *peer);
 int site_open_spool(struct site *s, struct err *e) MUST_CHECK;
 /* Appends the content of a message. */

@@ -533,14 +533,21 @@ site_deliver(struct site *s, uint64_t number)
 }
 
 bool
-site_is_empty(struct site *s)
+site_has_no_mail(struct site *s)
 {
 	struct exchange_counters c;
+
+	exchange_counters(s->x, &c);
+	return c.messages == 0;
+}
+
+bool
+site_is_empty(struct site *s)
+{
 	struct transit_status st;
 	uint64_t id = 0;
 	size_t i;
 
-	exchange_counters(s->x, &c);
 	if (transit_next_status(s->x, &id, &st))
 		return false;
 	for (i = 0; i < s->nroads; i++) {
@@ -548,5 +555,5 @@ site_is_empty(struct site *s)
 		    (!list_empty(&s->road[i].out) && !s->road[i].to->dead))
 			return false;
 	}
-	return c.messages == 0;
+	return site_has_no_mail(s);
 }
