@@ -88,7 +88,6 @@ struct target {
 	unsigned nobjects, nwritten;
 	uint64_t object_octets;
 	bool wanted;			/* somebody asked: flush */
-	enum { ANSWER_NONE, ANSWER_WANTED, ANSWER_GIVEN } answer;
 	unsigned urgent;		/* legs waiting of rank above 0 */
 	bool up;			/* its transport runs */
 	bool told;			/* nothing new since RUN was said */
@@ -343,9 +342,6 @@ int cut_withdraw(struct exchange *x, struct cut *c, struct err *e) MUST_CHECK;
 void road_pump(struct exchange *x, struct target *t);
 void road_failed(struct exchange *x, struct target *t, const char *why);
 void road_good(struct exchange *x, struct target *t);
-/* A call brought bundles: what they are answered with goes at once, by one
- * more call, while the stick is in. */
-void road_brought(struct exchange *x, struct target *t);
 int64_t road_deadline_ms(struct exchange *x, struct target *t);
 /* Is there something that a call would carry? */
 bool road_has_load(struct exchange *x, const struct target *t);

@@ -120,21 +120,9 @@ road_failed(struct exchange *x, struct target *t, const char *why)
 	x->dirty = true;
 }
 
-void
-road_brought(struct exchange *x, struct target *t)
-{
-	if (t->peer == NULL || t->peer->stays || t->answer != ANSWER_NONE ||
-	    schedule_is_empty(t->peer->call))
-		return;
-	t->answer = ANSWER_WANTED;
-	t->wanted = true;
-	x->dirty = true;
-}
-
 static void
 call_begins(struct exchange *x, struct target *t)
 {
-	t->answer = t->answer == ANSWER_WANTED ? ANSWER_GIVEN : ANSWER_NONE;
 	/* One that stays has ended the last call by now. */
 	if (t->up)
 		t->past_call_secs = t->call_secs;

@@ -523,32 +523,6 @@ test_no_card(void **state)
 	assert_non_null(strstr(e.text, "peer add"));
 }
 
-/* A stick goes there and back once: whoever takes it in answers before it is
- * drawn. */
-static void
-test_one_round_trip(void **state)
-{
-	static const char never[] = "call = \"Never\"";
-	struct nw *w = nw_new(never, never, never);
-	struct err e = ERR_INIT;
-
-	(void)state;
-	nw_pass(w, 10);
-	assert_true(nw_submit(w, AT_PARIS, "ann@paris.example",
-	    "nobody@london.example bob@london.example", MAIL) != 0);
-	nw_pass(w, 10);
-	assert_int_equal(0, w->site[AT_LONDON].delivered);
-	assert_int_equal(0, exchange_flush(w->site[AT_PARIS].x, "london",
-	    &e));
-	nw_pass(w, 10);
-	assert_int_equal(1, w->site[AT_LONDON].delivered);
-	assert_mail(w, AT_PARIS, "nobody@london.example", true);
-	assert_settled(w);
-	assert_true(w->site[AT_PARIS].road[AT_LONDON].sent <= 3);
-	assert_true(w->site[AT_LONDON].road[AT_PARIS].sent <= 3);
-	nw_free(w);
-}
-
 int
 main(void)
 {
@@ -574,7 +548,6 @@ main(void)
 		TEST(test_conflict),
 		cmocka_unit_test(test_signed),
 		TEST(test_shared_key),
-		cmocka_unit_test(test_one_round_trip),
 		TEST(test_no_card),
 	};
 
