@@ -384,8 +384,10 @@ transit_tick(struct exchange *x, struct err *e)
 	more = check_step(x, e);
 	if (more < 0)
 		return more;
-	if (now_secs(x) >= tr->due_secs)
+	if (now_secs(x) >= tr->due_secs) {
+		tr->looked_ms = clock_mono_ms(x->clock);
 		rc = retry_look(x, e);
+	}
 	return rc < 0 ? rc : more;
 }
 
@@ -402,8 +404,9 @@ transit_deadline_ms(struct exchange *x)
 		return INT64_MAX;
 	/* Seconds are counted from a moment of their own: a look may come
 	 * just before the second is full. */
-	return tr->due_secs <= now ? mono + 200 :
-	    mono + (int64_t)(tr->due_secs - now) * 1000;
+	if (tr->due_secs <= now)
+		return tr->looked_ms + 200 > mono ? tr->looked_ms + 200 : mono;
+	return mono + (int64_t)(tr->due_secs - now) * 1000;
 }
 
 /*
