@@ -95,12 +95,15 @@ retry_due_secs(struct exchange *x, struct passage *p)
 	return secs;
 }
 
-/* Could an answer to what was handed over at `secs` have come? */
+/* Could an answer to what was handed over at `secs` have come?  With windows
+ * alone calls are made when something waits: there may be none, for all that
+ * was handed over waits for its answer. */
 static bool
 had_a_chance(struct exchange *x, struct target *t, uint64_t secs,
     uint64_t timeout)
 {
-	if (schedule_is_empty(t->peer->call) || t->past_call_secs > secs)
+	if (schedule_is_empty(t->peer->call) || t->past_call_secs > secs ||
+	    (!schedule_is_timed(t->peer->call) && road_is_open(x, t)))
 		return true;
 	return road_is_taking(x, t) &&
 	    t->call_secs + timeout <= now_secs(x);
