@@ -350,6 +350,8 @@ take_next(struct road *r)
 	if (r->intake != NULL || r->carrier->stopping)
 		return;
 	r->taking = next_file(r);
+	exchange_taking_in(r->carrier->d->exchange, r->peer,
+	    r->taking != NULL);
 	if (r->taking == NULL) {
 		if (r->kept != NULL && !evtimer_pending(r->again, NULL))
 			look_later(r);
@@ -421,9 +423,9 @@ exited(void *ctx, int status, const char *text)
 {
 	struct road *r = ctx;
 
+	take_next(r);
 	exchange_transport_exited(r->carrier->d->exchange, r->peer, status,
 	    text);
-	take_next(r);
 	daemon_wake(r->carrier->d);
 }
 

@@ -149,6 +149,7 @@ struct conf_peer {
 	char *transport;	/* "file", or a path to a program */
 	struct conf_strings set;	/* "KEY=VALUE" for --set */
 	bool stays;		/* transport keeps running */
+	bool answer;		/* by one more call what one has brought */
 };
 
 /* Mail for this site goes as an onion over these relays, in this order. */

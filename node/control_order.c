@@ -30,6 +30,7 @@ peer_json(const struct exchange_peer_status *p)
 	    "oldest_secs", (json_int_t)p->oldest_secs);
 
 	json_object_set_new(line, "running", json_boolean(p->running));
+	json_object_set_new(line, "calling", json_boolean(p->calling));
 	json_object_set_new(line, "down", json_boolean(p->down));
 	json_object_set_new(line, "gone", json_boolean(p->gone));
 	json_object_set_new(line, "failures", json_integer(p->failures));

@@ -188,7 +188,7 @@ exchange_object_written(struct exchange *x, uint64_t object, uint64_t octets,
 	c->status = OBJECT_WRITTEN;
 	c->octets = octets;
 	memcpy(c->digest, digest, sizeof(c->digest));
-	c->missing = c->asked = false;
+	c->missing = c->asked = c->offered = false;
 	c->target->told = false;
 	c->target->nwritten++;
 	return 0;
@@ -243,6 +243,10 @@ exchange_transport_sent(struct exchange *x, const char *peer,
 	x->counters.objects_out++;
 	t->last_sent_ms = clock_wall_ms(x->clock);
 	t->nwritten -= was_there;
+	/* Its transport looks again while it runs: that was the call. */
+	if (!c->offered && t->nwritten == 0 && t->peer != NULL &&
+	    !dialect_of_peer(t->peer)->waits(x, t))
+		t->wanted = false;
 	a = action_add(x, EXCHANGE_UNLINK, t);
 	a->name = mem_strdup(name);
 	cut_free(x, c);

@@ -177,6 +177,10 @@ void exchange_transport_failed(struct exchange *x, const char *peer,
 void exchange_transport_exited(struct exchange *x, const char *peer,
     int status, const char *text);
 
+/* Are files that came from this peer being read, or waiting for it?  What they
+ * are answered with is gathered until then. */
+void exchange_taking_in(struct exchange *x, const char *peer, bool taking);
+
 /*
  * Delivery.
  */
@@ -244,6 +248,7 @@ struct exchange_peer_status {
 	uint64_t objects, object_octets;	/* cut and not yet gone */
 	uint64_t oldest_secs;		/* age of the oldest message */
 	bool running, down;
+	bool calling;		/* or about to: not yet done with a call */
 	unsigned failures;
 	int64_t next_call_ms;		/* wall clock; INT64_MAX: when wanted */
 	int64_t last_sent_ms, last_received_ms;	/* wall; 0 never */

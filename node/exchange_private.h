@@ -12,6 +12,7 @@
  *	submit.c    what may come in	settle.c    outcomes
  *	report.c    who is told what
  *	cut.c       objects for peers	road.c      transports, calls
+ *	answer.c    calls for answers
  *	dialect.c   what differs	operate.c   orders
  *	batch.c     objects of batches	outbound.c  their octets
  *	inbound.c   batches from peers	quarantine.c  broken ones
@@ -23,6 +24,9 @@
 #include "node/exchange.h"
 
 enum target_kind { TARGET_PEER, TARGET_SITE, TARGET_DELIVERY, TARGET_LIMBO };
+
+/* Of a call that brought bundles: see node/answer.c. */
+enum road_answer { ANSWER_NONE, ANSWER_OWED, ANSWER_GIVEN };
 
 enum leg_status {
 	LEG_READY,	/* in target->ready */
@@ -89,6 +93,11 @@ struct target {
 	unsigned nobjects, nwritten;
 	uint64_t object_octets;
 	bool wanted;			/* somebody asked: flush */
+	enum road_answer answer;
+	bool brings;			/* what comes was brought by a call */
+	bool taking;			/* files that came are being read */
+	bool again;			/* its transport ended before it saw
+					 * all that was written for it */
 	unsigned urgent;		/* legs waiting of rank above 0 */
 	bool up;			/* its transport runs */
 	bool told;			/* nothing new since RUN was said */
@@ -120,6 +129,7 @@ struct cut {
 	unsigned char digest[32];
 	bool asked;		/* EXCHANGE_WRITE was said */
 	bool missing;		/* not to be sent before written again */
+	bool offered;		/* written when its transport began */
 };
 
 struct accepted {
@@ -353,9 +363,21 @@ bool road_is_open(struct exchange *x, struct target *t);
 bool road_is_due(struct exchange *x, struct target *t);
 /* Is a call under way that takes along what comes now? */
 bool road_is_taking(struct exchange *x, struct target *t);
+/* Is a call under way, or about to begin, or not yet answered? */
+bool road_is_calling(const struct target *t);
 /* Back-off for a number of failures, with a little chance in it. */
 uint64_t backoff_secs(struct exchange *x, unsigned failures, uint64_t min,
     uint64_t max);
+
+/* answer.c */
+/* A parcel with bundles came in. */
+void answer_brought(struct exchange *x, struct target *t);
+/* Is what answers the last call to leave now, by one call more? */
+bool answer_is_due(struct exchange *x, const struct target *t);
+/* It is due, and there is nothing to say after all. */
+void answer_none(struct exchange *x, struct target *t);
+/* A transport is started. */
+void answer_begins(struct target *t);
 
 /* operate.c */
 /* The leg that has this recipient, NULL: it is settled. */

@@ -79,6 +79,7 @@ exchange_peer_status(struct exchange *x, size_t i,
 	st->oldest_secs = oldest(x, &t->later, oldest(x, &t->ready, 0));
 	add_sites(x, t, st);
 	st->running = t->up;
+	st->calling = road_is_calling(t);
 	st->down = t->down;
 	st->failures = t->failures;
 	st->next_call_ms = t->peer == NULL ? INT64_MAX : schedule_next(

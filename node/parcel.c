@@ -118,14 +118,16 @@ parcel_making(struct exchange *x, const struct target *t)
 {
 	const struct transit *tr = x->transit;
 
-	return tr->hooks != NULL && tr->hooks->making(tr->ctx, t->name);
+	return tr->hooks != NULL &&
+	    (t->taking || !list_empty(&tr->checks) ||
+	    tr->hooks->making(tr->ctx, t->name));
 }
 
 /* Does the road take a parcel now? */
 static bool
 road_takes(struct exchange *x, struct target *t)
 {
-	if (t->wanted)
+	if (t->wanted || answer_is_due(x, t))
 		return true;
 	if (!schedule_is_empty(t->peer->call))
 		return road_is_due(x, t) || road_is_taking(x, t);

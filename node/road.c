@@ -70,6 +70,13 @@ road_is_taking(struct exchange *x, struct target *t)
 	return t->up && road_is_open(x, t) && !stays_between_calls(t);
 }
 
+bool
+road_is_calling(const struct target *t)
+{
+	return t->peer != NULL && (t->wanted || t->again || t->taking ||
+	    t->answer == ANSWER_OWED || (t->up && !t->peer->stays));
+}
+
 static void
 set_down(struct exchange *x, struct target *t, bool down)
 {
@@ -105,6 +112,7 @@ road_failed(struct exchange *x, struct target *t, const char *why)
 	uint64_t wait = 60;
 
 	t->failures++;
+	t->again = false;
 	t->chance = true;
 	t->last_chance_secs = now_secs(x);
 	if (why != NULL && why[0] != '\0') {
@@ -130,25 +138,59 @@ call_begins(struct exchange *x, struct target *t)
 	t->last_call_ms = clock_wall_ms(x->clock);
 }
 
+/* What its transport finds; what is written later it may miss. */
+static void
+offer(struct target *t)
+{
+	struct list *item;
+
+	list_for_each(item, &t->objects) {
+		struct cut *c = list_entry(item, struct cut, link);
+
+		c->offered = c->status == OBJECT_WRITTEN && !c->missing;
+	}
+}
+
+/* Of what was offered, has it left something? */
+static bool
+left_unsent(const struct target *t)
+{
+	struct list *item;
+
+	list_for_each(item, &t->objects) {
+		if (list_entry(item, struct cut, link)->offered)
+			return true;
+	}
+	return false;
+}
+
 static void
 say_run(struct exchange *x, struct target *t)
 {
 	(void)action_add(x, EXCHANGE_RUN, t);
-	if (!t->up && (!stays_between_calls(t) || t->wanted ||
-	    road_is_due(x, t)))
-		call_begins(x, t);
+	if (!t->up) {
+		if (!stays_between_calls(t) || t->wanted || road_is_due(x, t))
+			call_begins(x, t);
+		answer_begins(t);
+		offer(t);
+		t->again = false;
+	}
+	/* What did not fit goes with the same call, or the next. */
+	if (!t->up || t->peer->stays)
+		t->wanted = t->wanted && t->nobjects == OBJECTS_MAX;
 	t->up = true;
 	t->told = true;
-	t->wanted = false;
 }
 
 static bool
 should_run(struct exchange *x, struct target *t)
 {
-	if (t->wanted)
+	if (t->wanted || t->again)
 		return true;
 	if (t->pause_ms > clock_mono_ms(x->clock))
 		return false;
+	if (t->answer == ANSWER_OWED)
+		return true;
 	if (!schedule_is_empty(t->peer->call))
 		return road_is_due(x, t) ||
 		    (stays_between_calls(t) && road_is_open(x, t));
@@ -180,12 +222,33 @@ road_pump(struct exchange *x, struct target *t)
 		/* What waited has just been cut: that was the call. */
 		if (stays_between_calls(t) && (t->wanted || road_is_due(x, t)))
 			call_begins(x, t);
-		if (!dialect->waits(x, t))
+		/* One that does not stay may have had its look already. */
+		if (t->peer->stays && !dialect->waits(x, t))
 			t->wanted = false;
 		return;
 	}
+	if (t->nobjects == 0 && answer_is_due(x, t))
+		answer_none(x, t);
 	if (should_run(x, t))
 		say_run(x, t);
+}
+
+/* One that should have stayed is not started in a circle, nor is one that
+ * found nothing of what waits. */
+static void
+ended_well(struct exchange *x, struct target *t)
+{
+	road_good(x, t);
+	/* Also what was cut for this call and is still to be written. */
+	t->again = t->peer != NULL &&
+	    (t->peer->stays ? t->nwritten : t->nobjects) > 0;
+	if (t->peer == NULL || t->again || t->wanted ||
+	    t->answer == ANSWER_OWED)
+		return;
+	if (t->peer->stays || (!schedule_is_empty(t->peer->call) &&
+	    road_has_load(x, t)))
+		t->pause_ms = clock_mono_ms(x->clock) +
+		    (int64_t)t->peer->retry_min_secs * 1000;
 }
 
 void
@@ -198,26 +261,21 @@ exchange_transport_exited(struct exchange *x, const char *peer, int status,
 	if (t == NULL)
 		return;
 	t->up = false;
+	if (!t->taking)
+		t->brings = false;
 	if (status == 0)
 		t->past_call_secs = t->call_secs;
 	x->dirty = true;
 	log_event(x->log, status == 0 ? LOG_LEVEL_DEBUG : LOG_LEVEL_WARNING,
 	    "transport-exited", "peer", peer, "status",
 	    status < 0 ? "killed" : code.s, "reason", text, NULL);
-	if (status == 0 && t->nwritten == 0) {
-		road_good(x, t);
-		/* One that should have stayed is not started in a circle, nor
-		 * is one that found nothing of what waits. */
-		if (t->peer != NULL && (t->peer->stays ||
-		    (!schedule_is_empty(t->peer->call) &&
-		    road_has_load(x, t))))
-			t->pause_ms = clock_mono_ms(x->clock) +
-			    (int64_t)t->peer->retry_min_secs * 1000;
-	}
-	else if (status == 0 && t->failures == 0 && t->last_error == NULL)
-		road_failed(x, t, "the transport ended and left files unsent");
-	else
+	if (status != 0)
 		road_failed(x, t, text);
+	else if (!left_unsent(t))
+		ended_well(x, t);
+	else
+		road_failed(x, t, t->failures == 0 && t->last_error == NULL ?
+		    "the transport ended and left files unsent" : text);
 }
 
 int64_t
