@@ -425,6 +425,8 @@ put_peer(struct buf *b, const struct road *r)
 		    "none", to);
 	else
 		buf_adds(b, " dialect = bsmtp\n ids = yes\n");
+	if (r->to->gate == r->site)
+		buf_adds(b, " gate = yes\n");
 	if (side->binary && l->tongue != TONGUE_NATIVE)
 		buf_addf(b, " extensions = { %s }\n",
 		    l->tongue == TONGUE_RFC2442 ? "CHUNKING, MT-PRIORITY" :

@@ -523,6 +523,34 @@ test_no_card(void **state)
 	assert_non_null(strstr(e.text, "peer add"));
 }
 
+/* oslo is the gate of leaf, for paris too, which is no peer of oslo's. */
+static void
+test_gate(void **state)
+{
+	static const char to_oslo[] = "}\nroutes {\n leaf.example = oslo";
+	static const char *const at_oslo[] = {
+		"}\npeer leaf {\n dialect = bsmtp\n transport = /bin/true\n"
+		" call = \"Never\"\n}\nroutes {\n leaf.example = leaf",
+		"}\npeer leaf {\n dialect = bsmtp\n transport = /bin/true\n"
+		" call = \"Never\"\n gate = yes\n}\n"
+		"routes {\n leaf.example = leaf",
+	};
+	struct nw *w;
+	size_t gate;
+
+	(void)state;
+	for (gate = 0; gate < 2; gate++) {
+		w = nw_new(to_oslo, NULL, at_oslo[gate]);
+		assert_true(nw_submit(w, AT_PARIS, "ann@paris.example",
+		    "eve@leaf.example", MAIL) != 0);
+		nw_pass(w, 120);
+		assert_int_equal(0, nw_messages(w, AT_PARIS));
+		assert_int_equal(gate, nw_messages(w, AT_OSLO));
+		assert_mail(w, AT_PARIS, "5.7.1", gate == 0);
+		nw_free(w);
+	}
+}
+
 /*
  * Clocks.
  */
@@ -636,6 +664,7 @@ main(void)
 		cmocka_unit_test(test_signed),
 		TEST(test_shared_key),
 		TEST(test_no_card),
+		cmocka_unit_test(test_gate),
 		cmocka_unit_test(test_wrong_clocks),
 		TEST(test_clock_jumps),
 		TEST(test_key_ends),
