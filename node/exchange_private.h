@@ -16,6 +16,7 @@
  *	dialect.c   what differs	operate.c   orders
  *	batch.c     objects of batches	outbound.c  their octets
  *	inbound.c   batches from peers	quarantine.c  broken ones
+ *	forget.c    what is not for ever
  */
 #include "base/list.h"
 #include "base/map.h"
@@ -199,6 +200,8 @@ struct exchange {
 	struct exchange_counters counters;
 	struct transit *transit;
 	int64_t last_tick_ms;
+	int64_t walk_ms;		/* monotonic: the next begins */
+	unsigned walk;			/* over which of the ledgers */
 	uint64_t by_secs;		/* when the first DELIVERBY ends */
 	bool maintain;			/* the spool has more upkeep to do */
 	uint64_t commits;		/* of outcomes, so far */
@@ -383,6 +386,11 @@ const struct leg *leg_with(const struct entry *entry, size_t rcpt);
 /* quarantine.c */
 /* Removes the oldest broken object if it is due: 1, else 0. */
 int quarantine_expire(struct exchange *x, struct err *e) MUST_CHECK;
+
+/* forget.c */
+/* A bounded step over what is remembered, if the time for it has come; 1 while
+ * there is more.  now: spool_elapsed_secs. */
+int forget_step(struct exchange *x, uint64_t now, struct err *e) MUST_CHECK;
 
 /* exchange.c */
 struct exchange_action *action_add(struct exchange *x,

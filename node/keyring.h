@@ -141,10 +141,10 @@ struct keyring_about {
  * else its counter is higher, and that is durable before it returns: at least
  * one more than before, at least the seconds since 1970, so that a site
  * that was made anew from its exported keys goes on counting, and as many more
- * as have passed since the card before, though the clock was set back.  Domains that a
- * card cannot hold (address literals, and what is beyond its limits, in their
- * order) are left out.  0 and the counter; what card_write and the store
- * say. */
+ * as have passed since the card before, though the clock was set back.
+ * Domains that a card cannot hold (address literals, and what is beyond its
+ * limits, in their order) are left out.  0 and the counter; what card_write
+ * and the store say. */
 int keyring_card(struct keyring *k, const struct keyring_about *about,
     struct buf *out, uint64_t *counter_out, struct err *e) MUST_CHECK;
 

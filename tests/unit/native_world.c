@@ -38,10 +38,11 @@ mono(struct clock *c)
 }
 
 static uint64_t
-plenty(void *ctx)
+room(void *ctx)
 {
-	(void)ctx;
-	return UINT64_C(1) << 30;
+	const struct nw_site *s = ctx;
+
+	return s->full ? 0 : UINT64_C(1) << 30;
 }
 
 /*
@@ -169,7 +170,7 @@ nw_start(struct nw_site *s)
 {
 	struct spool_options so = { .clock = &s->clock,
 	    .rng = &s->rng.rng, .min_free_bytes = 1 << 20,
-	    .free_bytes = plenty, .dir = "/tmp" };
+	    .free_bytes = room, .free_ctx = s, .dir = "/tmp" };
 	struct exchange_options xo = { .clock = &s->clock,
 	    .rng = &s->rng.rng, .conf = s->conf };
 	struct store *store;

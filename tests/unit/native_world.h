@@ -55,6 +55,7 @@ struct nw_site {
 	unsigned delivered;	/* recipients */
 	struct buf mails;	/* what came: "to ADDRESS\n", content */
 	bool down;
+	bool full;		/* its disk */
 };
 
 struct nw {
