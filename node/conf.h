@@ -128,6 +128,7 @@ struct conf_peer {
 					 * cut and sent at once */
 	char *psk_file;		/* or NULL */
 	bool may_relay;		/* may reach whatever is routed */
+	bool gate;		/* all native sites may reach it by us */
 	/* dialect = native */
 	uint64_t parcel_octets;	/* of the largest parcel: 1M */
 	struct shape shape;	/* of parcels */

@@ -253,6 +253,8 @@ static const struct conf_row peer_rows[] = {
 	    CONF_STRINGS, 0, 0, NULL },
 	{ "may-relay", conf_value_flag, AT(conf_peer, may_relay), "no", 0,
 	    0, 0, no_yes },
+	{ "gate", conf_value_flag, AT(conf_peer, gate), "no", 0,
+	    0, 0, no_yes },
 	{ "parcel-size", conf_value_size, AT(conf_peer, parcel_octets), "1M",
 	    0, PARCEL_MIN, PARCEL_MAX, NULL },
 	{ "shape", conf_value_shape, AT(conf_peer, shape), "none", 0,
