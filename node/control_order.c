@@ -213,7 +213,8 @@ control_flush(struct control_conn *c, const json_t *request)
 
 	if (peer == NULL)
 		control_error(c, 0, "\"peer\" is missing");
-	else if (exchange_flush(c->d->exchange, peer, &e) < 0)
+	else if (exchange_flush(c->d->exchange, peer,
+	    control_member(request, "transport"), &e) < 0)
 		control_error(c, e.code, "%s", e.text);
 	else
 		control_end(c, NULL);
