@@ -49,6 +49,11 @@ struct road {
 	uint64_t object, octets;
 	char *writing;			/* name in out/ */
 	struct event *step;
+	/* what its program says of itself */
+	char sending[REPORT_NAME_MAX + 1];
+	uint64_t done, total;
+	struct report_progress progress;
+	int64_t progress_ms;		/* monotonic; 0: not yet */
 };
 
 struct carrier {
@@ -216,6 +221,31 @@ write_object(struct road *r, const struct exchange_action *a)
  * The transport.
  */
 static void
+sending(struct road *r, const char *name, uint64_t done, uint64_t total)
+{
+	(void)snprintf(r->sending, sizeof(r->sending), "%s", name);
+	r->done = done;
+	r->total = total;
+}
+
+static void
+progress(void *ctx, const struct report_progress *p)
+{
+	struct road *r = ctx;
+
+	r->progress = *p;
+	r->progress_ms = clock_mono_ms(daemon_of(r)->clock);
+}
+
+static void
+forget_progress(struct road *r)
+{
+	r->sending[0] = '\0';
+	r->done = r->total = 0;
+	r->progress_ms = 0;
+}
+
+static void
 report(void *ctx, enum runner_report what, const char *name, const char *text,
     uint64_t done, uint64_t total)
 {
@@ -223,12 +253,13 @@ report(void *ctx, enum runner_report what, const char *name, const char *text,
 	struct daemon *d = daemon_of(r);
 	struct err e = ERR_INIT;
 
-	(void)done;
-	(void)total;
 	switch (what) {
 	case RUNNER_SENDING:
+		sending(r, name, done, total);
 		return;
 	case RUNNER_SENT:
+		if (strcmp(r->sending, name) == 0)
+			r->sending[0] = '\0';
 		if (exchange_transport_sent(d->exchange, r->name, name,
 		    &e) != 0)
 			log_event(d->log, LOG_LEVEL_WARNING, "object-unsettled",
@@ -257,6 +288,7 @@ exited(void *ctx, int status, const char *text)
 {
 	struct road *r = ctx;
 
+	forget_progress(r);
 	exchange_transport_exited(daemon_of(r)->exchange, r->name, status,
 	    text);
 	inbox_look(r->station->inbox);
@@ -451,7 +483,7 @@ road_new(struct station *s, const char *lane, struct err *e)
 {
 	static const struct file_writer none = FILE_WRITER_INIT;
 	struct road *r = mem_alloc(1, sizeof(*r));
-	struct runner_hooks hooks = { r, report, exited };
+	struct runner_hooks hooks = { r, report, exited, progress };
 	struct daemon *d = s->carrier->d;
 	bool only = lane[0] == '\0';
 
@@ -622,21 +654,45 @@ carrier_free(struct carrier *c)
 	free(c);
 }
 
+/* By PEER or PEER/TRANSPORT; NULL: there is none. */
 static struct road *
-road_of(const struct carrier *c, const struct exchange_action *a)
+road_of(const struct carrier *c, const char *name)
 {
-	struct station *s = a->peer != NULL ? station_find(c, a->peer) : NULL;
-	size_t len = s != NULL ? strlen(s->peer) : 0;
+	const char *slash = name != NULL ? strchr(name, '/') : NULL;
+	char *peer = name == NULL ? NULL : slash == NULL ? mem_strdup(name) :
+	    mem_strndup(name, (size_t)(slash - name));
+	struct station *s = peer != NULL ? station_find(c, peer) : NULL;
 
-	if (s == NULL)
-		return NULL;
-	return road_find(s, a->road[len] == '/' ? a->road + len + 1 : "");
+	free(peer);
+	return s == NULL ? NULL :
+	    road_find(s, slash != NULL ? slash + 1 : "");
+}
+
+bool
+carrier_progress(const struct carrier *c, const char *road,
+    struct carrier_progress *p_out)
+{
+	const struct road *r = road_of(c, road);
+
+	memset(p_out, 0, sizeof(*p_out));
+	if (r == NULL || !runner_running(r->runner))
+		return false;
+	p_out->file = r->sending;
+	p_out->done = r->sending[0] != '\0' ? r->done : 0;
+	p_out->total = r->sending[0] != '\0' ? r->total : 0;
+	p_out->told = r->progress_ms != 0;
+	if (!p_out->told)
+		return true;
+	p_out->p = r->progress;
+	p_out->age_secs = (uint64_t)(clock_mono_ms(c->d->clock) -
+	    r->progress_ms) / 1000;
+	return true;
 }
 
 void
 carrier_act(struct carrier *c, const struct exchange_action *a)
 {
-	struct road *r = road_of(c, a);
+	struct road *r = road_of(c, a->road);
 
 	if (r == NULL)
 		return;

@@ -22,7 +22,7 @@ cmd_flush(struct cli *cli, int argc, char **argv)
 
 	if (argc < 2)
 		return cli_fail(cli, EX_USAGE,
-		    "usage: postrider flush PEER...");
+		    "usage: postrider flush PEER[/TRANSPORT]...");
 	for (int i = 1; i < argc && status == EX_OK; i++)
 		status = cli_run(cli, json_pack("{s:s, s:s}", "cmd", "flush",
 		    "peer", argv[i]), on_line, NULL, false);

@@ -298,10 +298,10 @@ struct exchange_where {
 bool exchange_where(struct exchange *x, uint64_t message, size_t rcpt,
     struct exchange_where *w_out);
 
-/* Cuts what waits for a peer and opens its road now: all of its transports, or
- * the one of this name. */
-int exchange_flush(struct exchange *x, const char *peer,
-    const char *transport, struct err *e) MUST_CHECK;
+/* Cuts what waits for a peer and opens its road now: by all of its transports,
+ * or by one, PEER/TRANSPORT. */
+int exchange_flush(struct exchange *x, const char *road, struct err *e)
+    MUST_CHECK;
 /* These three are durable with the next exchange_commit, so that an order for
  * many costs one flush. */
 int exchange_hold(struct exchange *x, uint64_t message, struct err *e)

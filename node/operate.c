@@ -204,39 +204,31 @@ exchange_where(struct exchange *x, uint64_t message, size_t rcpt,
 	return true;
 }
 
-static int
-want(const struct target *t, const char *transport, struct err *e)
+static void
+want(struct lane *l)
 {
-	bool any = false;
-	size_t i;
-
-	for (i = 0; i < t->nlanes; i++) {
-		struct lane *l = t->lane[i];
-
-		if (l->conf == NULL || (transport != NULL &&
-		    strcmp(l->name, transport) != 0))
-			continue;
-		l->pause_ms = 0;
-		l->wanted = true;
-		l->told = false;
-		any = true;
-	}
-	return any ? 0 : err_set(e, ERR_NOT_FOUND, "peer %s has no transport "
-	    "\"%s\" in the configuration", t->name, transport);
+	if (l->conf == NULL)
+		return;
+	l->pause_ms = 0;
+	l->wanted = true;
+	l->told = false;
 }
 
 int
-exchange_flush(struct exchange *x, const char *peer, const char *transport,
-    struct err *e)
+exchange_flush(struct exchange *x, const char *road, struct err *e)
 {
-	struct target *t = queue_peer(x, peer);
+	struct target *t = queue_peer(x, road);
+	struct lane *one = t == NULL ? lane_find(x, road) : NULL;
 	size_t i;
 
-	if (t == NULL || t->peer == NULL)
+	if (one != NULL)
+		t = one->target;
+	if (t == NULL || t->peer == NULL || (one != NULL && one->conf == NULL))
 		return err_set(e, ERR_NOT_FOUND, "there is no peer \"%s\" in "
-		    "the configuration", peer);
-	if (want(t, transport, e) != 0)
-		return e->code;
+		    "the configuration", road);
+	for (i = 0; i < t->nlanes; i++)
+		if (one == NULL || t->lane[i] == one)
+			want(t->lane[i]);
 	queue_wake_all(t, now_secs(x));
 	for (i = 0; i < x->ntargets; i++) {
 		if (x->target[i]->kind == TARGET_SITE &&

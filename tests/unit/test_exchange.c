@@ -399,8 +399,7 @@ test_peer_gone(void **state)
 	xw_settle(w);
 	assert_true(exchange_where(w->x, id, 0, &where));
 	assert_string_equal("held", where.state);
-	assert_int_equal(ERR_NOT_FOUND, exchange_flush(w->x, "london", NULL,
-	    &e));
+	assert_int_equal(ERR_NOT_FOUND, exchange_flush(w->x, "london", &e));
 	old = w->conf;
 	w->conf = xw_conf_of(CONF);
 	exchange_reload(w->x, w->conf);
@@ -473,7 +472,7 @@ test_flush(void **state)
 	exchange_reload(w->x, w->conf);
 	xw_accept(w, "ann@paris.example", "x@london.example");
 	xw_must_not(w, EXCHANGE_WRITE);
-	assert_int_equal(0, exchange_flush(w->x, "london", NULL, &e));
+	assert_int_equal(0, exchange_flush(w->x, "london", &e));
 	xw_settle(w);
 	free(xw_write_object(w));
 }

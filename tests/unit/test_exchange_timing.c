@@ -52,7 +52,7 @@ test_hold_for_a_peer(void **state)
 	w->timing.hold = SMTP_HOLD_FOR;
 	w->timing.hold_value = 600;
 	xw_accept(w, "ann@paris.example", "x@london.example");
-	assert_int_equal(exchange_flush(w->x, "london", NULL, &e), 0);
+	assert_int_equal(exchange_flush(w->x, "london", &e), 0);
 	xw_settle(w);
 	xw_must_not(w, EXCHANGE_WRITE);
 	xw_pass(w, 700);

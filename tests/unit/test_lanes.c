@@ -517,14 +517,14 @@ test_flush(void **state)
 	struct exchange_action a;
 
 	configure(w, PEER(WIRE STICK));
-	assert_int_equal(ERR_NOT_FOUND, exchange_flush(w->x, "london",
-	    "radio", &e));
-	assert_int_equal(0, exchange_flush(w->x, "london", "stick", &e));
+	assert_int_equal(ERR_NOT_FOUND, exchange_flush(w->x,
+	    "london/radio", &e));
+	assert_int_equal(0, exchange_flush(w->x, "london/stick", &e));
 	xw_settle(w);
 	runs(w, "london/stick");
 	xw_must_not(w, EXCHANGE_RUN);
 	exits(w, "london/stick", 0);
-	assert_int_equal(0, exchange_flush(w->x, "london", NULL, &e));
+	assert_int_equal(0, exchange_flush(w->x, "london", &e));
 	xw_settle(w);
 	runs(w, "london/wire");
 	runs(w, "london/stick");
