@@ -289,9 +289,9 @@ exited(void *ctx, int status, const char *text)
 	struct road *r = ctx;
 
 	forget_progress(r);
+	inbox_look(r->station->inbox);
 	exchange_transport_exited(daemon_of(r)->exchange, r->name, status,
 	    text);
-	inbox_look(r->station->inbox);
 	daemon_wake(daemon_of(r));
 }
 
@@ -672,7 +672,7 @@ bool
 carrier_progress(const struct carrier *c, const char *road,
     struct carrier_progress *p_out)
 {
-	const struct road *r = road_of(c, road);
+	const struct road *r = c != NULL ? road_of(c, road) : NULL;
 
 	memset(p_out, 0, sizeof(*p_out));
 	if (r == NULL || !runner_running(r->runner))

@@ -31,7 +31,8 @@ struct carrier_progress {
 	struct report_progress p;
 	uint64_t age_secs;	/* since it was told */
 };
-/* road: PEER or PEER/TRANSPORT.  False: it does not run, or there is none.
+/* road: PEER or PEER/TRANSPORT.  False: it does not run, or there is none, or
+ * c is NULL, as at the start.
  * What p_out points to lives until the next return to the event loop. */
 bool carrier_progress(const struct carrier *c, const char *road,
     struct carrier_progress *p_out);

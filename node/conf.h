@@ -171,6 +171,7 @@ struct conf_peer {
 	char *transport;
 	struct conf_strings set;
 	bool stays;
+	bool answer;		/* by one more call what one has brought */
 };
 
 /* Mail for this site goes as an onion over these relays, in this order. */

@@ -278,6 +278,8 @@ static const struct conf_row peer_rows[] = {
 	    CONF_TEXT, 0, 0, NULL },
 	{ "set", conf_value_setting, AT(conf_peer, set), NULL, CONF_STRINGS,
 	    0, 0, NULL },
+	{ "answer", conf_value_flag, AT(conf_peer, answer), "yes", 0,
+	    0, 0, no_yes },
 	{ "stays", conf_value_flag, AT(conf_peer, stays), NULL, 0,
 	    0, 0, no_yes },
 };

@@ -23,6 +23,7 @@ peer_json(const struct exchange_peer_status *p)
 	    "oldest_secs", (json_int_t)p->oldest_secs);
 
 	json_object_set_new(line, "running", json_boolean(p->running));
+	json_object_set_new(line, "calling", json_boolean(p->calling));
 	json_object_set_new(line, "down", json_boolean(p->down));
 	json_object_set_new(line, "gone", json_boolean(p->gone));
 	json_object_set_new(line, "failures", json_integer(p->failures));
@@ -83,6 +84,7 @@ lane_json(const struct carrier *carrier,
 	    "failures", (json_int_t)l->failures);
 
 	json_object_set_new(line, "running", json_boolean(l->running));
+	json_object_set_new(line, "calling", json_boolean(l->calling));
 	json_object_set_new(line, "down", json_boolean(l->down));
 	json_object_set_new(line, "open", json_boolean(l->open));
 	json_object_set_new(line, "gone", json_boolean(l->gone));

@@ -521,7 +521,6 @@ expire_lot(struct custody *c, struct lot *lot, struct err *e)
 {
 	struct exchange *x = c->x;
 	struct serial_out s;
-	struct leg *leg;
 	size_t i;
 	int rc = spool_get_serial_out(x->spool, lot_site(lot),
 	    spool_epoch(x->spool), lot->serial, &s, e);
@@ -536,15 +535,27 @@ expire_lot(struct custody *c, struct lot *lot, struct err *e)
 	log_event(x->log, LOG_LEVEL_WARNING, "serial-expired",
 	    "site", lot_site(lot), "serial", num_str(lot->serial).s, NULL);
 	for (i = 0; i < s.nparts; i++) {
-		leg = lot_leg(c, lot, s.part[i].message);
-		if (leg == NULL)
-			continue;
-		story_part(c, lot, &s, i, NULL);
-		lot_unconfirmed(c, leg);
+		if (lot_leg(c, lot, s.part[i].message) != NULL)
+			story_part(c, lot, &s, i, NULL);
 	}
+	lot_unconfirmed(c, lot, &s);
 	story_end(c);
 	serial_out_release(&s);
 	return 0;
+}
+
+/* There was no room for its notices. */
+static int
+tell_again(struct custody *c, struct lot *lot, struct err *e)
+{
+	struct serial_out s;
+	int rc = spool_get_serial_out(c->x->spool, lot_site(lot),
+	    spool_epoch(c->x->spool), lot->serial, &s, e);
+
+	if (rc == 0)
+		lot_unconfirmed(c, lot, &s);
+	serial_out_release(&s);
+	return rc == ERR_NOT_FOUND ? 0 : rc;
 }
 
 static int
@@ -552,6 +563,8 @@ lot_tick(struct custody *c, struct lot *lot, uint64_t now, struct err *e)
 {
 	const struct target *road;
 
+	if (lot->state == LOT_VOID && lot->legs > 0 && lot->next_secs <= now)
+		return tell_again(c, lot, e);
 	if (lot->state != LOT_UNDERWAY)
 		return 0;
 	road = custody_road(c->x, lot->flow->target);

@@ -131,8 +131,10 @@ void lot_release(struct custody *c, struct lot *lot,
  * a crash before they have; or NULL. */
 int lot_void(struct custody *c, struct lot *lot,
     const struct serial_out *unsure, struct err *e) MUST_CHECK;
-/* A leg of such a lot fails. */
-void lot_unconfirmed(struct custody *c, struct leg *leg);
+/* The legs of such a lot, of the parts of s, that have not failed do; they stay
+ * in it while there is no room for the notice. */
+void lot_unconfirmed(struct custody *c, struct lot *lot,
+    const struct serial_out *s);
 uint64_t lot_repeat_secs(struct custody *c, const struct lot *lot);
 const char *lot_site(const struct lot *lot);
 /* The record goes, and the bundle with it. */

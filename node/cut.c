@@ -203,7 +203,7 @@ exchange_object_written(struct exchange *x, uint64_t object, uint64_t octets,
 	c->status = OBJECT_WRITTEN;
 	c->octets = octets;
 	memcpy(c->digest, digest, sizeof(c->digest));
-	c->missing = c->asked = false;
+	c->missing = c->asked = c->offered = false;
 	c->lane->told = false;
 	c->lane->nwritten++;
 	return 0;
@@ -260,6 +260,10 @@ exchange_transport_sent(struct exchange *x, const char *road,
 	x->counters.objects_out++;
 	l->last_sent_ms = clock_wall_ms(x->clock);
 	l->nwritten -= was_there;
+	/* Its transport looks again while it runs: that was the call. */
+	if (!c->offered && l->nwritten == 0 && l->conf != NULL &&
+	    !dialect_of_peer(l->target->peer)->waits(x, l))
+		l->wanted = false;
 	a = action_for_lane(x, EXCHANGE_UNLINK, l);
 	a->name = mem_strdup(name);
 	cut_free(x, c);
@@ -331,6 +335,7 @@ cut_move(struct exchange *x, struct cut *c, struct lane *to, struct err *e)
 	out_of_lane(c);
 	into_lane(c, to);
 	c->missing = true;
+	c->offered = false;
 	x->dirty = true;
 	return 0;
 }

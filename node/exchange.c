@@ -572,18 +572,6 @@ expire(struct exchange *x, struct target *t, struct list *head, uint64_t now)
 	}
 }
 
-static int
-expire_ledgers(struct exchange *x, uint64_t before, struct err *e)
-{
-	int rc = spool_expire_ledger(x->spool, before, e);
-
-	if (rc == 0)
-		rc = spool_expire_taken(x->spool, before, e);
-	if (rc == 0)
-		rc = spool_expire_history(x->spool, before, e);
-	return rc == 0 ? custody_expire_flows(x, before, e) : rc;
-}
-
 /* The spool's upkeep, a bounded step of each kind; 1 while there is more. */
 static int
 upkeep(struct exchange *x, uint64_t now, struct err *e)
@@ -591,10 +579,8 @@ upkeep(struct exchange *x, uint64_t now, struct err *e)
 	int rc;
 
 	rc = spool_maintain(x->spool, e);
-	if (rc == 0 && now > x->conf->ledger_secs)
-		rc = expire_ledgers(x, now - x->conf->ledger_secs, e);
 	if (rc == 0)
-		rc = spool_expire_seen(x->spool, now, e);
+		rc = forget_step(x, now, e);
 	if (rc == 0 && x->conf->broken_expire_secs != 0)
 		rc = quarantine_expire(x, e);
 	return rc;

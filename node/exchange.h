@@ -180,6 +180,10 @@ void exchange_transport_failed(struct exchange *x, const char *road,
 void exchange_transport_exited(struct exchange *x, const char *road,
     int status, const char *text);
 
+/* Are files that came from this peer being read, or waiting for it?  What they
+ * are answered with is gathered until then. */
+void exchange_taking_in(struct exchange *x, const char *peer, bool taking);
+
 /*
  * Delivery.
  */
@@ -248,6 +252,7 @@ struct exchange_peer_status {
 	uint64_t objects, object_octets;	/* cut and not yet gone */
 	uint64_t oldest_secs;		/* age of the oldest message */
 	bool running, down;
+	bool calling;		/* or about to: not yet done with a call */
 	unsigned failures;
 	int64_t next_call_ms;		/* wall clock; INT64_MAX: when wanted */
 	int64_t last_sent_ms, last_received_ms;	/* wall; 0 never */
@@ -264,7 +269,7 @@ struct exchange_lane_status {
 	const char *road;		/* PEER or PEER/NAME */
 	const char *program;
 	uint64_t objects, object_octets;
-	bool running, down;
+	bool running, calling, down;
 	bool open;			/* by its schedule */
 	unsigned failures;
 	int64_t retry_ms;		/* wall clock; 0: it is not left

@@ -15,9 +15,11 @@
  *	report.c    who is told what
  *	lane.c      which transport	road.c      when it runs
  *	cut.c       objects for peers
+ *	answer.c    calls for answers
  *	dialect.c   what differs	operate.c   orders
  *	batch.c     objects of batches	outbound.c  their octets
  *	inbound.c   batches from peers	quarantine.c  broken ones
+ *	forget.c    what is not for ever
  */
 #include "base/list.h"
 #include "base/map.h"
@@ -25,6 +27,9 @@
 #include "node/exchange.h"
 
 enum target_kind { TARGET_PEER, TARGET_SITE, TARGET_DELIVERY, TARGET_LIMBO };
+
+/* Of a call that brought bundles: see node/answer.c. */
+enum road_answer { ANSWER_NONE, ANSWER_OWED, ANSWER_GIVEN };
 
 enum leg_status {
 	LEG_READY,	/* in target->ready */
@@ -90,6 +95,7 @@ struct target {
 	struct lane **lane;		/* as configured; then those that are
 					 * gone */
 	size_t nlanes;
+	bool taking;			/* files that came are being read */
 	unsigned urgent;		/* legs waiting of rank above 0 */
 	bool down;			/* all lanes are: alternates are
 					 * preferred */
@@ -112,6 +118,10 @@ struct lane {
 	int64_t pause_ms;		/* monotonic: not before */
 	int64_t cut_ms;			/* monotonic: the last cut, or 0 */
 	bool wanted;			/* somebody asked: flush */
+	enum road_answer answer;
+	bool brings;			/* what comes was brought by a call */
+	bool again;			/* its transport ended before it saw
+					 * all that was written for it */
 	bool up;			/* its transport runs */
 	bool told;			/* nothing new since RUN was said */
 	bool down;			/* it failed too often */
@@ -142,6 +152,7 @@ struct cut {
 	unsigned char digest[32];
 	bool asked;		/* EXCHANGE_WRITE was said */
 	bool missing;		/* not to be sent before written again */
+	bool offered;		/* written when its transport began */
 };
 
 struct accepted {
@@ -212,6 +223,8 @@ struct exchange {
 	struct exchange_counters counters;
 	struct transit *transit;
 	int64_t last_tick_ms;
+	int64_t walk_ms;		/* monotonic: the next begins */
+	unsigned walk;			/* over which of the ledgers */
 	uint64_t by_secs;		/* when the first DELIVERBY ends */
 	bool maintain;			/* the spool has more upkeep to do */
 	uint64_t commits;		/* of outcomes, so far */
@@ -413,9 +426,21 @@ bool road_is_open(struct exchange *x, const struct lane *l);
 bool road_is_due(struct exchange *x, struct lane *l);
 /* Is a call under way that takes along what comes now? */
 bool road_is_taking(struct exchange *x, const struct lane *l);
+/* Is a call under way, or about to begin, or not yet answered? */
+bool road_is_calling(const struct lane *l);
 /* Back-off for a number of failures, with a little chance in it. */
 uint64_t backoff_secs(struct exchange *x, unsigned failures, uint64_t min,
     uint64_t max);
+
+/* answer.c */
+/* A parcel with bundles came in. */
+void answer_brought(struct exchange *x, struct target *t);
+/* Is what answers the last call to leave now, by one call more? */
+bool answer_is_due(struct exchange *x, const struct lane *l);
+/* It is due, and there is nothing to say after all. */
+void answer_none(struct exchange *x, struct lane *l);
+/* A transport is started. */
+void answer_begins(struct lane *l);
 
 /* operate.c */
 /* The leg that has this recipient, NULL: it is settled. */
@@ -424,6 +449,11 @@ const struct leg *leg_with(const struct entry *entry, size_t rcpt);
 /* quarantine.c */
 /* Removes the oldest broken object if it is due: 1, else 0. */
 int quarantine_expire(struct exchange *x, struct err *e) MUST_CHECK;
+
+/* forget.c */
+/* A bounded step over what is remembered, if the time for it has come; 1 while
+ * there is more.  now: spool_elapsed_secs. */
+int forget_step(struct exchange *x, uint64_t now, struct err *e) MUST_CHECK;
 
 /* action.c */
 struct exchange_action *action_add(struct exchange *x,

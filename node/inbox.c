@@ -181,6 +181,7 @@ inbox_look(struct inbox *b)
 	if (b->intake != NULL || b->stopping)
 		return;
 	b->taking = next_file(b);
+	exchange_taking_in(b->d->exchange, b->peer, b->taking != NULL);
 	if (b->taking == NULL) {
 		if (b->kept != NULL && !evtimer_pending(b->again, NULL))
 			look_later(b);

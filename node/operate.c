@@ -74,6 +74,7 @@ fill_lane(struct exchange *x, const struct lane *l,
 	st->objects = l->nobjects;
 	st->object_octets = l->object_octets;
 	st->running = l->up;
+	st->calling = road_is_calling(l);
 	st->down = l->down;
 	st->open = road_is_open(x, l);
 	st->failures = l->failures;
@@ -109,6 +110,7 @@ add_lane(struct exchange *x, const struct lane *l,
 	st->objects += one.objects;
 	st->object_octets += one.object_octets;
 	st->running = st->running || one.running;
+	st->calling = st->calling || one.calling;
 	if (one.failures > st->failures)
 		st->failures = one.failures;
 	if (one.next_call_ms < st->next_call_ms)

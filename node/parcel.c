@@ -152,8 +152,9 @@ parcel_making(struct exchange *x, const struct lane *l)
 {
 	const struct transit *tr = x->transit;
 
-	return tr->hooks != NULL && tr->hooks->making(tr->ctx,
-	    l->target->name);
+	return tr->hooks != NULL &&
+	    (l->target->taking || !list_empty(&tr->checks) ||
+	    tr->hooks->making(tr->ctx, l->target->name));
 }
 
 /* Does the road take a parcel now? */
@@ -162,7 +163,7 @@ road_takes(struct exchange *x, struct lane *l)
 {
 	if (lane_has_others(l) && !lane_is_usable(x, l))
 		return false;
-	if (l->wanted)
+	if (l->wanted || answer_is_due(x, l))
 		return true;
 	if (!schedule_is_empty(l->conf->call))
 		return road_is_due(x, l) || road_is_taking(x, l);

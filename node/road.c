@@ -70,6 +70,13 @@ road_is_taking(struct exchange *x, const struct lane *l)
 	return l->up && road_is_open(x, l) && !stays_between_calls(l);
 }
 
+bool
+road_is_calling(const struct lane *l)
+{
+	return l->conf != NULL && (l->wanted || l->again || l->target->taking ||
+	    l->answer == ANSWER_OWED || (l->up && !l->conf->stays));
+}
+
 void
 road_judge(struct exchange *x, struct target *t, const char *why)
 {
@@ -126,6 +133,7 @@ road_failed(struct exchange *x, struct lane *l, const char *why)
 	uint64_t wait = 60;
 
 	l->failures++;
+	l->again = false;
 	l->chance = true;
 	l->last_chance_secs = now_secs(x);
 	if (why != NULL && why[0] != '\0') {
@@ -151,25 +159,59 @@ call_begins(struct exchange *x, struct lane *l)
 	l->last_call_ms = clock_wall_ms(x->clock);
 }
 
+/* What its transport finds; what is written later it may miss. */
+static void
+offer(struct lane *l)
+{
+	struct list *item;
+
+	list_for_each(item, &l->objects) {
+		struct cut *c = list_entry(item, struct cut, link);
+
+		c->offered = c->status == OBJECT_WRITTEN && !c->missing;
+	}
+}
+
+/* Of what was offered, has it left something? */
+static bool
+left_unsent(const struct lane *l)
+{
+	struct list *item;
+
+	list_for_each(item, &l->objects) {
+		if (list_entry(item, struct cut, link)->offered)
+			return true;
+	}
+	return false;
+}
+
 static void
 say_run(struct exchange *x, struct lane *l)
 {
 	(void)action_for_lane(x, EXCHANGE_RUN, l);
-	if (!l->up && (!stays_between_calls(l) || l->wanted ||
-	    road_is_due(x, l)))
-		call_begins(x, l);
+	if (!l->up) {
+		if (!stays_between_calls(l) || l->wanted || road_is_due(x, l))
+			call_begins(x, l);
+		answer_begins(l);
+		offer(l);
+		l->again = false;
+	}
+	/* What did not fit goes with the same call, or the next. */
+	if (!l->up || l->conf->stays)
+		l->wanted = l->wanted && l->nobjects == OBJECTS_MAX;
 	l->up = true;
 	l->told = true;
-	l->wanted = false;
 }
 
 static bool
 should_run(struct exchange *x, struct lane *l)
 {
-	if (l->wanted)
+	if (l->wanted || l->again)
 		return true;
 	if (l->pause_ms > clock_mono_ms(x->clock))
 		return false;
+	if (l->answer == ANSWER_OWED)
+		return true;
 	if (!schedule_is_empty(l->conf->call))
 		return road_is_due(x, l) ||
 		    (stays_between_calls(l) && road_is_open(x, l));
@@ -201,12 +243,31 @@ road_pump(struct exchange *x, struct lane *l)
 		/* What waited has just been cut: that was the call. */
 		if (stays_between_calls(l) && (l->wanted || road_is_due(x, l)))
 			call_begins(x, l);
-		if (!dialect->waits(x, l))
+		/* One that does not stay may have had its look already. */
+		if (l->conf->stays && !dialect->waits(x, l))
 			l->wanted = false;
 		return;
 	}
+	if (l->nobjects == 0 && answer_is_due(x, l))
+		answer_none(x, l);
 	if (should_run(x, l))
 		say_run(x, l);
+}
+
+/* One that should have stayed is not started in a circle, nor is one that
+ * found nothing of what waits. */
+static void
+ended_well(struct exchange *x, struct lane *l)
+{
+	road_good(x, l);
+	/* Also what was cut for this call and is still to be written. */
+	l->again = (l->conf->stays ? l->nwritten : l->nobjects) > 0;
+	if (l->again || l->wanted || l->answer == ANSWER_OWED)
+		return;
+	if (l->conf->stays || (!schedule_is_empty(l->conf->call) &&
+	    road_has_load(x, l)))
+		l->pause_ms = clock_mono_ms(x->clock) +
+		    (int64_t)l->conf->retry_min_secs * 1000;
 }
 
 void
@@ -219,6 +280,8 @@ exchange_transport_exited(struct exchange *x, const char *road, int status,
 	if (l == NULL)
 		return;
 	l->up = false;
+	if (!l->target->taking)
+		l->brings = false;
 	if (status == 0)
 		l->past_call_secs = l->call_secs;
 	x->dirty = true;
@@ -228,19 +291,13 @@ exchange_transport_exited(struct exchange *x, const char *road, int status,
 	    "transport", lane_word(l), NULL);
 	if (l->conf == NULL)
 		return;
-	if (status == 0 && l->nwritten == 0) {
-		road_good(x, l);
-		/* One that should have stayed is not started in a circle, nor
-		 * is one that found nothing of what waits. */
-		if (l->conf->stays || (!schedule_is_empty(l->conf->call) &&
-		    road_has_load(x, l)))
-			l->pause_ms = clock_mono_ms(x->clock) +
-			    (int64_t)l->conf->retry_min_secs * 1000;
-	}
-	else if (status == 0 && l->failures == 0 && l->last_error == NULL)
-		road_failed(x, l, "the transport ended and left files unsent");
-	else
+	if (status != 0)
 		road_failed(x, l, text);
+	else if (!left_unsent(l))
+		ended_well(x, l);
+	else
+		road_failed(x, l, l->failures == 0 && l->last_error == NULL ?
+		    "the transport ended and left files unsent" : text);
 }
 
 int64_t

@@ -8,6 +8,7 @@
 
 #define FIRST_SECS 60		/* the shortest wait for an answer */
 #define LOOK_SECS 60		/* to see whether a road was open */
+#define PATIENCE_MAX 4		/* times the longest pause */
 
 static bool
 lane_is_free(const struct lane *l)
@@ -15,7 +16,8 @@ lane_is_free(const struct lane *l)
 	return l->conf == NULL || schedule_is_empty(l->conf->call);
 }
 
-/* Does it go when there is need, and not when a schedule says? */
+/* Does it go when there is need?  Where there are calls, these are what an
+ * answer waits for. */
 static bool
 is_free(const struct passage *p)
 {
@@ -34,15 +36,20 @@ static uint64_t
 draw_timeout(struct exchange *x, struct passage *p)
 {
 	const struct conf_peer *peer = p->to->target->peer;
-	uint64_t min = FIRST_SECS, max;
+	uint64_t min = FIRST_SECS, max, patience = p->to->patience_secs, secs;
 
-	/* Where there are calls, these are what an answer waits for. */
 	if (peer != NULL && is_free(p) && 4 * p->to->rtt_secs > min)
 		min = 4 * p->to->rtt_secs;
 	max = peer != NULL && peer->retry_max_secs > min ?
 	    peer->retry_max_secs : min;
 	/* backoff_secs takes up to a quarter away. */
-	return backoff_secs(x, p->attempts + 1, min + min / 3, max + max / 3);
+	secs = backoff_secs(x, p->attempts + 1, min + min / 3, max + max / 3);
+	if (p->attempts > 0 && patience > max)
+		patience = max;
+	if (peer == NULL || !is_free(p) || patience <= secs)
+		return secs;
+	patience = backoff_secs(x, 1, patience, UINT64_MAX);
+	return patience > secs ? patience : secs;
 }
 
 static uint64_t
@@ -58,6 +65,22 @@ retry_answer(struct neighbour *nb, uint64_t secs)
 {
 	nb->rtt_secs = nb->rtt_known ? (7 * nb->rtt_secs + secs) / 8 : secs;
 	nb->rtt_known = true;
+	nb->patience_secs = 0;
+}
+
+/* What is repeated says nothing of the time that answers take, so on a road
+ * where they take longer than was thought there would never be a sample:
+ * what goes first is given ever more time, until there is one (Karn). */
+static void
+retry_late(struct neighbour *nb, uint64_t timeout_secs)
+{
+	const struct conf_peer *peer = nb->target->peer;
+	uint64_t secs = 2 * timeout_secs, most;
+
+	most = PATIENCE_MAX * peer->retry_max_secs;
+	secs = secs < most ? secs : most;
+	if (secs > nb->patience_secs)
+		nb->patience_secs = secs;
 }
 
 /* When the oldest of what was handed over and is not done was. */
@@ -118,20 +141,21 @@ wait_again(struct exchange *x, struct passage *p)
 {
 	struct bundle *b = &p->b;
 	uint64_t timeout = timeout_of(x, p);
-	bool any = false;
+	bool any = false, detour = passage_has_detour(x, p);
 	size_t i;
 
 	for (i = b->nranges; i-- > 0;) {
 		struct bundle_range r = b->range[i];
 
-		if (r.done || r.secs + timeout > now_secs(x) ||
-		    !had_a_chance(x, p, r.secs, timeout))
+		if (r.done || r.secs + timeout > now_secs(x) || (!detour &&
+		    !had_a_chance(x, p, r.secs, timeout)))
 			continue;
 		bundle_range_clear(&b->range, &b->nranges, r.offset, r.octets);
 		x->transit->counters.repeated_octets += r.octets;
 		any = true;
 	}
 	if (any) {
+		retry_late(p->to, timeout);
 		p->attempts++;
 		p->timeout_secs = 0;
 		log_event(x->log, LOG_LEVEL_DEBUG, "bundle-repeated",
@@ -192,6 +216,7 @@ retry_look(struct exchange *x, struct err *e)
 		if (p->b.role == BUNDLE_LEAVING && p->to != NULL &&
 		    p->to->target->peer != NULL && wait_again(x, p)) {
 			passage_unplace(p);
+			passage_route(x, p);
 			passage_place(x, p);
 			x->dirty = true;
 		}

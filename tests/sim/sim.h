@@ -10,6 +10,7 @@
  *	world.c	time and events		haul.c	files between nodes
  *	fault.c	what goes wrong		mails.c	what is submitted
  *	crew.c	many worlds at once	truth.c	what was promised and came
+ *	curve.c	agreements, remembered
  *	keys.c	keys, cards, backups	check.c	the reckoning
  */
 #include <stdbool.h>

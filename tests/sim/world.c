@@ -113,6 +113,14 @@ event_take(struct world *w)
 	}
 }
 
+/* Another time was set since, or the node has ended. */
+static bool
+is_stale(const struct event *e)
+{
+	return e->kind == EVENT_TIMER && (!e->site->up ||
+	    e->life != e->site->life || e->arg != e->site->timer);
+}
+
 static void
 happen(struct world *w, const struct event *e)
 {
@@ -128,8 +136,7 @@ happen(struct world *w, const struct event *e)
 		site_start(s);
 	else if (e->kind == EVENT_SUBMIT)
 		mails_submit(s, e->arg);
-	else if (!s->up || e->life != s->life ||
-	    (e->kind == EVENT_TIMER && e->arg != s->timer))
+	else if (!s->up || e->life != s->life)
 		return;
 	else if (e->kind == EVENT_TIMER)
 		site_timer(s);
@@ -191,6 +198,8 @@ play(struct world *w)
 
 	while (w->nheap > 0 && !is_over(w) && w->wrongs < 20) {
 		e = event_take(w);
+		if (is_stale(&e))
+			continue;
 		w->now_ms = e.at_ms;
 		if (w->now_ms > w->faults_end_ms + REST_MS) {
 			wrong(w, "it never comes to rest: %zu events",

@@ -26,6 +26,9 @@ struct nw_site;
 struct nw_road {
 	struct nw_site *from, *to;
 	struct list out;	/* in out/ */
+	struct list medium;	/* on the stick, if w->stick */
+	struct list in;		/* taken from there, not yet read */
+	int64_t read_ms;	/* when the next of them is */
 	bool cut;		/* its transport fails */
 	int lose;		/* so many of the next files */
 	int twice;		/* so many arrive twice */
@@ -50,6 +53,7 @@ struct nw_site {
 	unsigned delivered;	/* recipients */
 	struct buf mails;	/* what came: "to ADDRESS\n", content */
 	bool down;
+	bool full;		/* its disk */
 };
 
 struct nw {
@@ -59,6 +63,7 @@ struct nw {
 	const char *more[NW_SITES];	/* in the configuration of the peers */
 	struct smtp_timing timing;	/* of what is submitted */
 	bool watch;
+	bool stick;		/* files wait for the receiver's call */
 };
 
 enum { AT_PARIS, AT_LONDON, AT_OSLO };

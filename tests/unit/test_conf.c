@@ -344,45 +344,6 @@ test_faults(void **state)
 		    "3: the transport mail does not carry this dialect" },
 		{ SITE "peer a { transport = mail; dialect = native }\n",
 		    "2: the transport mail does not carry this dialect" },
-		{ SITE "transport a { }\n", "2: unknown section transport" },
-		{ SITE "peer a { transport b { set = x=1 } }\n",
-		    "2: section transport needs program" },
-		{ SITE "peer a { transport { program = tcp } }\n",
-		    "2: section transport takes one title" },
-		{ SITE "peer a { transport b/c { program = tcp } }\n",
-		    "2: transport b/c: " },
-		{ SITE "peer a { transport b { program = tcp }\n"
-		    "transport b { program = tcp } }\n",
-		    "3: there are two transports b, the first in line 2" },
-		{ SITE "peer a { transport b { program = tcp }\nset = x=1 }\n",
-		    "3: set beside sections transport" },
-		{ SITE "peer a { transport b { program = tcp }\nstays = yes }\n",
-		    "3: stays beside sections transport" },
-		{ SITE "peer a { transport = tcp\n"
-		    "transport b { program = tcp } }\n",
-		    "2: transport beside sections transport" },
-		{ SITE "peer a { transport b { program = tcp\n"
-		    "set = { x=1, x=2 } } }\n", "3: set: x is set twice" },
-		{ SITE "peer a { transport b { program = tcp\n"
-		    "priority-min = 10 } }\n", "3: priority-min = 10: write a "
-		    "priority from -9 to 9" },
-		{ SITE "peer a { transport b { program = tcp\n"
-		    "priority-min = -0 } }\n", "3: priority-min = -0: write" },
-		{ SITE "peer a { transport b { program = tcp\n"
-		    "priority-min = 1; priority-max = 0 } }\n",
-		    "3: priority-max is less than priority-min" },
-		{ SITE "peer a { transport b { program = tcp\n"
-		    "priority-min = 1 } }\n", "2: peer a: no transport takes "
-		    "mail of priority -9" },
-		{ SITE "peer a { transport b { program = tcp; size-max = 1M }\n"
-		    "transport c { program = tcp; priority-max = 4 } }\n",
-		    "2: peer a: no transport takes mail of priority 5" },
-		{ SITE "peer a { transport b { program = tcp\n"
-		    "retry-min = 2h } }\n", "2: retry-max is less" },
-		{ SITE "peer a { transport b { program = mail\n"
-		    "size-max = 2K } }\n", "2: the transport mail does not" },
-		{ SITE "peer a { transport b { program = tcp; cost = 1 } }\n",
-		    "2: unknown key cost in section transport" },
 		{ SITE "peer a { cots = 1 }\n", "2: unknown key cots in "
 		    "section peer: is cost meant?" },
 		{ SITE "peer a { cost = { 1 } }\n", "2: cost takes one value" },
@@ -570,48 +531,6 @@ test_all_faults(void **state)
 		if (seen[i] != want[i])
 			fail_msg("line %u: %s", i, buf_cstr(&told));
 	buf_release(&told);
-}
-
-/* What a peer's section says holds for its transports, unless they say
- * otherwise. */
-static void
-test_transports(void **state)
-{
-	struct conf *c = load_good(SITE "peer a { dialect = bsmtp\n"
-	    "retry-max = 5m; parcel-size = 2K; call = every 1h\n"
-	    "transport radio { program = serial; set = { device=/dev/x }\n"
-	    "priority-min = 1; priority-max = 9; size-max = 16K\n"
-	    "retry-max = 1m; retry-min = 20s; call = \"Any2200-0600\" }\n"
-	    "transport wire { program = tcp; set = { listen=127.0.0.1:1 }\n"
-	    "size-max = 1M }\n"
-	    "transport stick { program = file; set = { drop=/d }\n"
-	    "size-max = 1M; parcel-size = 4M; stays = no } }\n");
-	const struct conf_peer *p = &c->peer[0];
-
-	(void)state;
-	assert_int_equal(p->nlanes, 3);
-	assert_string_equal(p->lane[0].name, "radio");
-	assert_string_equal(p->lane[0].program, "serial");
-	assert_int_equal(p->lane[0].priority_min, 1);
-	assert_int_equal(p->lane[0].size_max, 16384);
-	assert_int_equal(p->lane[0].retry_min_secs, 20);
-	assert_int_equal(p->lane[0].retry_max_secs, 60);
-	assert_int_equal(p->lane[0].parcel_octets, 2048);
-	assert_false(schedule_is_timed(p->lane[0].call));
-	assert_string_equal(p->lane[1].name, "wire");
-	assert_int_equal(p->lane[1].priority_min, -9);
-	assert_int_equal(p->lane[1].priority_max, 9);
-	assert_int_equal(p->lane[1].retry_min_secs, 10);
-	assert_int_equal(p->lane[1].retry_max_secs, 300);
-	assert_true(schedule_is_timed(p->lane[1].call));
-	assert_true(p->lane[1].stays);
-	assert_false(p->lane[2].stays);
-	assert_int_equal(p->lane[2].parcel_octets, 4 << 20);
-	/* What the largest take is the largest that there is. */
-	assert_int_equal(p->max_message, 1 << 20);
-	assert_int_equal(p->lane[1].size_max, 0);
-	assert_int_equal(p->lane[2].size_max, 0);
-	conf_free(c);
 }
 
 static void
@@ -863,7 +782,6 @@ main(void)
 		cmocka_unit_test(test_tls),
 		cmocka_unit_test(test_faults),
 		cmocka_unit_test(test_all_faults),
-		cmocka_unit_test(test_transports),
 		cmocka_unit_test(test_syntax),
 		cmocka_unit_test(test_damage),
 		cmocka_unit_test(test_nul),

@@ -147,12 +147,12 @@ test_report_format(void **state)
 		struct report r;
 		const char *line;
 	} cases[] = {
-		{ { REPORT_SENDING, SLICE_LIT("a"), SLICE_LIT(""), 1, 2, { 0 } },
-		    "sending a 1 2\n" },
+		{ { REPORT_SENDING, SLICE_LIT("a"), SLICE_LIT(""), 1, 2,
+		    { 0 } }, "sending a 1 2\n" },
 		{ { REPORT_SENT, SLICE_LIT("a"), SLICE_LIT(""), 0, 0, { 0 } },
 		    "sent a\n" },
-		{ { REPORT_RECEIVED, SLICE_LIT("b"), SLICE_LIT(""), 0, 0, { 0 } },
-		    "received b\n" },
+		{ { REPORT_RECEIVED, SLICE_LIT("b"), SLICE_LIT(""), 0, 0,
+		    { 0 } }, "received b\n" },
 		{ { REPORT_FAILED_TEMPORARY, SLICE_LIT("b"),
 		    SLICE_LIT("why\nsent x"), 0, 0, { 0 } },
 		    "failed b temporary why sent x\n" },

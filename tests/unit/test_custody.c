@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include <cmocka.h>
@@ -158,6 +159,67 @@ test_not_confirmed(void **state)
 	assert_int_equal(1, w->site[AT_PARIS].delivered);
 	assert_mail(w, AT_PARIS, "not confirmed", true);
 	assert_int_equal(0, nw_messages(w, AT_PARIS));
+}
+
+/* There is no room for the notice, roads change and the power fails: it is not
+ * confirmed all the same. */
+static void
+test_stays_unconfirmed(void **state)
+{
+	struct nw *w = *state;
+	struct nw_site *paris = &w->site[AT_PARIS];
+
+	w->site[AT_LONDON].road[AT_PARIS].cut = true;
+	assert_true(nw_submit(w, AT_PARIS, "ann@paris.example",
+	    "bob@oslo.example", MAIL) != 0);
+	nw_pass(w, 86400);
+	paris->full = true;
+	nw_pass(w, 3 * 86400);
+	assert_int_equal(0, paris->delivered);
+	queue_reroute(paris->x);
+	nw_pass(w, 3600);
+	nw_crash(w, AT_PARIS);
+	nw_pass(w, 3600);
+	queue_reroute(paris->x);
+	nw_pass(w, 3600);
+	assert_int_equal(0, paris->delivered);
+	paris->full = false;
+	nw_pass(w, 3600);
+	assert_int_equal(1, paris->delivered);
+	assert_mail(w, AT_PARIS, "not confirmed", true);
+	assert_mail(w, AT_PARIS, "could not be handed on", false);
+	assert_int_equal(0, nw_messages(w, AT_PARIS));
+}
+
+/* What is remembered for a time is forgotten within the hour, however much it
+ * is; what is not old stays. */
+static void
+test_forgets(void **state)
+{
+	struct nw *w = *state;
+	struct spool *sp = w->site[AT_PARIS].spool;
+	uint64_t now = spool_elapsed_secs(sp);
+	struct err e = ERR_INIT;
+	struct spool_unit *u;
+	char name[8];
+	int i;
+
+	nw_pass(w, 100);
+	assert_int_equal(0, spool_begin(sp, &u, &e));
+	for (i = 0; i < 1000; i++) {
+		(void)snprintf(name, sizeof(name), "n%d", i);
+		assert_int_equal(0, spool_put_seen(u, 'b', slice_of(name),
+		    now + (i % 2 == 0 ? 200 : 86400), &e));
+	}
+	assert_int_equal(0, spool_commit(u, true, &e));
+	nw_pass(w, 2 * 3600);
+	for (i = 0; i < 1000; i++) {
+		(void)snprintf(name, sizeof(name), "n%d", i);
+		assert_int_equal(i % 2, spool_get_seen(sp, 'b',
+		    slice_of(name), &e));
+	}
+	nw_pass(w, 86400);
+	assert_int_equal(0, spool_get_seen(sp, 'b', SLICE_LIT("n1"), &e));
 }
 
 /* Paris is put back as it was; what it sends again is not delivered twice. */
@@ -535,6 +597,8 @@ main(void)
 		TEST(test_crashes),
 		TEST(test_expires),
 		TEST(test_not_confirmed),
+		TEST(test_stays_unconfirmed),
+		TEST(test_forgets),
 		TEST(test_restored),
 		TEST(test_new_epoch_midway),
 		TEST(test_nothing_in_clear),

@@ -221,7 +221,7 @@ consume(struct tw_node *node, uint64_t id)
 
 	assert_int_equal(0, spool_begin(node->spool, &u, &e));
 	assert_int_equal(0, transit_consume(node->x, u, id, &e));
-	assert_int_equal(0, spool_commit(u, false, &e));
+	assert_int_equal(0, spool_commit(u, true, &e));
 	transit_consumed(node->x, id);
 }
 
