@@ -231,6 +231,12 @@ exchange_transport_sent(struct exchange *x, const char *peer,
 		log_event(x->log, LOG_LEVEL_WARNING, "transport-confused",
 		    "peer", peer, "name", name, "reason",
 		    "sent what was not there to send", NULL);
+		/* A file that nobody knows would be sent for ever. */
+		t = c == NULL ? queue_peer(x, peer) : NULL;
+		if (t != NULL) {
+			a = action_add(x, EXCHANGE_UNLINK, t);
+			a->name = mem_strdup(name);
+		}
 		return 0;
 	}
 	t = c->target;

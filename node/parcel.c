@@ -645,11 +645,18 @@ parcel_withdrawn(struct exchange *x, const struct object *o)
 {
 	struct target *t = queue_peer(x, o->peer);
 	struct err e = ERR_INIT;
+	struct owed *owed;
 	struct parcel p;
+	size_t i;
 
 	if (t == NULL || parcel_parse(o->params, &p, &e) != 0)
 		return;
 	mark(x, neighbour_of(t), &p, o->id, false);
+	for (i = 0; i < p.nacks; i++) {
+		owed = owed_find(neighbour_of(t), p.ack[i].name);
+		if (owed != NULL)
+			owed_expire(x, neighbour_of(t), owed);
+	}
 	parcel_release(&p);
 }
 
