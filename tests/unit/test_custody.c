@@ -372,6 +372,34 @@ test_key_request(void **state)
 	assert_settled(w);
 }
 
+/* Nobody answers: it is asked ever less often, and again soon once it did. */
+static void
+test_key_requests_back_off(void **state)
+{
+	struct nw *w = *state;
+	struct nw_road *road = &w->site[AT_PARIS].road[AT_LONDON];
+	struct nw_road *beyond = &w->site[AT_LONDON].road[AT_OSLO];
+	int i;
+
+	for (i = 0; i < NW_SITES; i++)
+		w->site[i].road[0].cut = w->site[i].road[1].cut =
+		    w->site[i].road[2].cut = true;
+	nw_pass(w, 200 * 86400);
+	road->cut = w->site[AT_LONDON].road[AT_PARIS].cut = false;
+	nw_pass(w, 86400);
+	road->sent = 0;
+	assert_true(nw_submit(w, AT_PARIS, "ann@paris.example",
+	    "bob@oslo.example", MAIL) != 0);
+	nw_pass(w, 40 * 3600);
+	/* At 0, 1, 3, 7, 15 and 31 hours, and what london is acknowledged. */
+	assert_in_range(road->sent, 6, 16);
+	beyond->cut = w->site[AT_OSLO].road[AT_LONDON].cut = false;
+	assert_true(nw_submit(w, AT_PARIS, "ann@paris.example",
+	    "bob@oslo.example", MAIL) != 0);
+	nw_pass(w, 26 * 3600);
+	assert_in_range(w->site[AT_OSLO].delivered, 1, 2);
+}
+
 /* An onion over the relay: what leaves paris names london, and what london
  * passes on is a bundle of its own. */
 static void
@@ -631,6 +659,7 @@ main(void)
 		TEST(test_nothing_in_clear),
 		TEST(test_peer_test),
 		TEST(test_key_request),
+		TEST(test_key_requests_back_off),
 		cmocka_unit_test(test_onion),
 		cmocka_unit_test(test_onion_refused),
 		cmocka_unit_test(test_splitting),
