@@ -146,6 +146,7 @@ struct site {
 	size_t index;
 	const char *name;
 	struct clock clock;
+	int64_t wall_wrong_ms;	/* how wrong its clock is from the start */
 	int64_t wall_offset_ms;
 	struct log *log;
 	struct conf *conf;

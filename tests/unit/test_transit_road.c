@@ -456,7 +456,7 @@ test_damaged_file(void **state)
 	(void)state;
 	/* Somebody asked for a call: all of it is cut, and nothing leaves. */
 	road->gap_ms = road->free_ms = 1000000;
-	queue_peer(tw_node(w, "paris")->x, "london")->wanted = true;
+	lane_find(tw_node(w, "paris")->x, "london")->wanted = true;
 	tw_bundle(tw_node(w, "paris"), &tw_to_london, 10000, 1, name);
 	tw_pass(w, 5);
 	tw_damage_file(road);
