@@ -248,6 +248,43 @@ test_forgets(void **state)
 	assert_int_equal(0, spool_get_seen(sp, 'b', SLICE_LIT("n1"), &e));
 }
 
+/* Paris is put back as it was before its first mail, and its serials are lost:
+ * it gives numbers again that oslo knows of. */
+static void
+test_restored_empty(void **state)
+{
+	struct nw *w = *state;
+	struct nw_site *s = &w->site[AT_PARIS];
+	struct store_mem_disk *backup;
+	struct custody_counters c;
+	uint64_t epoch;
+
+	nw_crash(w, AT_PARIS);
+	backup = store_mem_disk_copy(s->disk);
+	epoch = spool_epoch(s->spool);
+	assert_true(nw_submit(w, AT_PARIS, "ann@paris.example",
+	    "bob@oslo.example", MAIL) != 0);
+	nw_pass(w, 60);
+	assert_int_equal(1, w->site[AT_OSLO].delivered);
+	nw_stop(s);
+	store_mem_disk_free(s->disk);
+	s->disk = backup;
+	serials_clear(s->serials);
+	nw_start(s);
+	assert_true(spool_epoch(s->spool) != epoch);
+	epoch = spool_epoch(s->spool);
+	nw_crash(w, AT_PARIS);
+	assert_true(spool_epoch(s->spool) == epoch);
+	custody_counters(s->x, &c);
+	assert_int_equal(0, c.epochs);
+	assert_true(nw_submit(w, AT_PARIS, "ann@paris.example",
+	    "ann@oslo.example", "Subject: another\r\n\r\nMail.\r\n") != 0);
+	nw_pass(w, 60);
+	assert_int_equal(2, w->site[AT_OSLO].delivered);
+	assert_mail(w, AT_OSLO, "Subject: another", true);
+	assert_settled(w);
+}
+
 /* Paris is put back as it was; what it sends again is not delivered twice. */
 static void
 test_restored(void **state)
@@ -769,6 +806,7 @@ main(void)
 		TEST(test_stays_unconfirmed),
 		TEST(test_two_unconfirmed),
 		TEST(test_forgets),
+		TEST(test_restored_empty),
 		TEST(test_restored),
 		TEST(test_new_epoch_midway),
 		TEST(test_nothing_in_clear),
