@@ -252,6 +252,9 @@ struct exchange_peer_status {
 	uint64_t waiting_count, waiting_octets;
 	uint64_t held_count;
 	uint64_t objects, object_octets;	/* cut and not yet gone */
+	uint64_t bundles, bundle_octets;	/* native: those that it does
+						 * not have yet, of others
+						 * too */
 	uint64_t oldest_secs;		/* age of the oldest message */
 	bool running, down;
 	bool calling;		/* or about to: not yet done with a call */
