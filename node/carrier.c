@@ -54,6 +54,7 @@ struct road {
 	uint64_t done, total;
 	struct report_progress progress;
 	int64_t progress_ms;		/* monotonic; 0: not yet */
+	char *note;			/* its last, or NULL */
 };
 
 struct carrier {
@@ -221,8 +222,17 @@ write_object(struct road *r, const struct exchange_action *a)
  * The transport.
  */
 static void
+alive(struct road *r)
+{
+	exchange_transport_alive(daemon_of(r)->exchange, r->name);
+	daemon_wake(daemon_of(r));
+}
+
+static void
 sending(struct road *r, const char *name, uint64_t done, uint64_t total)
 {
+	if (strcmp(r->sending, name) != 0 || done > r->done)
+		alive(r);
 	(void)snprintf(r->sending, sizeof(r->sending), "%s", name);
 	r->done = done;
 	r->total = total;
@@ -233,15 +243,20 @@ progress(void *ctx, const struct report_progress *p)
 {
 	struct road *r = ctx;
 
+	if (p->sent != r->progress.sent || p->received != r->progress.received)
+		alive(r);
 	r->progress = *p;
 	r->progress_ms = clock_mono_ms(daemon_of(r)->clock);
 }
 
 static void
-forget_progress(struct road *r)
+forget_said(struct road *r)
 {
+	free(r->note);
+	r->note = NULL;
 	r->sending[0] = '\0';
 	r->done = r->total = 0;
+	memset(&r->progress, 0, sizeof(r->progress));
 	r->progress_ms = 0;
 }
 
@@ -267,6 +282,7 @@ report(void *ctx, enum runner_report what, const char *name, const char *text,
 			    e.text, "transport", lane_word(r), NULL);
 		break;
 	case RUNNER_RECEIVED:
+		alive(r);
 		inbox_look(r->station->inbox);
 		break;
 	case RUNNER_FAILED_TEMPORARY:
@@ -275,6 +291,8 @@ report(void *ctx, enum runner_report what, const char *name, const char *text,
 		    what == RUNNER_FAILED_PERMANENT, text);
 		break;
 	case RUNNER_NOTE:
+		free(r->note);
+		r->note = mem_strdup(text);
 		log_event(d->log, LOG_LEVEL_INFO, "transport-note", "peer",
 		    r->station->peer, "text", text, "transport",
 		    lane_word(r), NULL);
@@ -288,10 +306,13 @@ exited(void *ctx, int status, const char *text)
 {
 	struct road *r = ctx;
 
-	forget_progress(r);
 	inbox_look(r->station->inbox);
+	/* Of one that failed without a word, what it noted last. */
+	if (status != 0 && text[0] == '\0' && r->note != NULL)
+		text = r->note;
 	exchange_transport_exited(daemon_of(r)->exchange, r->name, status,
 	    text);
+	forget_said(r);
 	daemon_wake(daemon_of(r));
 }
 
@@ -449,6 +470,7 @@ road_free(struct road *r)
 	if (r->step != NULL)
 		event_free(r->step);
 	free(r->writing);
+	free(r->note);
 	free(r->lane);
 	free(r->name);
 	free(r->out);

@@ -113,6 +113,7 @@ struct conf_lane {
 	uint64_t parcel_octets;	/* native: of the largest parcel */
 	int priority_min, priority_max;	/* of what it takes */
 	uint64_t size_max;	/* octets; 0: any */
+	uint64_t patience_secs;	/* while nothing goes; 0: for ever */
 };
 
 #define CONF_PRIORITY_MIN (-9)

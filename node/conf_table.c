@@ -300,6 +300,8 @@ static const struct conf_row transport_rows[] = {
 	    "9", 0, 0, 0, NULL },
 	{ "size-max", conf_value_size, AT(conf_lane, size_max), "none",
 	    CONF_NONE, 1024, 0, NULL },
+	{ "patience", conf_value_duration, AT(conf_lane, patience_secs),
+	    "10m", CONF_NONE, SOONEST, 0, NULL },
 	{ "call", conf_value_call, AT(conf_lane, own_call), NULL, CONF_EACH,
 	    0, 0, NULL },
 	{ "call-min-interval", conf_value_call_interval,

@@ -205,7 +205,8 @@ exchange_object_written(struct exchange *x, uint64_t object, uint64_t octets,
 	memcpy(c->digest, digest, sizeof(c->digest));
 	c->missing = c->asked = c->offered = false;
 	c->lane->told = false;
-	c->lane->nwritten++;
+	if (c->lane->nwritten++ == 0)
+		c->lane->life_ms = clock_mono_ms(x->clock);
 	return 0;
 }
 

@@ -177,6 +177,8 @@ int exchange_transport_sent(struct exchange *x, const char *road,
     const char *name, struct err *e) MUST_CHECK;
 void exchange_transport_failed(struct exchange *x, const char *road,
     const char *name, bool permanent, const char *text);
+/* Something of a file has gone by it, or come. */
+void exchange_transport_alive(struct exchange *x, const char *road);
 /* It has ended, so that it sends nothing any more.  status: 0, 75 or another;
  * -1: could not run. */
 void exchange_transport_exited(struct exchange *x, const char *road,

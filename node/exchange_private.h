@@ -117,6 +117,9 @@ struct lane {
 	uint64_t object_octets;
 	unsigned failures;		/* in a row */
 	int64_t pause_ms;		/* monotonic: not before */
+	int64_t shun_ms;		/* monotonic: gets nothing before */
+	int64_t life_ms;		/* monotonic: the last sign of it */
+	bool given_up;			/* told to end, for lack of one */
 	int64_t cut_ms;			/* monotonic: the last cut, or 0 */
 	bool wanted;			/* somebody asked: flush */
 	enum road_answer answer;
@@ -427,6 +430,9 @@ bool road_is_open(struct exchange *x, const struct lane *l);
 bool road_is_due(struct exchange *x, struct lane *l);
 /* Is a call under way that takes along what comes now? */
 bool road_is_taking(struct exchange *x, const struct lane *l);
+/* Is what lies before a transport that does nothing better given to another?
+ * Then it is told to end. */
+void road_lose_patience(struct exchange *x, struct lane *l);
 /* Is a call under way, or about to begin, or not yet answered? */
 bool road_is_calling(const struct lane *l);
 /* Back-off for a number of failures, with a little chance in it. */
