@@ -249,6 +249,11 @@ exchange_transport_sent(struct exchange *x, const char *road,
 		    "peer", l != NULL ? l->target->name : road, "name", name,
 		    "reason", "sent what was not there to send", "transport",
 		    l != NULL ? lane_word(l) : NULL, NULL);
+		/* A file that nobody knows would be sent for ever. */
+		if (c == NULL && l != NULL) {
+			a = action_for_lane(x, EXCHANGE_UNLINK, l);
+			a->name = mem_strdup(name);
+		}
 		return 0;
 	}
 	was_there = !c->missing;

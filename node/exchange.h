@@ -153,7 +153,9 @@ struct outbound;
 int exchange_outbound_new(struct exchange *x, uint64_t object,
     struct outbound **ob_out, struct err *e) MUST_CHECK;
 /* Appends about 64 KiB: 1; at the end 0; ERR_CORRUPT: a message in it is
- * damaged: it is put aside, the object withdrawn, the others wait again. */
+ * damaged: it is put aside, the object withdrawn, the others wait again;
+ * ERR_NOT_FOUND: it was withdrawn, since something in it has gone or is
+ * damaged, and what is left waits again. */
 int exchange_outbound_read(struct outbound *ob, struct buf *out,
     struct err *e) MUST_CHECK;
 void exchange_outbound_free(struct outbound *ob);
@@ -252,6 +254,9 @@ struct exchange_peer_status {
 	uint64_t waiting_count, waiting_octets;
 	uint64_t held_count;
 	uint64_t objects, object_octets;	/* cut and not yet gone */
+	uint64_t bundles, bundle_octets;	/* native: those that it does
+						 * not have yet, of others
+						 * too */
 	uint64_t oldest_secs;		/* age of the oldest message */
 	bool running, down;
 	bool calling;		/* or about to: not yet done with a call */

@@ -55,6 +55,7 @@ struct leg {
 	uint64_t next_secs;
 	uint64_t object;	/* LEG_CUT: object, or handle of the lot */
 	bool unsure;		/* of a serial that was never answered */
+	bool doubtful;		/* it was under way in an older epoch */
 	uint16_t *rcpt;		/* open recipients, or NULL: one, in `one` */
 	uint16_t nrcpt, one;
 };

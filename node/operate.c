@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "node/exchange_private.h"
+#include "node/transit.h"
 
 size_t
 exchange_peer_count(const struct exchange *x)
@@ -137,6 +138,7 @@ exchange_peer_status(struct exchange *x, size_t i,
 	st->waiting_count = t->ready_count + t->later_count;
 	st->waiting_octets = t->ready_octets + t->later_octets;
 	st->held_count = t->held_count;
+	transit_waiting(x, t->name, &st->bundles, &st->bundle_octets);
 	st->oldest_secs = oldest(x, &t->later, oldest(x, &t->ready, 0));
 	add_sites(x, t, st);
 	st->down = t->down;
