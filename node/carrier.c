@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * One road for each peer: its folders, its transport, the object being written
- * and the file being read.  Each does one thing at a time; what comes meanwhile
- * waits in the folders, which are the queue, so nothing is kept twice.
+ * (node/departure.h) and the file being read.  Each does one thing at a time;
+ * what comes meanwhile waits in the folders, which are the queue, so nothing is
+ * kept twice.
  */
 #include "node/carrier.h"
 
@@ -21,12 +22,14 @@
 #include "base/secret.h"
 #include "base/text.h"
 #include "node/aside.h"
+#include "node/departure.h"
 #include "node/intake.h"
 #include "node/runner.h"
 #include "transports/report.h"
 
 #define STOP_SECS 5		/* patience with a transport told to stop */
-#define AGAIN_SECS 30		/* until a file kept is looked at again */
+#define AGAIN_SECS 30		/* until a file kept is looked at again, */
+#define AGAIN_DOUBLINGS 5	/* and 16 minutes at most */
 #define REFUSED_TOLD 100	/* entries refused that are logged */
 
 struct road {
@@ -34,19 +37,14 @@ struct road {
 	struct carrier *carrier;
 	char *peer, *out, *in, *aside;
 	struct runner *runner;
-	/* writing */
-	struct outbound *outbound;
-	struct file_writer file;
-	struct sha256 hash;
-	uint64_t object, octets;
-	char *name;
-	struct event *step;
+	struct departure *departure;	/* writing */
 	/* reading */
 	struct intake *intake;
 	char *taking;			/* name in in/ */
 	char *kept;			/* the last one kept for later: the
 					 * round goes on behind it */
 	struct event *again;		/* begins a new round */
+	unsigned rounds;		/* that nothing was taken in */
 	struct map *refused;		/* names in in/ that were told of */
 };
 
@@ -59,155 +57,15 @@ struct carrier {
 static void take_next(struct road *r);
 
 /*
- * Writing an object.
- */
-static void
-write_over(struct road *r)
-{
-	exchange_outbound_free(r->outbound);
-	file_writer_abort(&r->file);
-	free(r->name);
-	r->outbound = NULL;
-	r->name = NULL;
-	daemon_wake(r->carrier->d);
-}
-
-static void
-remove_out(const struct road *r, const char *name)
-{
-	char *path = path_join(r->out, name);
-
-	(void)unlink(path);
-	free(path);
-}
-
-static void
-write_failed(struct road *r, int rc, const struct err *e)
-{
-	/* A damaged message was put aside and the object withdrawn by the
-	 * exchange itself. */
-	if (rc != ERR_CORRUPT && rc != ERR_UNSUPPORTED)
-		exchange_object_unwritten(r->carrier->d->exchange, r->object,
-		    e->text);
-	write_over(r);
-}
-
-static int
-write_finish(struct road *r, struct err *e)
-{
-	unsigned char digest[SHA256_LEN];
-	int rc;
-
-	sha256_end(&r->hash, digest);
-	rc = file_writer_commit(&r->file, true, e);
-	if (rc != 0)
-		return rc;
-	rc = exchange_object_written(r->carrier->d->exchange, r->object,
-	    r->octets, digest, e);
-	/* It was withdrawn meanwhile: nobody shall send it. */
-	if (rc == ERR_NOT_FOUND)
-		remove_out(r, r->name);
-	if (rc == 0 || rc == ERR_NOT_FOUND)
-		write_over(r);
-	return rc == ERR_NOT_FOUND ? 0 : rc;
-}
-
-static void
-write_step(evutil_socket_t fd, short what, void *ctx)
-{
-	struct timeval now = { 0, 0 };
-	struct buf piece = BUF_INIT;
-	struct err e = ERR_INIT;
-	struct road *r = ctx;
-	int rc;
-
-	(void)fd;
-	(void)what;
-	rc = exchange_outbound_read(r->outbound, &piece, &e);
-	if (rc == 1) {
-		sha256_add(&r->hash, piece.ptr, piece.len);
-		r->octets += piece.len;
-		rc = file_writer_add(&r->file, piece.ptr, piece.len, &e);
-		if (rc == 0)
-			event_add(r->step, &now);
-	} else if (rc == 0) {
-		rc = write_finish(r, &e);
-	}
-	if (rc < 0)
-		write_failed(r, rc, &e);
-	buf_release(&piece);
-}
-
-/* Is the file of an earlier run still there, to the octet? */
-static bool
-still_there(const struct road *r, const struct exchange_action *a)
-{
-	unsigned char digest[SHA256_LEN];
-	char *path = path_join(r->out, a->name);
-	struct sha256 hash;
-	char piece[65536];
-	uint64_t octets = 0;
-	size_t n;
-	FILE *f;
-
-	f = fopen(path, "rbe");
-	free(path);
-	if (f == NULL)
-		return false;
-	sha256_init(&hash);
-	while ((n = fread(piece, 1, sizeof(piece), f)) > 0) {
-		sha256_add(&hash, piece, n);
-		octets += n;
-	}
-	(void)fclose(f);
-	sha256_end(&hash, digest);
-	return octets == a->octets &&
-	    memcmp(digest, a->digest, sizeof(digest)) == 0;
-}
-
-static void
-write_object(struct road *r, const struct exchange_action *a)
-{
-	struct timeval now = { 0, 0 };
-	struct daemon *d = r->carrier->d;
-	struct err e = ERR_INIT;
-	int rc;
-
-	if (r->outbound != NULL) {
-		exchange_object_unwritten(d->exchange, a->object,
-		    "another object of this peer is being written");
-		return;
-	}
-	r->object = a->object;
-	if (a->octets != 0 && still_there(r, a)) {
-		if (exchange_object_written(d->exchange, a->object, a->octets,
-		    a->digest, &e) != 0)
-			exchange_object_unwritten(d->exchange, a->object,
-			    e.text);
-		daemon_wake(d);
-		return;
-	}
-	r->octets = 0;
-	sha256_init(&r->hash);
-	rc = exchange_outbound_new(d->exchange, a->object, &r->outbound, &e);
-	if (rc == 0)
-		rc = file_writer_open(&r->file, r->out, a->name, 0640, &e);
-	if (rc != 0) {
-		write_failed(r, rc, &e);
-		return;
-	}
-	r->name = mem_strdup(a->name);
-	event_add(r->step, &now);
-}
-
-/*
  * Reading what arrived.
  */
 static void
 look_later(struct road *r)
 {
-	struct timeval wait = { AGAIN_SECS, 0 };
+	struct timeval wait = { AGAIN_SECS << r->rounds, 0 };
 
+	if (r->rounds < AGAIN_DOUBLINGS)
+		r->rounds++;
 	evtimer_add(r->again, &wait);
 }
 
@@ -254,6 +112,7 @@ taken(void *ctx, enum inbound_outcome outcome, const char *reason,
 		r->kept = r->taking;
 	} else {
 		free(r->taking);
+		r->rounds = 0;
 	}
 	r->taking = NULL;
 	daemon_wake(r->carrier->d);
@@ -558,14 +417,10 @@ road_free(struct road *r)
 	list_del(&r->link);
 	runner_free(r->runner);
 	intake_free(r->intake);
-	exchange_outbound_free(r->outbound);
-	file_writer_abort(&r->file);
-	if (r->step != NULL)
-		event_free(r->step);
+	departure_free(r->departure);
 	if (r->again != NULL)
 		event_free(r->again);
 	map_free(r->refused);
-	free(r->name);
 	free(r->taking);
 	free(r->kept);
 	free(r->peer);
@@ -602,21 +457,19 @@ sweep_out(const struct road *r)
 static int
 road_new(struct carrier *c, const char *peer, struct err *e)
 {
-	static const struct file_writer none = FILE_WRITER_INIT;
 	struct road *r = mem_alloc(1, sizeof(*r));
 	struct runner_hooks hooks = { r, report, exited };
 	struct daemon *d = c->d;
 	int rc;
 
 	r->carrier = c;
-	r->file = none;
 	r->peer = mem_strdup(peer);
 	r->out = mem_printf("%s/peers/%s/out", d->conf->spool_dir, peer);
 	r->in = mem_printf("%s/peers/%s/in", d->conf->spool_dir, peer);
 	r->aside = mem_printf("%s/peers/%s/aside", d->conf->spool_dir, peer);
 	r->refused = map_new();
 	list_add_tail(&c->roads, &r->link);
-	rc = file_make_dirs(r->out, 0750, e);
+	rc = departure_new(d, peer, &r->departure, e);
 	if (rc == 0)
 		rc = file_make_dirs(r->in, 0750, e);
 	if (rc != 0) {
@@ -624,7 +477,6 @@ road_new(struct carrier *c, const char *peer, struct err *e)
 		return rc;
 	}
 	r->runner = runner_new(d->base, d->log, peer, &hooks);
-	r->step = evtimer_new(d->base, write_step, r);
 	r->again = evtimer_new(d->base, look_again, r);
 	sweep_out(r);
 	trim_aside(r);
@@ -686,10 +538,10 @@ carrier_act(struct carrier *c, const struct exchange_action *a)
 		return;
 	switch (a->kind) {
 	case EXCHANGE_WRITE:
-		write_object(r, a);
+		departure_write(r->departure, a);
 		break;
 	case EXCHANGE_UNLINK:
-		remove_out(r, a->name);
+		departure_unlink(r->departure, a->name);
 		break;
 	case EXCHANGE_RUN:
 		run(r);
@@ -734,7 +586,7 @@ carrier_busy(const struct carrier *c)
 	list_for_each(item, &c->roads) {
 		struct road *r = list_entry(item, struct road, link);
 
-		if (r->intake != NULL || r->outbound != NULL ||
+		if (r->intake != NULL || departure_busy(r->departure) ||
 		    runner_running(r->runner))
 			return true;
 	}

@@ -16,7 +16,7 @@
  *	dialect.c   what differs	operate.c   orders
  *	batch.c     objects of batches	outbound.c  their octets
  *	inbound.c   batches from peers	quarantine.c  broken ones
- *	forget.c    what is not for ever
+ *	forget.c    what is not for ever	withhold.c  what filters refuse
  */
 #include "base/list.h"
 #include "base/map.h"
@@ -110,6 +110,7 @@ struct target {
 	uint64_t past_call_secs;	/* the last that went well to its end */
 	struct neighbour *neighbour;	/* transit's; or NULL */
 	char *last_error;
+	char *stuck;			/* why objects from it wait; NULL */
 	unsigned broken_told;		/* notices in the present hour */
 	unsigned broken_untold;
 	int64_t broken_hour_ms;
@@ -384,6 +385,11 @@ void answer_begins(struct target *t);
 const struct leg *leg_with(const struct entry *entry, size_t rcpt);
 
 /* quarantine.c */
+/* Is the postmaster to be told of one more object of this peer now?  Else it
+ * counts as untold. */
+bool quarantine_may_tell(struct exchange *x, struct target *t);
+/* All but the content of a message to him. */
+void quarantine_fill_notice(struct exchange *x, struct message *m);
 /* Removes the oldest broken object if it is due: 1, else 0. */
 int quarantine_expire(struct exchange *x, struct err *e) MUST_CHECK;
 

@@ -87,8 +87,20 @@ exchange_peer_status(struct exchange *x, size_t i,
 	    road_has_load(x, t));
 	st->last_sent_ms = t->last_sent_ms;
 	st->last_received_ms = t->last_received_ms;
-	st->last_error = t->last_error != NULL ? t->last_error : "";
+	st->last_error = t->last_error != NULL ? t->last_error :
+	    t->stuck != NULL ? t->stuck : "";
 	st->gone = t->peer == NULL;
+}
+
+void
+exchange_peer_stuck(struct exchange *x, const char *peer, const char *why)
+{
+	struct target *t = queue_peer(x, peer);
+
+	if (t == NULL)
+		return;
+	free(t->stuck);
+	t->stuck = why != NULL ? mem_strdup(why) : NULL;
 }
 
 void
