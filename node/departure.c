@@ -224,8 +224,8 @@ departure_write(struct departure *dp, const struct exchange_action *a)
 }
 
 int
-departure_new(struct daemon *d, const char *peer, struct departure **dp_out,
-    struct err *e)
+departure_new(struct daemon *d, const char *peer, const char *out,
+    struct departure **dp_out, struct err *e)
 {
 	static const struct file_writer none = FILE_WRITER_INIT;
 	struct departure *dp = mem_alloc(1, sizeof(*dp));
@@ -234,12 +234,11 @@ departure_new(struct daemon *d, const char *peer, struct departure **dp_out,
 	dp->d = d;
 	dp->file = none;
 	dp->peer = mem_strdup(peer);
-	dp->out = mem_printf("%s/peers/%s/out", d->conf->spool_dir, peer);
+	dp->out = mem_strdup(out);
 	dp->work = screening_dir(d, peer);
 	dp->step = evtimer_new(d->base, write_step, dp);
 	if (dp->step == NULL)
 		abort();
-	screening_sweep(dp->work);
 	rc = file_make_dirs(dp->out, 0750, e);
 	if (rc == 0)
 		rc = file_make_dirs(dp->work, 0750, e);

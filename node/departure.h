@@ -2,9 +2,10 @@
 #ifndef NODE_DEPARTURE_H
 #define NODE_DEPARTURE_H
 /*
- * Objects of one peer on their way into its out/: made in pieces of 64 KiB, one
- * for each turn of the event loop, through the peer's filters if it has any,
- * and told to the exchange as written, unwritten or refused.  One at a time.
+ * Objects on their way into the out/ of one of a peer's transports: made in
+ * pieces of 64 KiB, one for each turn of the event loop, through the peer's
+ * filters if it has any, and told to the exchange as written, unwritten or
+ * refused.  One at a time.
  *
  *	exchange -> out/NAME
  *	exchange -> work/NAME -> filters -> out/NAME
@@ -13,8 +14,8 @@
 
 struct departure;
 
-/* Makes the folders, and removes from work/ what an earlier run left. */
-int departure_new(struct daemon *d, const char *peer,
+/* Makes out, and the peer's work/. */
+int departure_new(struct daemon *d, const char *peer, const char *out,
     struct departure **dp_out, struct err *e) MUST_CHECK;
 /* What is under way is begun anew at the next start. */
 void departure_free(struct departure *dp);

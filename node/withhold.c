@@ -20,6 +20,7 @@ struct withheld {
 	struct leg **leg;
 	size_t n;
 	char *name;		/* of the object */
+	struct lane *lane;
 	struct target *target;
 };
 
@@ -189,21 +190,22 @@ void
 exchange_object_refused(struct exchange *x, uint64_t object, const char *why)
 {
 	struct cut *c = map_get_u64(x->cuts, object);
-	struct withheld w = { NULL, 0, NULL, NULL };
+	struct withheld w = { NULL, 0, NULL, NULL, NULL };
 	struct err e = ERR_INIT;
 	size_t i;
 
 	if (c == NULL)
 		return;
 	w.name = mem_strdup(c->name);
-	w.target = c->target;
+	w.lane = c->lane;
+	w.target = c->lane->target;
 	if (find_legs(x, object, &w, &e) != 0 || cut_withdraw(x, c, &e) != 0) {
 		exchange_object_unwritten(x, object, e.text);
 	} else {
 		for (i = 0; i < w.n; i++)
 			leg_hold(w.leg[i]);
-		free(w.target->last_error);
-		w.target->last_error = mem_strdup(why);
+		free(w.lane->last_error);
+		w.lane->last_error = mem_strdup(why);
 		log_event(x->log, LOG_LEVEL_WARNING, "object-held",
 		    "peer", w.target->name, "name", w.name, "messages",
 		    num_str(w.n).s, "reason", why, NULL);

@@ -26,13 +26,15 @@ static const char *const names[NW_SITES] = { "paris", "london", "oslo" };
 static int64_t
 wall(struct clock *c)
 {
-	return 1700000000000 + ((struct nw *)c)->now_ms;
+	const struct nw_site *s = (struct nw_site *)c;
+
+	return 1700000000000 + s->w->now_ms + s->wrong_ms;
 }
 
 static int64_t
 mono(struct clock *c)
 {
-	return ((struct nw *)c)->now_ms;
+	return ((struct nw_site *)c)->w->now_ms;
 }
 
 static uint64_t
@@ -78,7 +80,7 @@ make_keyring(struct nw_site *s)
 	void *text;
 	char *key;
 
-	s->keyring = keyring_new(s->name, &policy, &s->w->clock, &s->rng.rng,
+	s->keyring = keyring_new(s->name, &policy, &s->clock, &s->rng.rng,
 	    &store, s);
 	while (map_next(s->entries, &pos, &name, &text)) {
 		key = slice_dup(name);
@@ -166,10 +168,10 @@ make_conf(struct nw *w, int i)
 void
 nw_start(struct nw_site *s)
 {
-	struct spool_options so = { .clock = &s->w->clock,
+	struct spool_options so = { .clock = &s->clock,
 	    .rng = &s->rng.rng, .min_free_bytes = 1 << 20,
 	    .free_bytes = room, .free_ctx = s, .dir = "/tmp" };
-	struct exchange_options xo = { .clock = &s->w->clock,
+	struct exchange_options xo = { .clock = &s->clock,
 	    .rng = &s->rng.rng, .conf = s->conf };
 	struct store *store;
 	struct err e = ERR_INIT;
@@ -225,13 +227,12 @@ nw_crash(struct nw *w, int i)
 }
 
 struct nw *
-nw_new(const char *paris, const char *london, const char *oslo)
+nw_new_wrong(const char *paris, const char *london, const char *oslo,
+    const int64_t *wrong_secs)
 {
 	struct nw *w = mem_alloc(1, sizeof(*w));
 	int i, k;
 
-	w->clock.wall_ms = wall;
-	w->clock.mono_ms = mono;
 	w->more[AT_PARIS] = paris;
 	w->more[AT_LONDON] = london;
 	w->more[AT_OSLO] = oslo;
@@ -239,7 +240,9 @@ nw_new(const char *paris, const char *london, const char *oslo)
 		struct nw_site *s = &w->site[i];
 		struct err e = ERR_INIT;
 
+		s->clock = (struct clock){ wall, mono };
 		s->w = w;
+		s->wrong_ms = wrong_secs == NULL ? 0 : wrong_secs[i] * 1000;
 		s->name = names[i];
 		s->conf = make_conf(w, i);
 		s->disk = store_mem_disk_new();
@@ -258,6 +261,12 @@ nw_new(const char *paris, const char *london, const char *oslo)
 	}
 	swap_cards(w);
 	return w;
+}
+
+struct nw *
+nw_new(const char *paris, const char *london, const char *oslo)
+{
+	return nw_new_wrong(paris, london, oslo, NULL);
 }
 
 void

@@ -38,6 +38,8 @@ struct nw_road {
 };
 
 struct nw_site {
+	struct clock clock;	/* first */
+	int64_t wrong_ms;	/* of its wall clock */
 	struct nw *w;
 	const char *name;
 	struct conf *conf;
@@ -57,7 +59,6 @@ struct nw_site {
 };
 
 struct nw {
-	struct clock clock;	/* first */
 	int64_t now_ms;
 	struct nw_site site[NW_SITES];
 	const char *more[NW_SITES];	/* in the configuration of the peers */
@@ -73,6 +74,9 @@ int nw_tear_down(void **state);
 /* With other lines in the peers' sections of a site; before that the world
  * has to be torn down. */
 struct nw *nw_new(const char *paris, const char *london, const char *oslo);
+/* And with wall clocks that are wrong by so much, one for each site. */
+struct nw *nw_new_wrong(const char *paris, const char *london,
+    const char *oslo, const int64_t *wrong_secs);
 void nw_free(struct nw *w);
 /* The id of the message, 0: refused. */
 uint64_t nw_submit(struct nw *w, int site, const char *from, const char *to,
