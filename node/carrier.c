@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * A station for each peer, with its inbox, and in it a road for each of the
- * peer's transports: its out/, the program, the object being written.  Each
- * does one thing at a time; what comes meanwhile waits in the folders, which
- * are the queue, so nothing is kept twice.  A road that left the configuration
- * stays until the next start, for what is said of it.
+ * peer's transports: its out/, the program, the object being written
+ * (node/departure.h).  Each does one thing at a time; what comes meanwhile
+ * waits in the folders, which are the queue, so nothing is kept twice.  A road
+ * that left the configuration stays until the next start, for what is said of
+ * it.
  */
 #include "node/carrier.h"
 
@@ -22,8 +23,10 @@
 #include "base/secret.h"
 #include "base/text.h"
 #include "node/conf_lane.h"
+#include "node/departure.h"
 #include "node/inbox.h"
 #include "node/runner.h"
+#include "node/screening.h"
 
 #define STOP_SECS 5		/* patience with a transport told to stop */
 
@@ -42,13 +45,7 @@ struct road {
 	char *name;			/* PEER or PEER/LANE */
 	char *out;
 	struct runner *runner;
-	/* writing */
-	struct outbound *outbound;
-	struct file_writer file;
-	struct sha256 hash;
-	uint64_t object, octets;
-	char *writing;			/* name in out/ */
-	struct event *step;
+	struct departure *departure;	/* writing */
 	/* what its program says of itself */
 	char sending[REPORT_NAME_MAX + 1];
 	uint64_t done, total;
@@ -74,148 +71,6 @@ static const char *
 lane_word(const struct road *r)
 {
 	return r->lane[0] != '\0' ? r->lane : NULL;
-}
-
-/*
- * Writing an object.
- */
-static void
-write_over(struct road *r)
-{
-	exchange_outbound_free(r->outbound);
-	file_writer_abort(&r->file);
-	free(r->writing);
-	r->outbound = NULL;
-	r->writing = NULL;
-	daemon_wake(daemon_of(r));
-}
-
-static void
-remove_out(const struct road *r, const char *name)
-{
-	char *path = path_join(r->out, name);
-
-	(void)unlink(path);
-	free(path);
-}
-
-static void
-write_failed(struct road *r, int rc, const struct err *e)
-{
-	/* A damaged message was put aside and the object withdrawn by the
-	 * exchange itself, or something in it has gone. */
-	if (rc != ERR_CORRUPT && rc != ERR_UNSUPPORTED && rc != ERR_NOT_FOUND)
-		exchange_object_unwritten(daemon_of(r)->exchange, r->object,
-		    e->text);
-	write_over(r);
-}
-
-static int
-write_finish(struct road *r, struct err *e)
-{
-	unsigned char digest[SHA256_LEN];
-	int rc;
-
-	sha256_end(&r->hash, digest);
-	rc = file_writer_commit(&r->file, true, e);
-	if (rc != 0)
-		return rc;
-	rc = exchange_object_written(daemon_of(r)->exchange, r->object,
-	    r->octets, digest, e);
-	/* It was withdrawn meanwhile: nobody shall send it. */
-	if (rc == ERR_NOT_FOUND)
-		remove_out(r, r->writing);
-	if (rc == 0 || rc == ERR_NOT_FOUND)
-		write_over(r);
-	return rc == ERR_NOT_FOUND ? 0 : rc;
-}
-
-static void
-write_step(evutil_socket_t fd, short what, void *ctx)
-{
-	struct timeval now = { 0, 0 };
-	struct buf piece = BUF_INIT;
-	struct err e = ERR_INIT;
-	struct road *r = ctx;
-	int rc;
-
-	(void)fd;
-	(void)what;
-	rc = exchange_outbound_read(r->outbound, &piece, &e);
-	if (rc == 1) {
-		sha256_add(&r->hash, piece.ptr, piece.len);
-		r->octets += piece.len;
-		rc = file_writer_add(&r->file, piece.ptr, piece.len, &e);
-		if (rc == 0)
-			event_add(r->step, &now);
-	} else if (rc == 0) {
-		rc = write_finish(r, &e);
-	}
-	if (rc < 0)
-		write_failed(r, rc, &e);
-	buf_release(&piece);
-}
-
-/* Is the file of an earlier run still there, to the octet? */
-static bool
-still_there(const struct road *r, const struct exchange_action *a)
-{
-	unsigned char digest[SHA256_LEN];
-	char *path = path_join(r->out, a->name);
-	struct sha256 hash;
-	char piece[65536];
-	uint64_t octets = 0;
-	size_t n;
-	FILE *f;
-
-	f = fopen(path, "rbe");
-	free(path);
-	if (f == NULL)
-		return false;
-	sha256_init(&hash);
-	while ((n = fread(piece, 1, sizeof(piece), f)) > 0) {
-		sha256_add(&hash, piece, n);
-		octets += n;
-	}
-	(void)fclose(f);
-	sha256_end(&hash, digest);
-	return octets == a->octets &&
-	    memcmp(digest, a->digest, sizeof(digest)) == 0;
-}
-
-static void
-write_object(struct road *r, const struct exchange_action *a)
-{
-	struct timeval now = { 0, 0 };
-	struct daemon *d = daemon_of(r);
-	struct err e = ERR_INIT;
-	int rc;
-
-	if (r->outbound != NULL) {
-		exchange_object_unwritten(d->exchange, a->object,
-		    "another object of this peer is being written");
-		return;
-	}
-	r->object = a->object;
-	if (a->octets != 0 && still_there(r, a)) {
-		if (exchange_object_written(d->exchange, a->object, a->octets,
-		    a->digest, &e) != 0)
-			exchange_object_unwritten(d->exchange, a->object,
-			    e.text);
-		daemon_wake(d);
-		return;
-	}
-	r->octets = 0;
-	sha256_init(&r->hash);
-	rc = exchange_outbound_new(d->exchange, a->object, &r->outbound, &e);
-	if (rc == 0)
-		rc = file_writer_open(&r->file, r->out, a->name, 0640, &e);
-	if (rc != 0) {
-		write_failed(r, rc, &e);
-		return;
-	}
-	r->writing = mem_strdup(a->name);
-	event_add(r->step, &now);
 }
 
 /*
@@ -465,11 +320,7 @@ road_free(struct road *r)
 {
 	list_del(&r->link);
 	runner_free(r->runner);
-	exchange_outbound_free(r->outbound);
-	file_writer_abort(&r->file);
-	if (r->step != NULL)
-		event_free(r->step);
-	free(r->writing);
+	departure_free(r->departure);
 	free(r->note);
 	free(r->lane);
 	free(r->name);
@@ -503,26 +354,23 @@ sweep_out(const struct daemon *d, const char *road, const char *out)
 static int
 road_new(struct station *s, const char *lane, struct err *e)
 {
-	static const struct file_writer none = FILE_WRITER_INIT;
 	struct road *r = mem_alloc(1, sizeof(*r));
 	struct runner_hooks hooks = { r, report, exited, progress };
 	struct daemon *d = s->carrier->d;
 	bool only = lane[0] == '\0';
 
 	r->station = s;
-	r->file = none;
 	r->lane = mem_strdup(lane);
 	r->name = only ? mem_strdup(s->peer) :
 	    mem_printf("%s/%s", s->peer, lane);
 	r->out = mem_printf("%s/peers/%s/out%s%s", d->conf->spool_dir,
 	    s->peer, only ? "" : ".", lane);
 	list_add_tail(&s->roads, &r->link);
-	if (file_make_dirs(r->out, 0750, e) != 0) {
+	if (departure_new(d, s->peer, r->out, &r->departure, e) != 0) {
 		road_free(r);
 		return e->code;
 	}
 	r->runner = runner_new(d->base, d->log, s->peer, &hooks);
-	r->step = evtimer_new(d->base, write_step, r);
 	sweep_out(d, r->name, r->out);
 	return 0;
 }
@@ -599,8 +447,11 @@ static int
 station_new(struct carrier *c, const struct conf_peer *peer, struct err *e)
 {
 	struct station *s = mem_alloc(1, sizeof(*s));
+	char *work = screening_dir(c->d, peer->name);
 	int rc;
 
+	screening_sweep(work);
+	free(work);
 	s->carrier = c;
 	s->peer = mem_strdup(peer->name);
 	list_init(&s->roads);
@@ -720,10 +571,10 @@ carrier_act(struct carrier *c, const struct exchange_action *a)
 		return;
 	switch (a->kind) {
 	case EXCHANGE_WRITE:
-		write_object(r, a);
+		departure_write(r->departure, a);
 		break;
 	case EXCHANGE_UNLINK:
-		remove_out(r, a->name);
+		departure_unlink(r->departure, a->name);
 		break;
 	case EXCHANGE_RUN:
 		run(r);
@@ -768,7 +619,7 @@ station_busy(const struct station *s)
 	list_for_each(item, &s->roads) {
 		struct road *r = list_entry(item, struct road, link);
 
-		if (r->outbound != NULL || runner_running(r->runner))
+		if (departure_busy(r->departure) || runner_running(r->runner))
 			return true;
 	}
 	return inbox_busy(s->inbox);

@@ -99,6 +99,10 @@ enum conf_compress { CONF_COMPRESS_NONE, CONF_COMPRESS_GZIP,
 enum conf_path { CONF_PATH_UNKNOWN, CONF_PATH_7BIT, CONF_PATH_8BIT,
 	CONF_PATH_BINARY };
 
+/* What of an object goes through the filters (node/screening.h). */
+enum conf_filter_part { CONF_FILTER_WHOLE, CONF_FILTER_ENTITY,
+	CONF_FILTER_ATTACHMENT };
+
 /* A transport of a peer, and what goes by it. */
 struct conf_lane {
 	char *name;		/* title of its section; "" where the section
@@ -174,6 +178,10 @@ struct conf_peer {
 	struct conf_strings set;
 	bool stays;
 	bool answer;		/* by one more call what one has brought */
+	struct conf_strings filter_out, filter_in;	/* commands, for
+							 * node/chain.h */
+	enum conf_filter_part filter_part;
+	uint64_t filter_secs;	/* for each command: 5m */
 };
 
 /* Mail for this site goes as an onion over these relays, in this order. */

@@ -162,7 +162,8 @@ cut_pump(struct exchange *x, struct lane *l)
 	while (l->conf != NULL && l->nobjects < OBJECTS_MAX &&
 	    dialect_of_peer(l->target->peer)->cut(x, l))
 		;
-	if (l->pause_ms > clock_mono_ms(x->clock))
+	/* How one for a peer that is gone is to be written nobody knows. */
+	if (l->target->peer == NULL || l->pause_ms > clock_mono_ms(x->clock))
 		return;
 	/* One at a time is written. */
 	list_for_each(item, &l->objects) {
@@ -183,15 +184,19 @@ exchange_object_written(struct exchange *x, uint64_t object, uint64_t octets,
 {
 	struct cut *c = map_get_u64(x->cuts, object);
 	struct object o;
+	bool again;
 	int rc = 0;
 
 	if (c == NULL)
 		return err_set(e, ERR_NOT_FOUND, "no object %" PRIu64, object);
 	x->dirty = true;
 	object_init(&o);
-	if (c->status == OBJECT_CUT)
+	/* Made again by filters it may have become another. */
+	again = c->status != OBJECT_CUT && c->octets == octets &&
+	    memcmp(c->digest, digest, sizeof(c->digest)) == 0;
+	if (!again)
 		rc = spool_get_object(x->spool, object, &o, e);
-	if (rc == 0 && c->status == OBJECT_CUT) {
+	if (rc == 0 && !again) {
 		o.status = OBJECT_WRITTEN;
 		o.octets = octets;
 		memcpy(o.digest, digest, sizeof(o.digest));

@@ -125,6 +125,9 @@ struct inbound *exchange_inbound_new(struct exchange *x, const char *peer,
  * ERR_IO: end it, outcome LATER. */
 int exchange_inbound_add(struct inbound *in, const char *bytes, size_t len,
     struct err *e) MUST_CHECK;
+/* Before any octets: it is not to be looked at, since it is broken; reason is
+ * copied.  exchange_inbound_end says BROKEN, or DUPLICATE. */
+void exchange_inbound_refuse(struct inbound *in, const char *reason);
 /* No more octets.  Commits the rest. */
 enum inbound_outcome exchange_inbound_end(struct inbound *in);
 /* Why it is broken; valid until freed. */
@@ -166,11 +169,20 @@ int exchange_object_written(struct exchange *x, uint64_t object,
 /* It could not be written: try later. */
 void exchange_object_unwritten(struct exchange *x, uint64_t object,
     const char *why);
+/* The filters of its peer refuse it: it is withdrawn, its messages are held
+ * until they are released, and the postmaster is told. */
+void exchange_object_refused(struct exchange *x, uint64_t object,
+    const char *why);
 /* A road is a transport of a peer, each with an out/ of its own: PEER, or
  * PEER/TRANSPORT where the configuration names several.  Is this name in its
  * out/ one of ours? (Others are leftovers: remove them.) */
 bool exchange_knows_object(struct exchange *x, const char *road,
     const char *name);
+
+/* Objects from this peer wait for another time, as its status then shows;
+ * why NULL: they do not. */
+void exchange_peer_stuck(struct exchange *x, const char *peer,
+    const char *why);
 
 /* What a transport said or did. */
 int exchange_transport_sent(struct exchange *x, const char *road,
