@@ -416,15 +416,72 @@ report(void *ctx, enum runner_report what, const char *name, const char *text,
 	daemon_wake(d);
 }
 
+/*
+ * What must lie in out/, and nothing else.
+ */
+static bool
+file_there(void *ctx, const char *name, uint64_t octets)
+{
+	const struct road *r = ctx;
+	char *path = path_join(r->out, name);
+	struct stat st;
+	bool there = lstat(path, &st) == 0 && S_ISREG(st.st_mode) &&
+	    (uint64_t)st.st_size == octets;
+
+	free(path);
+	return there;
+}
+
+/* Files in out/ that no record knows are leftovers of a crash, or
+ * the work of a transport. */
+static void
+sweep_out(const struct road *r)
+{
+	struct dirent **all;
+	char *path;
+	int i, n;
+
+	n = scandir(r->out, &all, NULL, alphasort);
+	for (i = 0; i < n; i++) {
+		const char *name = all[i]->d_name;
+
+		path = path_join(r->out, name);
+		if (strcmp(name, ".") != 0 && strcmp(name, "..") != 0 &&
+		    !exchange_knows_object(r->carrier->d->exchange, r->peer,
+		    name))
+			(void)unlink(path);
+		free(path);
+		free(all[i]);
+	}
+	if (n >= 0)
+		free(all);
+}
+
 static void
 exited(void *ctx, int status, const char *text)
 {
 	struct road *r = ctx;
 
+	if (r->outbound == NULL)
+		sweep_out(r);
+	exchange_check_objects(r->carrier->d->exchange, r->peer, file_there,
+	    r);
 	exchange_transport_exited(r->carrier->d->exchange, r->peer, status,
 	    text);
 	take_next(r);
 	daemon_wake(r->carrier->d);
+}
+
+/* What the transport may put into in/. */
+static void
+in_bounds(void *ctx, struct overflow_bounds *bounds_out)
+{
+	const struct road *r = ctx;
+	const struct daemon *d = r->carrier->d;
+	const struct conf_peer *peer = conf_find_peer(d->conf, r->peer);
+
+	bounds_out->max = peer != NULL ? peer->in_max : 0;
+	bounds_out->room = spool_room(d->spool);
 }
 
 /* An installed daemon has its programs in libexec; one in a build folder has
@@ -573,36 +630,12 @@ road_free(struct road *r)
 	free(r);
 }
 
-/* Files in out/ that no record knows are leftovers of a crash. */
-static void
-sweep_out(const struct road *r)
-{
-	struct dirent **all;
-	char *path;
-	int i, n;
-
-	n = scandir(r->out, &all, NULL, alphasort);
-	for (i = 0; i < n; i++) {
-		const char *name = all[i]->d_name;
-
-		path = path_join(r->out, name);
-		if (strcmp(name, ".") != 0 && strcmp(name, "..") != 0 &&
-		    !exchange_knows_object(r->carrier->d->exchange, r->peer,
-		    name))
-			(void)unlink(path);
-		free(path);
-		free(all[i]);
-	}
-	if (n >= 0)
-		free(all);
-}
-
 static int
 road_new(struct carrier *c, const char *peer, struct err *e)
 {
 	static const struct file_writer none = FILE_WRITER_INIT;
 	struct road *r = mem_alloc(1, sizeof(*r));
-	struct runner_hooks hooks = { r, report, exited };
+	struct runner_hooks hooks = { r, report, exited, in_bounds };
 	struct daemon *d = c->d;
 	int rc;
 

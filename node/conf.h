@@ -120,6 +120,7 @@ struct conf_peer {
 	uint64_t batch_octets, batch_count, batch_age_secs;	/* cut limits */
 	struct schedule *call;
 	uint64_t max_message;	/* octets that its road carries; 0 any */
+	uint64_t in_max;	/* octets that may lie in in/; 0 any */
 	uint64_t lifetime_secs;	/* 5d */
 	uint64_t retry_min_secs, retry_max_secs;	/* transport back-off */
 	struct conf_strings may_reach;	/* patterns; empty: local domains */

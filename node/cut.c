@@ -214,6 +214,30 @@ exchange_knows_object(struct exchange *x, const char *peer, const char *name)
 	return cut_find(x, peer, name) != NULL;
 }
 
+void
+exchange_check_objects(struct exchange *x, const char *peer,
+    bool (*there)(void *ctx, const char *name, uint64_t octets), void *ctx)
+{
+	struct target *t = queue_peer(x, peer);
+	struct list *item;
+
+	if (t == NULL)
+		return;
+	list_for_each(item, &t->objects) {
+		struct cut *c = list_entry(item, struct cut, link);
+
+		if (c->status != OBJECT_WRITTEN || c->missing ||
+		    there(ctx, c->name, c->octets))
+			continue;
+		c->missing = true;
+		t->nwritten -= t->nwritten > 0;
+		x->dirty = true;
+		log_event(x->log, LOG_LEVEL_WARNING, "transport-confused",
+		    "peer", t->name, "name", c->name, "reason",
+		    "it removed or changed what it had not sent", NULL);
+	}
+}
+
 /*
  * The end of an object.
  */

@@ -167,6 +167,10 @@ void exchange_object_unwritten(struct exchange *x, uint64_t object,
 /* Is this name in out/ one of ours? (Others are leftovers: remove them.) */
 bool exchange_knows_object(struct exchange *x, const char *peer,
     const char *name);
+/* Asks of each object written for the peer whether its file is there, so many
+ * octets long; one that is not is written again. */
+void exchange_check_objects(struct exchange *x, const char *peer,
+    bool (*there)(void *ctx, const char *name, uint64_t octets), void *ctx);
 
 /* What a transport said or did. */
 int exchange_transport_sent(struct exchange *x, const char *peer,

@@ -18,6 +18,7 @@
 #include <event2/event.h>
 
 #include "base/log.h"
+#include "node/overflow.h"
 
 enum runner_report {
 	RUNNER_SENDING, RUNNER_SENT, RUNNER_RECEIVED, RUNNER_FAILED_TEMPORARY,
@@ -34,6 +35,10 @@ struct runner_hooks {
 	/* status: as of exit(3), text ""; -1 with the signal's name in text
 	 * where it was killed.  All its reports have been told before. */
 	void (*exited)(void *ctx, int status, const char *text);
+	/* What holds for in/ while it runs: one that exceeds it is killed,
+	 * which is logged as transport-ended, and what it had begun to write
+	 * is removed.  NULL: in/ is not watched. */
+	void (*bounds)(void *ctx, struct overflow_bounds *bounds_out);
 };
 
 struct runner;

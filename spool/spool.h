@@ -68,6 +68,8 @@ uint64_t spool_elapsed_secs(const struct spool *sp);
 int spool_tick(struct spool *sp, struct err *e) MUST_CHECK;
 /* Enough room to take new mail? */
 bool spool_has_room(struct spool *sp);
+/* Octets that are free beyond what must stay free. */
+uint64_t spool_room(struct spool *sp);
 
 /*
  * Messages.
