@@ -164,22 +164,29 @@ int exchange_object_written(struct exchange *x, uint64_t object,
 /* It could not be written: try later. */
 void exchange_object_unwritten(struct exchange *x, uint64_t object,
     const char *why);
-/* Is this name in out/ one of ours? (Others are leftovers: remove them.) */
-bool exchange_knows_object(struct exchange *x, const char *peer,
+/* A road is a transport of a peer, each with an out/ of its own: PEER, or
+ * PEER/TRANSPORT where the configuration names several.  Is this name in its
+ * out/ one of ours? (Others are leftovers: remove them.) */
+bool exchange_knows_object(struct exchange *x, const char *road,
     const char *name);
-/* Asks of each object written for the peer whether its file is there, so many
+/* Asks of each object written for the road whether its file is there, so many
  * octets long; one that is not is written again. */
-void exchange_check_objects(struct exchange *x, const char *peer,
+void exchange_check_objects(struct exchange *x, const char *road,
     bool (*there)(void *ctx, const char *name, uint64_t octets), void *ctx);
 
 /* What a transport said or did. */
-int exchange_transport_sent(struct exchange *x, const char *peer,
+int exchange_transport_sent(struct exchange *x, const char *road,
     const char *name, struct err *e) MUST_CHECK;
-void exchange_transport_failed(struct exchange *x, const char *peer,
+void exchange_transport_failed(struct exchange *x, const char *road,
     const char *name, bool permanent, const char *text);
-/* status: 0, 75 or another; -1: could not run. */
-void exchange_transport_exited(struct exchange *x, const char *peer,
+/* It has ended, so that it sends nothing any more.  status: 0, 75 or another;
+ * -1: could not run. */
+void exchange_transport_exited(struct exchange *x, const char *road,
     int status, const char *text);
+
+/* Are files that came from this peer being read, or waiting for it?  What they
+ * are answered with is gathered until then. */
+void exchange_taking_in(struct exchange *x, const char *peer, bool taking);
 
 /*
  * Delivery.
@@ -205,10 +212,10 @@ void exchange_delivery_return(struct exchange *x, uint64_t job);
  * Actions.
  */
 enum exchange_action_kind {
-	EXCHANGE_WRITE,		/* make the file of `object` in peer's out/ */
-	EXCHANGE_UNLINK,	/* remove `name` from peer's out/ */
-	EXCHANGE_RUN,		/* start peer's transport, or tell it `more` */
-	EXCHANGE_STOP,		/* peer's road closes: ask it to end */
+	EXCHANGE_WRITE,		/* make the file of `object` in road's out/ */
+	EXCHANGE_UNLINK,	/* remove `name` from road's out/ */
+	EXCHANGE_RUN,		/* start road's transport, or tell it `more` */
+	EXCHANGE_STOP,		/* the road closes: ask it to end */
 	EXCHANGE_DELIVER,	/* hand `job` to delivery number `delivery`;
 				 * conf->ndeliveries is `via` */
 };
@@ -216,6 +223,7 @@ enum exchange_action_kind {
 struct exchange_action {
 	enum exchange_action_kind kind;
 	char *peer;		/* name; freed by exchange_action_release */
+	char *road;		/* PEER or PEER/TRANSPORT; the same */
 	char *name;
 	uint64_t object;
 	uint64_t octets;	/* WRITE: of the file if it was whole before
@@ -248,6 +256,7 @@ struct exchange_peer_status {
 	uint64_t objects, object_octets;	/* cut and not yet gone */
 	uint64_t oldest_secs;		/* age of the oldest message */
 	bool running, down;
+	bool calling;		/* or about to: not yet done with a call */
 	unsigned failures;
 	int64_t next_call_ms;		/* wall clock; INT64_MAX: when wanted */
 	int64_t last_sent_ms, last_received_ms;	/* wall; 0 never */
@@ -257,6 +266,26 @@ struct exchange_peer_status {
 size_t exchange_peer_count(const struct exchange *x);
 void exchange_peer_status(struct exchange *x, size_t i,
     struct exchange_peer_status *st_out);
+
+/* One of a peer's transports. */
+struct exchange_lane_status {
+	const char *name;		/* "": the peer has one alone */
+	const char *road;		/* PEER or PEER/NAME */
+	const char *program;
+	uint64_t objects, object_octets;
+	bool running, calling, down;
+	bool open;			/* by its schedule */
+	unsigned failures;
+	int64_t retry_ms;		/* wall clock; 0: it is not left
+					 * alone */
+	int64_t next_call_ms;		/* as above */
+	int64_t last_sent_ms;
+	const char *last_error;		/* or "" */
+	bool gone;
+};
+/* Number k of peer number i; false: there are no more. */
+bool exchange_lane_status(struct exchange *x, size_t i, size_t k,
+    struct exchange_lane_status *st_out);
 
 struct exchange_counters {
 	uint64_t accepted, delivered, failed, notices;
@@ -278,8 +307,9 @@ struct exchange_where {
 bool exchange_where(struct exchange *x, uint64_t message, size_t rcpt,
     struct exchange_where *w_out);
 
-/* Cuts what waits for a peer and opens its road now. */
-int exchange_flush(struct exchange *x, const char *peer, struct err *e)
+/* Cuts what waits for a peer and opens its road now: by all of its transports,
+ * or by one, PEER/TRANSPORT. */
+int exchange_flush(struct exchange *x, const char *road, struct err *e)
     MUST_CHECK;
 /* These three are durable with the next exchange_commit, so that an order for
  * many costs one flush. */

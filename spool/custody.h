@@ -340,6 +340,8 @@ struct site_record {
 	uint64_t heard_secs;	/* anything of it arrived; 0: never */
 	uint64_t asked_secs;	/* a key request went; 0: never */
 	uint64_t rtt_secs;	/* smoothed, from cut to result; 0: unknown */
+	uint64_t seen_secs;	/* when that card came here first */
+	bool fresh;		/* it came from the site, not from a file */
 };
 
 void site_record_init(struct site_record *s);
