@@ -25,6 +25,7 @@
 #include "node/conf_lane.h"
 #include "node/departure.h"
 #include "node/inbox.h"
+#include "node/outbox.h"
 #include "node/runner.h"
 #include "node/screening.h"
 
@@ -161,6 +162,9 @@ exited(void *ctx, int status, const char *text)
 {
 	struct road *r = ctx;
 
+	if (!departure_busy(r->departure))
+		outbox_sweep(daemon_of(r), r->name, r->out);
+	outbox_check(daemon_of(r), r->name, r->out);
 	inbox_look(r->station->inbox);
 	/* Of one that failed without a word, what it noted last. */
 	if (status != 0 && text[0] == '\0' && r->note != NULL)
@@ -169,6 +173,19 @@ exited(void *ctx, int status, const char *text)
 	    text);
 	forget_said(r);
 	daemon_wake(daemon_of(r));
+}
+
+/* What the transport may put into in/. */
+static void
+in_bounds(void *ctx, struct overflow_bounds *bounds_out)
+{
+	const struct road *r = ctx;
+	const struct daemon *d = daemon_of(r);
+	const struct conf_peer *peer = conf_find_peer(d->conf,
+	    r->station->peer);
+
+	bounds_out->max = peer != NULL ? peer->in_max : 0;
+	bounds_out->room = spool_room(d->spool);
 }
 
 /* An installed daemon has its programs in libexec; one in a build folder has
@@ -328,34 +345,12 @@ road_free(struct road *r)
 	free(r);
 }
 
-/* Files in out/ that no record knows are leftovers of a crash. */
-static void
-sweep_out(const struct daemon *d, const char *road, const char *out)
-{
-	struct dirent **all;
-	char *path;
-	int i, n;
-
-	n = scandir(out, &all, NULL, alphasort);
-	for (i = 0; i < n; i++) {
-		const char *name = all[i]->d_name;
-
-		path = path_join(out, name);
-		if (strcmp(name, ".") != 0 && strcmp(name, "..") != 0 &&
-		    !exchange_knows_object(d->exchange, road, name))
-			(void)unlink(path);
-		free(path);
-		free(all[i]);
-	}
-	if (n >= 0)
-		free(all);
-}
-
 static int
 road_new(struct station *s, const char *lane, struct err *e)
 {
 	struct road *r = mem_alloc(1, sizeof(*r));
-	struct runner_hooks hooks = { r, report, exited, progress };
+	struct runner_hooks hooks = { r, report, exited, progress,
+		in_bounds };
 	struct daemon *d = s->carrier->d;
 	bool only = lane[0] == '\0';
 
@@ -371,7 +366,7 @@ road_new(struct station *s, const char *lane, struct err *e)
 		return e->code;
 	}
 	r->runner = runner_new(d->base, d->log, s->peer, &hooks);
-	sweep_out(d, r->name, r->out);
+	outbox_sweep(d, r->name, r->out);
 	return 0;
 }
 
@@ -420,7 +415,7 @@ sweep_others(const struct station *s)
 		if (strncmp(name, "out", 3) == 0 && (name[3] == '\0' ||
 		    name[3] == '.') && road_find(s, name[3] == '\0' ? "" :
 		    name + 4) == NULL) {
-			sweep_out(d, "", path);
+			outbox_sweep(d, "", path);
 			(void)rmdir(path);
 		}
 		free(path);

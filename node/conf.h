@@ -143,6 +143,7 @@ struct conf_peer {
 	unsigned cost;
 	uint64_t batch_octets, batch_count, batch_age_secs;	/* cut limits */
 	uint64_t max_message;	/* octets that its road carries; 0 any */
+	uint64_t in_max;	/* octets that may lie in in/; 0 any */
 	uint64_t lifetime_secs;	/* 5d */
 	struct conf_strings may_reach;	/* patterns; empty: local domains */
 	struct conf_strings may_send_as;	/* patterns; empty: any */

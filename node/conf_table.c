@@ -243,6 +243,8 @@ static const struct conf_row peer_rows[] = {
 	    NULL, 0, 0, 0, NULL },
 	{ "message-max", conf_value_size, AT(conf_peer, max_message), "none",
 	    CONF_NONE, 1, 0, NULL },
+	{ "in-max", conf_value_size, AT(conf_peer, in_max), "none",
+	    CONF_NONE, 65536, 0, NULL },
 	{ "lifetime", conf_value_duration, AT(conf_peer, lifetime_secs), "5d",
 	    0, SOONEST, 0, NULL },
 	{ "retry-min", conf_value_duration, AT(conf_peer, retry_min_secs),

@@ -236,6 +236,31 @@ exchange_knows_object(struct exchange *x, const char *road, const char *name)
 	return cut_find(x, road, name) != NULL;
 }
 
+void
+exchange_check_objects(struct exchange *x, const char *road,
+    bool (*there)(void *ctx, const char *name, uint64_t octets), void *ctx)
+{
+	struct lane *l = lane_find(x, road);
+	struct list *item;
+
+	if (l == NULL)
+		return;
+	list_for_each(item, &l->objects) {
+		struct cut *c = list_entry(item, struct cut, link);
+
+		if (c->status != OBJECT_WRITTEN || c->missing ||
+		    there(ctx, c->name, c->octets))
+			continue;
+		c->missing = true;
+		l->nwritten -= l->nwritten > 0;
+		x->dirty = true;
+		log_event(x->log, LOG_LEVEL_WARNING, "transport-confused",
+		    "peer", l->target->name, "name", c->name, "reason",
+		    "it removed or changed what it had not sent",
+		    "transport", lane_word(l), NULL);
+	}
+}
+
 /*
  * The end of an object.
  */

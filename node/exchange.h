@@ -178,6 +178,10 @@ void exchange_object_refused(struct exchange *x, uint64_t object,
  * out/ one of ours? (Others are leftovers: remove them.) */
 bool exchange_knows_object(struct exchange *x, const char *road,
     const char *name);
+/* Asks of each object written for the road whether its file is there, so many
+ * octets long; one that is not is written again. */
+void exchange_check_objects(struct exchange *x, const char *road,
+    bool (*there)(void *ctx, const char *name, uint64_t octets), void *ctx);
 
 /* Objects from this peer wait for another time, as its status then shows;
  * why NULL: they do not. */
