@@ -156,6 +156,7 @@ def test_unix_socket(work, node):
     assert paris.wait_mail("someone")
 
 
+BATCH = b"Content-Type: application/batch-SMTP\r\n"
 EIGHT = OBJECT % "Gr\u00fc\u00dfe".encode()
 
 
@@ -248,11 +249,11 @@ def test_settings(work, settings, text):
 
 
 @pytest.mark.parametrize("data, text", [
-    (b"", "no mail"),
-    (b"EHLO x\r\nMAIL FROM:<a@b>\r\n", "no mail"),
-    (b"Subject: x\r\n\r\nbody\r\n", "no From"),
-    (b"From: <a@b.example>\r\n\r\nbody\r\n", "no To"),
-    (b"From: <a@>\r\nTo: <c@d>\r\n\r\nbody\r\n", "From"),
+    (b"", "no object"),
+    (b"EHLO x\r\nMAIL FROM:<a@b>\r\n", "no object"),
+    (BATCH + b"\r\nbody\r\n", "no From"),
+    (BATCH + b"From: <a@b.example>\r\n\r\nbody\r\n", "no To"),
+    (BATCH + b"From: <a@>\r\nTo: <c@d>\r\n\r\nbody\r\n", "From"),
 ])
 def test_what_is_no_mail(work, server, data, text):
     one = server()

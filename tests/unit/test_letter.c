@@ -12,7 +12,8 @@
 #include "smtp/extension.h"
 #include "transports/letter.h"
 
-#define HEAD "From: A <a@b.example>\r\nto: <c@d.example>\r\nSubject: x\r\n"
+#define TYPE "Content-Type: application/batch-SMTP\r\n"
+#define HEAD "From: A <a@b.example>\r\nto: <c@d.example>\r\n" TYPE
 #define CTE "Content-Transfer-Encoding: "
 
 /* A file with this text; the caller unlinks and frees. */
@@ -33,8 +34,9 @@ static int
 open_text(const char *text, size_t len, const char *from, const char *to,
     struct letter **l_out, struct err *e)
 {
+	struct letter_options opts = { .from = from, .to = to };
 	char *path = put(text, len);
-	int rc = letter_open(path, from, to, l_out, e);
+	int rc = letter_open(path, &opts, l_out, e);
 
 	unlink(path);
 	free(path);
@@ -152,11 +154,13 @@ static void
 test_bad(void **state)
 {
 	static const char *const bad[] = {
-		"", "EHLO x\r\n", "From: <a@b>\r\n\r\n", "To: <a@b>\r\n\r\n",
-		"From: <a@>\r\nTo: <c@d>\r\n\r\n",
-		"From: <>\r\nTo: <c@d>\r\n\r\n",
-		"From: <a@b>\nTo: <c@d>\n\n",
+		"", "EHLO x\r\n", TYPE "From: <a@b>\r\n\r\n",
+		TYPE "To: <a@b>\r\n\r\n",
+		TYPE "From: <a@>\r\nTo: <c@d>\r\n\r\n",
+		TYPE "From: <>\r\nTo: <c@d>\r\n\r\n",
+		HEAD "no header\r\n\r\n",
 	};
+	static const struct letter_options none;
 	struct letter *l;
 	struct err e = ERR_INIT;
 
@@ -166,9 +170,9 @@ test_bad(void **state)
 		    &l, &e), ERR_SYNTAX);
 		assert_null(l);
 	}
-	assert_int_equal(letter_open("/nowhere/at/all", NULL, NULL, &l, &e),
+	assert_int_equal(letter_open("/nowhere/at/all", &none, &l, &e),
 	    ERR_NOT_FOUND);
-	assert_int_equal(letter_open("/tmp", NULL, NULL, &l, &e), ERR_IO);
+	assert_int_equal(letter_open("/tmp", &none, &l, &e), ERR_IO);
 }
 
 int
