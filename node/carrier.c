@@ -408,6 +408,11 @@ report(void *ctx, enum runner_report what, const char *name, const char *text,
 		exchange_transport_failed(d->exchange, r->peer, name,
 		    what == RUNNER_FAILED_PERMANENT, text);
 		break;
+	case RUNNER_RETURNED_TEMPORARY:
+	case RUNNER_RETURNED_PERMANENT:
+		exchange_transport_returned(d->exchange, r->peer, name,
+		    what == RUNNER_RETURNED_PERMANENT, text);
+		break;
 	case RUNNER_NOTE:
 		log_event(d->log, LOG_LEVEL_INFO, "transport-note", "peer",
 		    r->peer, "text", text, NULL);
@@ -494,13 +499,28 @@ open_secret(const struct daemon *d, const struct conf_peer *peer)
 	return fd[0];
 }
 
+/* A parcel names no address, so the transport mail is told ours and his; what
+ * the settings say counts more, as the last does. */
+static size_t
+mail_addresses(const struct conf *conf, const struct conf_peer *peer,
+    char **set, char **from_out, char **to_out)
+{
+	*from_out = *to_out = NULL;
+	if (strcmp(peer->transport, "mail") != 0 || conf->address == NULL ||
+	    peer->address == NULL)
+		return 0;
+	set[0] = *from_out = mem_printf("from=%s", conf->address);
+	set[1] = *to_out = mem_printf("to=%s", peer->address);
+	return 2;
+}
+
 static void
 run(struct road *r)
 {
 	struct daemon *d = r->carrier->d;
 	const struct conf_peer *peer = conf_find_peer(d->conf, r->peer);
 	struct err e = ERR_INIT;
-	char **set, *program, yes[] = "stay=yes";
+	char **set, *program, *from, *to, yes[] = "stay=yes";
 	bool stay = false;
 	size_t i, n;
 	int secret;
@@ -512,11 +532,11 @@ run(struct road *r)
 	if (peer == NULL || r->carrier->stopping)
 		return;
 	trim_aside(r);
-	n = peer->set.n;
-	set = mem_alloc(n + 2, sizeof(char *));
-	for (i = 0; i < n; i++) {
-		set[i] = peer->set.item[i];
-		stay |= strncmp(set[i], "stay=", 5) == 0;
+	set = mem_alloc(peer->set.n + 4, sizeof(char *));
+	n = mail_addresses(d->conf, peer, set, &from, &to);
+	for (i = 0; i < peer->set.n; i++) {
+		set[n++] = peer->set.item[i];
+		stay |= strncmp(peer->set.item[i], "stay=", 5) == 0;
 	}
 	if (peer->stays && !stay)
 		set[n++] = yes;
@@ -530,6 +550,8 @@ run(struct road *r)
 	if (secret >= 0)
 		close(secret);
 	free(program);
+	free(from);
+	free(to);
 	free(set);
 }
 

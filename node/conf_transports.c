@@ -6,6 +6,8 @@
 
 #include <string.h>
 
+#include "base/file.h"
+
 #define ALL (CONF_DIALECT_BIT(BUNDLE_BSMTP) | \
 	CONF_DIALECT_BIT(BUNDLE_RFC2442) | CONF_DIALECT_BIT(BUNDLE_NATIVE))
 
@@ -13,7 +15,8 @@ static const struct conf_transport transports[] = {
 	{ "exec", false, NULL, { "command", "each" }, ALL },
 	{ "file", true, NULL, { "drop", "pickup" }, ALL },
 	{ "mail", false, NULL, { NULL, NULL },
-	    CONF_DIALECT_BIT(BUNDLE_RFC2442) },
+	    CONF_DIALECT_BIT(BUNDLE_RFC2442) |
+	    CONF_DIALECT_BIT(BUNDLE_NATIVE) },
 	{ "serial", false, NULL, { NULL, NULL }, ALL },
 	{ "tcp", false, "listen=", { NULL, NULL }, ALL },
 	{ "uucp", false, NULL, { NULL, NULL }, ALL },
@@ -35,4 +38,11 @@ conf_transport_carries(const struct conf_transport *t,
     enum bundle_dialect dialect)
 {
 	return t == NULL || (t->dialects & CONF_DIALECT_BIT(dialect)) != 0;
+}
+
+bool
+conf_peer_by_mail(const struct conf_peer *peer)
+{
+	return peer->nreceive_hosts > 0 ||
+	    strcmp(path_base(peer->transport), "mail") == 0;
 }

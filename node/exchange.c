@@ -669,6 +669,9 @@ upkeep(struct exchange *x, uint64_t now, struct err *e)
 		rc = expire_ledgers(x, now - x->conf->ledger_secs, e);
 	if (rc == 0)
 		rc = spool_expire_seen(x->spool, now, e);
+	if (rc == 0 && now > x->conf->return_expire_secs)
+		rc = spool_expire_sent_mail(x->spool,
+		    now - x->conf->return_expire_secs, e);
 	if (rc == 0 && x->conf->broken_expire_secs != 0)
 		rc = quarantine_expire(x, e);
 	return rc;

@@ -14,6 +14,7 @@
  *	cut.c       objects for peers	road.c      transports, calls
  *	dialect.c   what differs	operate.c   orders
  *	batch.c     objects of batches	outbound.c  their octets
+ *	returned.c  mails that come back
  *	inbound.c   batches from peers	quarantine.c  broken ones
  */
 #include "base/list.h"
@@ -92,6 +93,7 @@ struct target {
 	bool up;			/* its transport runs */
 	bool told;			/* nothing new since RUN was said */
 	bool down;			/* alternates are preferred */
+	bool refused;			/* a parcel was, in the last call */
 	int64_t last_call_ms;		/* wall; INT64_MIN: never */
 	int64_t last_sent_ms, last_received_ms;
 	uint64_t last_chance_secs;	/* when its road was last tried */
@@ -99,6 +101,8 @@ struct target {
 	uint64_t call_secs;		/* when the last call began */
 	uint64_t past_call_secs;	/* the last that went well to its end */
 	struct neighbour *neighbour;	/* transit's; or NULL */
+	unsigned returned;		/* mails in a row (returned.h) */
+	uint64_t returned_secs;		/* the last one was */
 	char *last_error;
 	unsigned broken_told;		/* notices in the present hour */
 	unsigned broken_untold;

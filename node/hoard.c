@@ -285,6 +285,8 @@ put_all(struct hoard *h, struct spool_unit *u, struct err *e)
 	}
 	if (rc == 0 && h->sent != 0)
 		rc = spool_del_object(u, h->sent, e);
+	if (rc == 0 && h->sent_mail != NULL)
+		rc = spool_put_sent_mail(u, h->sent_mail, e);
 	if (rc == 0 && h->card != 0)
 		rc = put_told(h, u, e);
 	if (rc == 0 && h->tag_secs != 0)
@@ -317,6 +319,8 @@ hop_done(struct exchange *x, struct hoarded *one)
 	const struct bundle *b = &one->b;
 
 	tr->counters.hop_done++;
+	if (one->p->to != NULL)
+		one->p->to->target->returned = 0;
 	log_event(x->log, LOG_LEVEL_INFO, "bundle-handed-over", "bundle",
 	    bundle_text(b->name).s, "destination", b->destination, "peer",
 	    b->peer, "octets", num_str(b->octets).s, NULL);

@@ -11,6 +11,7 @@
 
 #include "bundle/frame.h"
 #include "bundle/seal.h"
+#include "node/returned.h"
 #include "node/transit_private.h"
 
 #define READY_MAX 2		/* parcels before an open road */
@@ -604,6 +605,7 @@ static int
 parcel_sent(struct exchange *x, struct cut *c, struct err *e)
 {
 	struct neighbour *nb = neighbour_of(c->target);
+	struct sent_mail mail;
 	struct parcel p;
 	struct object o;
 	struct hoard h;
@@ -611,6 +613,7 @@ parcel_sent(struct exchange *x, struct cut *c, struct err *e)
 
 	object_init(&o);
 	parcel_init(&p);
+	sent_mail_init(&mail);
 	hoard_init(&h, x, nb);
 	rc = spool_get_object(x->spool, c->id, &o, e);
 	if (rc == 0)
@@ -620,6 +623,10 @@ parcel_sent(struct exchange *x, struct cut *c, struct err *e)
 		sent_acks(&h, &p);
 		h.sent = c->id;
 		h.card = p.card;
+	}
+	if (rc == 0 && returned_is_kept(c->target)) {
+		returned_begin(x, &o, &mail);
+		h.sent_mail = &mail;
 	}
 	if (rc == 0)
 		rc = hoard_commit(&h, false, e);
@@ -633,8 +640,58 @@ parcel_sent(struct exchange *x, struct cut *c, struct err *e)
 		nb->card_asked = false;
 	}
 	hoard_release(&h);
+	sent_mail_release(&mail);
 	parcel_release(&p);
 	object_release(&o);
+	return rc;
+}
+
+/* What of the piece is not done has not been handed over. */
+static void
+take_back(struct bundle *b, const struct parcel_piece *piece)
+{
+	struct bundle before;
+	size_t i;
+
+	bundle_copy(&before, b);
+	bundle_range_clear(&b->range, &b->nranges, piece->offset,
+	    piece->octets);
+	for (i = 0; i < before.nranges; i++) {
+		if (before.range[i].done)
+			bundle_range_set(&b->range, &b->nranges,
+			    before.range[i]);
+	}
+	bundle_release(&before);
+}
+
+int
+parcel_returned(struct exchange *x, struct target *t, const char *params,
+    struct err *e)
+{
+	struct neighbour *nb = neighbour_of(t);
+	struct passage *passage;
+	struct parcel p;
+	struct hoard h;
+	size_t i;
+	int rc = parcel_parse(params, &p, e);
+
+	if (rc != 0)
+		return rc;
+	hoard_init(&h, x, nb);
+	for (i = 0; i < p.npieces; i++) {
+		passage = map_get_u64(x->transit->by_id, p.piece[i].id);
+		if (!piece_counts(passage, nb, &p.piece[i]))
+			continue;
+		take_back(&hoard_touch(&h, passage)->b, &p.piece[i]);
+		x->transit->counters.repeated_octets += p.piece[i].octets;
+		passage->attempts++;
+		passage->timeout_secs = 0;
+	}
+	rc = hoard_commit(&h, false, e);
+	if (rc == 0 && p.card != 0)
+		nb->card_told = 0;
+	hoard_release(&h);
+	parcel_release(&p);
 	return rc;
 }
 
@@ -659,6 +716,7 @@ parcel_failed(struct exchange *x, struct cut *c)
 	struct target *t = c->target;
 	struct err e = ERR_INIT;
 
+	t->refused = true;
 	if (cut_withdraw(x, c, &e) == 0)
 		road_failed(x, t, NULL);
 }

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "node/dialect.h"
+#include "node/returned.h"
 #include "node/transit.h"
 
 #define DOWN_AFTER 3	/* failures in a row make a peer "down" */
@@ -90,10 +91,12 @@ set_down(struct exchange *x, struct target *t, bool down)
 void
 road_good(struct exchange *x, struct target *t)
 {
-	t->failures = 0;
-	t->pause_ms = 0;
 	t->chance = true;
 	t->last_chance_secs = now_secs(x);
+	if (returned_lately(x, t))
+		return;
+	t->failures = 0;
+	t->pause_ms = 0;
 	free(t->last_error);
 	t->last_error = NULL;
 	set_down(x, t, false);
@@ -134,6 +137,7 @@ static void
 say_run(struct exchange *x, struct target *t)
 {
 	(void)action_add(x, EXCHANGE_RUN, t);
+	t->refused = t->refused && t->up;
 	if (!t->up && (!stays_between_calls(t) || t->wanted ||
 	    road_is_due(x, t)))
 		call_begins(x, t);
@@ -204,6 +208,8 @@ exchange_transport_exited(struct exchange *x, const char *peer, int status,
 	log_event(x->log, status == 0 ? LOG_LEVEL_DEBUG : LOG_LEVEL_WARNING,
 	    "transport-exited", "peer", peer, "status",
 	    status < 0 ? "killed" : code.s, "reason", text, NULL);
+	if (status == 0 && t->refused)
+		return;		/* that it failed was told, and why */
 	if (status == 0 && t->nwritten == 0) {
 		road_good(x, t);
 		/* One that should have stayed is not started in a circle, nor

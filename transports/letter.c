@@ -18,6 +18,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -25,6 +26,7 @@
 #define STEP 65536
 #define LINE_OCTETS 57		/* that a line of base64 holds */
 #define LINE_CODED 78		/* and its characters with CR LF */
+#define ENVID_MAX 80		/* RFC 3461 5.4: 100 once coded */
 #define LOCAL_MAX 64		/* RFC 5321 4.5.3.1.1 */
 #define UNCARRIED (CONTENT_NUL | CONTENT_BARE | CONTENT_LONG | \
 	CONTENT_OPEN_END)
@@ -165,6 +167,69 @@ round_date(struct letter *l)
 	l->header = made;
 }
 
+/* May the name of the file stand in a Message-ID as it is (RFC 5322 3.6.4)? */
+static bool
+is_dot_atom(const char *name)
+{
+	size_t n = strlen(name);
+
+	for (size_t i = 0; i < n; i++) {
+		char c = name[i];
+		bool letter = (c >= 'a' && c <= 'z') ||
+		    (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+		    c == '-' || c == '_';
+
+		if (!letter && (c != '.' || i == 0 || name[i - 1] == '.'))
+			return false;
+	}
+	return n > 0 && n <= LOCAL_MAX && name[n - 1] != '.';
+}
+
+/* "<NAME@DOMAIN>" */
+static void
+add_id(const struct letter *l, struct buf *out)
+{
+	struct slice domain = address_domain(l->env.sender);
+	unsigned char digest[SHA256_LEN];
+	struct sha256 hash;
+
+	buf_addc(out, '<');
+	if (is_dot_atom(l->name)) {
+		buf_adds(out, l->name);
+	} else {
+		sha256_init(&hash);
+		sha256_add(&hash, l->name, strlen(l->name));
+		sha256_end(&hash, digest);
+		base32_encode(out, digest, 16);
+	}
+	buf_addc(out, '@');
+	buf_addslice(out, domain);
+	buf_addc(out, '>');
+}
+
+/* The Message-ID without its brackets, as xtext (RFC 3461 4.4); NULL: an
+ * object has none.  Those who return no header return this. */
+static char *
+envelope_id(const struct letter *l)
+{
+	struct slice rest = buf_slice(&l->header), line, id = { NULL, 0 };
+	struct buf out = BUF_INIT, made = BUF_INIT;
+
+	while (id.ptr == NULL && next_line(&rest, &line))
+		id = value_of(line, "Message-ID");
+	if (l->parcel) {
+		add_id(l, &made);
+		id = buf_slice(&made);
+	}
+	if (id.ptr != NULL)
+		id = slice_trim(id);
+	if (id.len > 2 && *id.ptr == '<' && id.ptr[id.len - 1] == '>' &&
+	    id.len <= ENVID_MAX)
+		xtext_encode(&out, (struct slice){ id.ptr + 1, id.len - 2 });
+	buf_release(&made);
+	return out.len > 0 ? buf_steal(&out) : NULL;
+}
+
 static int
 address(struct letter *l, struct err *e)
 {
@@ -186,8 +251,9 @@ address(struct letter *l, struct err *e)
 		from = NULL;
 		envelope_add_recipient(&l->env, to, NULL, NULL);
 		l->env.size_given = true;
-		/* A notice about it need not bring it back. */
+		/* A notice about it need not bring it back, but say which. */
 		l->env.ret = SMTP_RET_HDRS;
+		l->env.envid = envelope_id(l);
 	}
 	free(from);
 	free(to);
@@ -361,45 +427,6 @@ shape_object(struct letter *l, unsigned extensions)
 	    strlen("Content-Transfer-Encoding: base64") + base64_octets(body);
 }
 
-/* May the name of the file stand in a Message-ID as it is (RFC 5322 3.6.4)? */
-static bool
-is_dot_atom(const char *name)
-{
-	size_t n = strlen(name);
-
-	for (size_t i = 0; i < n; i++) {
-		char c = name[i];
-		bool letter = (c >= 'a' && c <= 'z') ||
-		    (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
-		    c == '-' || c == '_';
-
-		if (!letter && (c != '.' || i == 0 || name[i - 1] == '.'))
-			return false;
-	}
-	return n > 0 && n <= LOCAL_MAX && name[n - 1] != '.';
-}
-
-static void
-add_message_id(const struct letter *l, struct buf *out)
-{
-	struct slice domain = address_domain(l->env.sender);
-	unsigned char digest[SHA256_LEN];
-	struct sha256 hash;
-
-	buf_adds(out, "Message-ID: <");
-	if (is_dot_atom(l->name)) {
-		buf_adds(out, l->name);
-	} else {
-		sha256_init(&hash);
-		sha256_add(&hash, l->name, strlen(l->name));
-		sha256_end(&hash, digest);
-		base32_encode(out, digest, 16);
-	}
-	buf_addc(out, '@');
-	buf_addslice(out, domain);
-	buf_addc(out, '>');
-}
-
 /* The same for each parcel to this peer but for date and id. */
 static void
 write_header(struct letter *l, const char *type, const char *encoding)
@@ -410,8 +437,8 @@ write_header(struct letter *l, const char *type, const char *encoding)
 	buf_addf(out, "From: <%s>\r\nTo: <%s>\r\n", l->env.sender,
 	    l->env.rcpt[0].address);
 	add_date(l, out);
-	buf_adds(out, "\r\n");
-	add_message_id(l, out);
+	buf_adds(out, "\r\nMessage-ID: ");
+	add_id(l, out);
 	buf_addf(out, "\r\nMIME-Version: 1.0\r\nContent-Type: %s\r\n"
 	    "Content-Transfer-Encoding: %s\r\n\r\n", type, encoding);
 }
@@ -482,6 +509,21 @@ letter_room(const struct letter *l, uint64_t mail_octets)
 	if (l->how == BASE64)
 		return room / LINE_CODED * LINE_OCTETS;
 	return l->how == ARMOUR ? room / 100 * 98 : room;
+}
+
+void
+letter_advise(const struct letter *l, struct err *why)
+{
+	char text[ERR_TEXT_MAX];
+
+	if (!l->parcel || (strstr(why->text, " 552 ") == NULL &&
+	    strstr(why->text, "5.3.4") == NULL))
+		return;
+	snprintf(text, sizeof(text), "%s", why->text);
+	(void)err_set(why, why->code, "%.300s: a parcel of %llu octets is a "
+	    "mail of %llu here: set a smaller parcel-size", text,
+	    (unsigned long long)l->octets,
+	    (unsigned long long)l->facts.octets);
 }
 
 static void

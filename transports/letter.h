@@ -60,8 +60,11 @@ const struct content_facts *letter_facts(const struct letter *l);
 /* 1: appended some octets to out, lines ended by CR LF and no dots doubled;
  * 0: the end; else an error. */
 int letter_read(struct letter *l, struct buf *out, struct err *e) MUST_CHECK;
+/* After a refusal, why: where that was for the size of a parcel (552, 5.3.4),
+ * adds what to do about it. */
+void letter_advise(const struct letter *l, struct err *why);
 /* After letter_begin: the most octets of a file that fit into a mail of so
- * many octets, for the advice to a person (parcel-size). */
+ * many octets. */
 uint64_t letter_room(const struct letter *l, uint64_t mail_octets);
 
 #endif

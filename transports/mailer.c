@@ -112,13 +112,17 @@ tell(struct mailer *m, enum postbox_outcome outcome, const struct err *why)
 static bool
 send_letter(struct mailer *m, struct letter *l)
 {
+	enum postbox_outcome outcome;
 	struct err why = ERR_INIT;
 
 	if (m->postbox == NULL &&
 	    postbox_open(&m->opts, &m->postbox, &why) < 0)
 		return tell(m, POSTBOX_GONE, &why);
 	m->octets = letter_octets(l);
-	return tell(m, postbox_send(m->postbox, l, &why), &why);
+	outcome = postbox_send(m->postbox, l, &why);
+	if (outcome == POSTBOX_REFUSED)
+		letter_advise(l, &why);
+	return tell(m, outcome, &why);
 }
 
 static bool

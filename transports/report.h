@@ -9,6 +9,7 @@
  *	sent NAME
  *	received NAME
  *	failed NAME temporary|permanent TEXT
+ *	returned NAME temporary|permanent TEXT
  *	note TEXT
  *
  * Words are separated by single blanks.  Both directions are here, so that
@@ -24,13 +25,14 @@
 
 enum report_kind {
 	REPORT_SENDING, REPORT_SENT, REPORT_RECEIVED, REPORT_FAILED_TEMPORARY,
-	REPORT_FAILED_PERMANENT, REPORT_NOTE, REPORT_KINDS
+	REPORT_FAILED_PERMANENT, REPORT_RETURNED_TEMPORARY,
+	REPORT_RETURNED_PERMANENT, REPORT_NOTE, REPORT_KINDS
 };
 
 struct report {
 	enum report_kind kind;
 	struct slice name;	/* all but note */
-	struct slice text;	/* failed and note, else empty */
+	struct slice text;	/* failed, returned, note; else empty */
 	uint64_t done, total;	/* sending: octets, done at most total */
 };
 
