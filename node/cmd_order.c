@@ -2,10 +2,15 @@
 /*
  * postrider flush, reload, stop: an order, and what the daemon says to it.
  */
+#include <getopt.h>
 #include <stdio.h>
+#include <string.h>
 #include <sysexits.h>
+#include <time.h>
 
 #include "node/cli.h"
+
+#define LOOK_MS 100	/* between looks at a call under way */
 
 static void
 on_line(void *ctx, json_t *line)
@@ -15,17 +20,87 @@ on_line(void *ctx, json_t *line)
 		printf("%s\n", cli_text(line, "text"));
 }
 
+/* What the status says of one peer. */
+struct waiting {
+	const char *peer;
+	bool calling, failed;
+};
+
+static void
+look_at(struct waiting *w, const json_t *line)
+{
+	w->calling = cli_true(line, "calling");
+	w->failed = cli_number(line, "failures") > 0;
+	if (!w->calling && w->failed)
+		fprintf(stderr, "postrider flush: %s: %s\n", w->peer,
+		    cli_text(line, "last_error"));
+}
+
+/* A peer, or one of its transports. */
+static void
+on_status(void *ctx, json_t *line)
+{
+	struct waiting *w = ctx;
+	const json_t *lane;
+	size_t i;
+
+	if (strcmp(cli_text(line, "kind"), "peer") != 0)
+		return;
+	if (strcmp(cli_text(line, "name"), w->peer) == 0)
+		look_at(w, line);
+	json_array_foreach(json_object_get(line, "transports"), i, lane)
+		if (strchr(w->peer, '/') != NULL &&
+		    strcmp(cli_text(lane, "road"), w->peer) == 0)
+			look_at(w, lane);
+}
+
+/* Until the call is over, and answered. */
+static int
+wait_for_call(struct cli *cli, const char *peer)
+{
+	static const struct timespec pause = { 0, LOOK_MS * 1000000L };
+	struct waiting w = { .peer = peer };
+	int status = EX_OK;
+
+	do {
+		(void)nanosleep(&pause, NULL);
+		w.calling = false;
+		status = cli_run(cli, json_pack("{s:s}", "cmd", "status"),
+		    on_status, &w, false);
+	} while (status == EX_OK && w.calling);
+	return status == EX_OK && w.failed ? EX_TEMPFAIL : status;
+}
+
+static int
+flush_usage(const struct cli *cli)
+{
+	return cli_fail(cli, EX_USAGE,
+	    "usage: postrider flush [--wait] PEER[/TRANSPORT]...");
+}
+
 int
 cmd_flush(struct cli *cli, int argc, char **argv)
 {
-	int status = EX_OK;
+	static const struct option options[] = {
+		{ "wait", no_argument, NULL, 'w' },
+		{ NULL, 0, NULL, 0 },
+	};
+	int c, i, status = EX_OK;
+	bool wait = false;
 
-	if (argc < 2)
-		return cli_fail(cli, EX_USAGE,
-		    "usage: postrider flush PEER...");
-	for (int i = 1; i < argc && status == EX_OK; i++)
+	optind = 0;	/* glibc: begin anew */
+	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
+		if (c == '?')
+			return flush_usage(cli);
+		wait = true;
+	}
+	if (optind == argc)
+		return flush_usage(cli);
+	for (i = optind; i < argc && status == EX_OK; i++)
 		status = cli_run(cli, json_pack("{s:s, s:s}", "cmd", "flush",
 		    "peer", argv[i]), on_line, NULL, false);
+	for (i = optind; wait && i < argc && status == EX_OK; i++)
+		status = wait_for_call(cli, argv[i]);
 	return status;
 }
 

@@ -6,8 +6,6 @@
 
 #include <string.h>
 
-#include "base/file.h"
-
 #define ALL (CONF_DIALECT_BIT(BUNDLE_BSMTP) | \
 	CONF_DIALECT_BIT(BUNDLE_RFC2442) | CONF_DIALECT_BIT(BUNDLE_NATIVE))
 
@@ -38,11 +36,4 @@ conf_transport_carries(const struct conf_transport *t,
     enum bundle_dialect dialect)
 {
 	return t == NULL || (t->dialects & CONF_DIALECT_BIT(dialect)) != 0;
-}
-
-bool
-conf_peer_by_mail(const struct conf_peer *peer)
-{
-	return peer->nreceive_hosts > 0 ||
-	    strcmp(path_base(peer->transport), "mail") == 0;
 }

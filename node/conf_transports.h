@@ -29,7 +29,5 @@ const struct conf_transport *conf_transport_find(const char *name);
 /* Whether it carries the dialect; any transport that is not known does. */
 bool conf_transport_carries(const struct conf_transport *t,
     enum bundle_dialect dialect);
-/* Does this peer write to our bundle address? */
-bool conf_peer_by_mail(const struct conf_peer *peer);
 
 #endif

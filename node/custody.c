@@ -33,18 +33,18 @@ custody_goes_by(struct custody *c, const char *site, const char *peer)
 }
 
 static void
-on_fill(void *ctx, const char *peer)
+on_fill(void *ctx, const char *peer, struct lane *lane)
 {
 	struct custody *c = ctx;
 	struct exchange *x = c->x;
-	struct target *t, *road = queue_peer(x, peer);
+	struct target *t;
 	size_t i;
 
-	for (i = 0; road != NULL && i < x->ntargets; i++) {
+	for (i = 0; i < x->ntargets; i++) {
 		t = x->target[i];
 		if (t->kind == TARGET_SITE && !list_empty(&t->ready) &&
 		    custody_goes_by(c, t->name, peer))
-			(void)cut_lot(c, t, road);
+			(void)cut_lot(c, t, lane);
 	}
 }
 
@@ -65,7 +65,7 @@ answer_waits(struct custody *c, const char *peer)
 }
 
 static bool
-on_waits(void *ctx, const char *peer)
+on_waits(void *ctx, const char *peer, const struct lane *lane)
 {
 	struct custody *c = ctx;
 	struct exchange *x = c->x;
@@ -74,10 +74,12 @@ on_waits(void *ctx, const char *peer)
 	for (i = 0; i < x->ntargets; i++) {
 		if (x->target[i]->kind == TARGET_SITE &&
 		    x->target[i]->ready_count > 0 &&
-		    custody_goes_by(c, x->target[i]->name, peer))
+		    custody_goes_by(c, x->target[i]->name, peer) &&
+		    cut_waits(x, x->target[i], lane))
 			return true;
 	}
-	return answer_waits(c, peer);
+	return lane_gets(x, lane, ANSWER_PRIORITY, 0) &&
+	    answer_waits(c, peer);
 }
 
 static bool
@@ -519,7 +521,6 @@ expire_lot(struct custody *c, struct lot *lot, struct err *e)
 {
 	struct exchange *x = c->x;
 	struct serial_out s;
-	struct leg *leg;
 	size_t i;
 	int rc = spool_get_serial_out(x->spool, lot_site(lot),
 	    spool_epoch(x->spool), lot->serial, &s, e);
@@ -534,15 +535,27 @@ expire_lot(struct custody *c, struct lot *lot, struct err *e)
 	log_event(x->log, LOG_LEVEL_WARNING, "serial-expired",
 	    "site", lot_site(lot), "serial", num_str(lot->serial).s, NULL);
 	for (i = 0; i < s.nparts; i++) {
-		leg = lot_leg(c, lot, s.part[i].message);
-		if (leg == NULL)
-			continue;
-		story_part(c, lot, &s, i, NULL);
-		lot_unconfirmed(c, leg);
+		if (lot_leg(c, lot, s.part[i].message) != NULL)
+			story_part(c, lot, &s, i, NULL);
 	}
+	lot_unconfirmed(c, lot, &s);
 	story_end(c);
 	serial_out_release(&s);
 	return 0;
+}
+
+/* There was no room for its notices. */
+static int
+tell_again(struct custody *c, struct lot *lot, struct err *e)
+{
+	struct serial_out s;
+	int rc = spool_get_serial_out(c->x->spool, lot_site(lot),
+	    spool_epoch(c->x->spool), lot->serial, &s, e);
+
+	if (rc == 0)
+		lot_unconfirmed(c, lot, &s);
+	serial_out_release(&s);
+	return rc == ERR_NOT_FOUND ? 0 : rc;
 }
 
 static int
@@ -550,12 +563,15 @@ lot_tick(struct custody *c, struct lot *lot, uint64_t now, struct err *e)
 {
 	const struct target *road;
 
+	if (lot->state == LOT_VOID && lot->legs > 0 && lot->next_secs <= now)
+		return tell_again(c, lot, e);
 	if (lot->state != LOT_UNDERWAY)
 		return 0;
 	road = custody_road(c->x, lot->flow->target);
 	if (lot->expire_secs + grace_secs(c->x) <= now &&
 	    (lot->legs > 0 || lot->test) &&
-	    (lot->hop_done || road == NULL || road->chance))
+	    (lot->hop_done || road == NULL ||
+	    lanes_were_tried(road, lot->priority, 0, 0)))
 		return expire_lot(c, lot, e);
 	if (lot->next_secs > now || lot->expire_secs <= now)
 		return 0;

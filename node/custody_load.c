@@ -73,8 +73,6 @@ load_bundle(struct custody *c, struct lot *lot, uint64_t id)
 static void
 load_lot(struct custody *c, const struct serial_out *s)
 {
-	struct leg *leg;
-	size_t i;
 	struct flow *f = flow_need(c, queue_site(c->x, s->site));
 	struct lot *lot = lot_new(c, f, s->serial);
 
@@ -88,11 +86,9 @@ load_lot(struct custody *c, const struct serial_out *s)
 	if (s->status == SERIAL_SETTLED) {
 		f->nlots--;
 		lot->state = LOT_VOID;
-		for (i = 0; i < s->nparts; i++) {
-			leg = lot_leg(c, lot, s->part[i].message);
-			if (leg != NULL)
-				lot_unconfirmed(c, leg);
-		}
+		/* Its legs fail at the first tick: until all lots are loaded
+		 * they move. */
+		lot->next_secs = 0;
 	} else if (s->nparts == 0 || lot->legs == 0) {
 		/* A test, or settled just before the end. */
 		lot_complete(c, lot);

@@ -8,6 +8,7 @@
 
 #define REPEAT_MIN_SECS 900	/* no result for so long: it goes again */
 #define REPEAT_NEW_SECS 3600	/* where no round trip was measured yet */
+#define TELL_AGAIN_SECS 300	/* for want of room for a notice */
 
 struct flow *
 flow_find(struct custody *c, const char *site)
@@ -205,7 +206,7 @@ forget_voids(struct custody *c, struct flow *f)
 
 	while (!list_empty(&f->lots)) {
 		lot = list_entry(f->lots.next, struct lot, link);
-		if (lot->state != LOT_VOID ||
+		if (lot->state != LOT_VOID || lot->legs > 0 ||
 		    lot_forget_record(c, lot, &e) != 0)
 			return;
 		lot_free(c, lot);
@@ -247,10 +248,19 @@ custody_leg_over(struct exchange *x, uint64_t handle)
 }
 
 void
-lot_unconfirmed(struct custody *c, struct leg *leg)
+lot_unconfirmed(struct custody *c, struct lot *lot, const struct serial_out *s)
 {
-	leg->unsure = true;
-	settle_fail(c->x, leg, "4.4.7", NOT_CONFIRMED, true);
+	struct leg *leg;
+	size_t i;
+
+	lot->next_secs = now_secs(c->x) + TELL_AGAIN_SECS;
+	for (i = 0; i < s->nparts; i++) {
+		leg = lot_leg(c, lot, s->part[i].message);
+		if (leg == NULL)
+			continue;
+		leg->unsure = true;
+		settle_fail(c->x, leg, "4.4.7", NOT_CONFIRMED, true);
+	}
 }
 
 int

@@ -21,6 +21,10 @@
 #include "node/transit.h"
 #include "spool/custody.h"
 
+/* Results are small and end the far end's custody: they go where what is
+ * urgent goes. */
+#define ANSWER_PRIORITY 1
+
 enum lot_state {
 	LOT_SEALING,	/* a bundle is to be made of it */
 	LOT_UNDERWAY,
@@ -127,8 +131,10 @@ void lot_release(struct custody *c, struct lot *lot,
  * a crash before they have; or NULL. */
 int lot_void(struct custody *c, struct lot *lot,
     const struct serial_out *unsure, struct err *e) MUST_CHECK;
-/* A leg of such a lot fails. */
-void lot_unconfirmed(struct custody *c, struct leg *leg);
+/* The legs of such a lot, of the parts of s, that have not failed do; they stay
+ * in it while there is no room for the notice. */
+void lot_unconfirmed(struct custody *c, struct lot *lot,
+    const struct serial_out *s);
 uint64_t lot_repeat_secs(struct custody *c, const struct lot *lot);
 const char *lot_site(const struct lot *lot);
 /* The record goes, and the bundle with it. */
@@ -154,7 +160,10 @@ bool custody_goes_by(struct custody *c, const char *site, const char *peer);
 
 /* custody_cut.c */
 /* Cuts a lot of what waits for t, if it is time; false: not now. */
-bool cut_lot(struct custody *c, struct target *t, const struct target *road);
+bool cut_lot(struct custody *c, struct target *t, const struct lane *l);
+/* Does mail for t wait that would go by l? */
+bool cut_waits(struct exchange *x, const struct target *t,
+    const struct lane *l);
 /* Monotonic: when a lot may be cut that is not to be cut yet. */
 int64_t cut_deadline_ms(struct custody *c);
 /* Takes a serial, with a reserved block behind it. */

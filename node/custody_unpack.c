@@ -27,8 +27,8 @@ struct unpacking {
 	bool conflict;			/* not the batch that was begun */
 };
 
-/* A far site that is no peer reaches our own domains. */
-static const struct conf_peer far_site;
+/* A far site that is no peer reaches our own domains, and those behind us. */
+static const struct conf_peer far_site = { .dialect = BUNDLE_NATIVE };
 
 struct unpacking *
 unpacking_new(struct custody *c, struct serial_in *in)

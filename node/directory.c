@@ -109,20 +109,30 @@ take_card(struct known *k, struct card *fresh, struct slice text)
 	free(k->rec.card);
 	k->rec.card = mem_strdup(k->text);
 	k->rec.counter = k->card.counter;
+	k->rec.seen_secs = now_secs(k->dir->x);
+	k->rec.fresh = false;
 	k->dirty = true;
 }
 
-/* What the spool had learned before the operator's card was read. */
+/* What the spool had learned, against the card that the operator gave: the
+ * newer one stands, and the same one is as old as the spool says. */
 static void
-believe_stored(struct known *k, const char *stored)
+believe_stored(struct known *k, const char *stored, uint64_t seen_secs,
+    bool fresh)
 {
 	struct err e = ERR_INIT;
 	struct card card;
+	int rc;
 
 	if (stored == NULL || card_parse(slice_of(stored), &card, &e) != 0)
 		return;
-	if (card_succeeds(&k->card, &card, &e) == 1)
+	rc = card_succeeds(&k->card, &card, &e);
+	if (rc == 1)
 		take_card(k, &card, slice_of(stored));
+	if (rc >= 0) {
+		k->rec.seen_secs = seen_secs;
+		k->rec.fresh = fresh;
+	}
 	card_release(&card);
 }
 
@@ -144,13 +154,16 @@ directory_add(struct directory *d, struct slice text, struct err *e)
 	char *stored = NULL;
 	struct known *k;
 	struct card card;
-	bool other = false;
+	uint64_t seen_secs;
+	bool other = false, fresh;
 	int rc;
 
 	rc = card_parse(text, &card, e);
 	if (rc != 0)
 		return rc;
 	k = need(d, card.site);
+	seen_secs = k->rec.seen_secs;
+	fresh = k->rec.fresh;
 	if (k->vouched) {
 		rc = card_succeeds(&k->card, &card, e);
 		other = rc == ERR_DENIED;
@@ -162,7 +175,7 @@ directory_add(struct directory *d, struct slice text, struct err *e)
 	if (rc == 1) {
 		take_card(k, &card, text);
 		k->vouched = true;
-		believe_stored(k, stored);
+		believe_stored(k, stored, seen_secs, fresh);
 		d->x->dirty = true;
 	}
 	if (other)
@@ -197,6 +210,8 @@ directory_learn(struct directory *d, const char *from, struct slice text,
 		take_card(k, &card, text);
 		d->x->dirty = true;
 	}
+	if (rc >= 0 && !k->rec.fresh)
+		k->rec.fresh = k->dirty = true;
 	card_release(&card);
 	return rc < 0 && rc != ERR_STATE ? rc : 0;
 }
@@ -281,6 +296,20 @@ need_keys(const struct directory *d, struct err *e)
 	    "`postrider key new`");
 }
 
+/*
+ * How long a key lives is counted from when its card was heard of, whatever
+ * the clocks of the two sites say.  A card out of a file may have been old
+ * then: there a date that is past is believed, and the site is asked.
+ */
+static const struct card_key *
+live_key(const struct directory *d, const struct known *k)
+{
+	uint64_t now = now_secs(d->x), seen = k->rec.seen_secs;
+
+	return card_receiving(&k->card, now > seen ? now - seen : 0,
+	    k->rec.fresh ? INT64_MIN : clock_wall_ms(d->x->clock) / 1000);
+}
+
 static int
 remote_key(const struct directory *d, const struct known *k,
     enum seal_kind kind, struct seal_to *to, struct err *e)
@@ -291,7 +320,7 @@ remote_key(const struct directory *d, const struct known *k,
 		to->remote = k->card.auth.octets;
 		return 0;
 	}
-	key = card_receiving(&k->card, clock_wall_ms(d->x->clock) / 1000);
+	key = live_key(d, k);
 	if (key == NULL)
 		return err_set(e, ERR_NOT_FOUND, "no live key of %s is known: "
 		    "it is asked for a newer card", k->rec.name);
@@ -555,7 +584,7 @@ directory_load(struct directory *d, struct err *e)
 			k->rec = rec;
 			continue;
 		}
-		believe_stored(k, rec.card);
+		believe_stored(k, rec.card, rec.seen_secs, rec.fresh);
 		k->rec.told = rec.told;
 		k->rec.heard_secs = rec.heard_secs;
 		k->rec.asked_secs = rec.asked_secs;

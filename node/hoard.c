@@ -5,6 +5,7 @@
  * the commit has gone well, so nothing is acknowledged that a crash could
  * take, and a failure leaves everything as it was.
  */
+#include "node/returned.h"
 #include "node/transit_private.h"
 
 #include <stdlib.h>
@@ -320,7 +321,7 @@ hop_done(struct exchange *x, struct hoarded *one)
 
 	tr->counters.hop_done++;
 	if (one->p->to != NULL)
-		one->p->to->target->returned = 0;
+		returned_no_more(one->p->to->target);
 	log_event(x->log, LOG_LEVEL_INFO, "bundle-handed-over", "bundle",
 	    bundle_text(b->name).s, "destination", b->destination, "peer",
 	    b->peer, "octets", num_str(b->octets).s, NULL);

@@ -88,6 +88,23 @@ keyring_wall_secs(const struct keyring *k)
 	return clock_wall_ms(k->clock) / 1000;
 }
 
+int64_t
+keyring_card_secs(const struct keyring *k)
+{
+	int64_t at = keyring_wall_secs(k), told;
+	uint64_t now = keyring_now(k);
+
+	for (size_t i = 0; i < k->nepochs; i++) {
+		const struct keyring_epoch *ep = &k->epoch[i];
+
+		if (ep->end_secs <= now)
+			continue;
+		told = ep->not_after_secs - 1 - (int64_t)(ep->end_secs - now);
+		at = told > at ? told : at;
+	}
+	return at > 0 ? at : 0;
+}
+
 /* From where the last run left off, and not before any key was made. */
 static void
 start_clock(struct keyring *k)
@@ -111,7 +128,6 @@ static int
 make_epoch(struct keyring *k, struct err *e)
 {
 	struct keyring_epoch ep = { .born_secs = keyring_now(k) };
-	int64_t wall = keyring_wall_secs(k);
 	int rc;
 
 	x25519_secret(k->rng, ep.secret);
@@ -122,7 +138,7 @@ make_epoch(struct keyring *k, struct err *e)
 	 * newest, also of two that are made in one second. */
 	if (k->nepochs > 0 && ep.end_secs <= k->epoch[k->nepochs - 1].end_secs)
 		ep.end_secs = k->epoch[k->nepochs - 1].end_secs + 1;
-	ep.not_after_secs = (wall > 0 ? wall : 0) + 1 +
+	ep.not_after_secs = keyring_card_secs(k) + 1 +
 	    (int64_t)(ep.end_secs - ep.born_secs);
 	rc = keyring_put_epoch(k, &ep, e);
 	if (rc == 0)

@@ -26,7 +26,9 @@
  * Ages are counted by a clock of the keyring's own, which counts as the
  * spool's does (a monotonic clock; over a restart the difference of the wall
  * clock, from 0 to 7 days) but is not in the spool, so that neither a jump
- * nor a restored spool destroys or revives a key.
+ * nor a restored spool destroys or revives a key.  What cards say is to be
+ * understood the same way: a key's end less the card's counter is how long it
+ * lives from when the card was signed.
  */
 #include <stdbool.h>
 #include <stddef.h>
@@ -137,11 +139,12 @@ struct keyring_about {
 
 /* Appends the current card.  While nothing changes it is the same octets;
  * else its counter is higher, and that is durable before it returns: at least
- * one more than before, and at least the seconds since 1970, so that a site
- * that was made anew from its exported keys goes on counting.  Domains that a
- * card cannot hold (address literals, and what is beyond its limits, in their
- * order) are left out.  0 and the counter; what card_write and the store
- * say. */
+ * one more than before, at least the seconds since 1970, so that a site
+ * that was made anew from its exported keys goes on counting, and as many more
+ * as have passed since the card before, though the clock was set back.
+ * Domains that a card cannot hold (address literals, and what is beyond its
+ * limits, in their order) are left out.  0 and the counter; what card_write
+ * and the store say. */
 int keyring_card(struct keyring *k, const struct keyring_about *about,
     struct buf *out, uint64_t *counter_out, struct err *e) MUST_CHECK;
 

@@ -13,21 +13,21 @@
 #define DRIFT_SECS 86400	/* between what cards say and what is */
 
 /*
- * A card says the end of a key by the wall clock.  If that clock jumped, or
- * the node was off for longer than the keyring counts, the key ends at another
- * time than was told: then it is told anew.
+ * Who has a card counts a key's time from when he heard of it: what it says of
+ * the key's end less its counter, which is its own time.  So that time goes
+ * on evenly where the wall clock is set back.  If that clock jumped ahead, or
+ * the node was off for longer than the keyring counts, ends are told anew.
  */
 static int
 follow_wall(struct keyring *k, struct err *e)
 {
-	int64_t wall = keyring_wall_secs(k);
+	int64_t at = keyring_card_secs(k);
 	uint64_t now = keyring_now(k);
 	int rc = 0;
 
 	for (size_t i = 0; rc == 0 && i < k->nepochs; i++) {
 		struct keyring_epoch ep = k->epoch[i];
-		int64_t end = (wall > 0 ? wall : 0) + 1 +
-		    (int64_t)(ep.end_secs - now);
+		int64_t end = at + 1 + (int64_t)(ep.end_secs - now);
 		int64_t drift = end - ep.not_after_secs;
 
 		if (drift >= -DRIFT_SECS && drift <= DRIFT_SECS)
@@ -100,8 +100,7 @@ sign_card(struct keyring *k, struct card *c, unsigned char digest[32],
 static int
 renew_card(struct keyring *k, struct card *c, struct err *e)
 {
-	uint64_t wall = keyring_wall_secs(k) > 0 ?
-	    (uint64_t)keyring_wall_secs(k) : 0;
+	uint64_t at = (uint64_t)keyring_card_secs(k);
 	unsigned char digest[32];
 	int rc = 0;
 
@@ -112,7 +111,7 @@ renew_card(struct keyring *k, struct card *c, struct err *e)
 		if (rc != 0 || secret_equal(digest, k->told, sizeof(digest)))
 			return rc;
 	}
-	c->counter = k->counter + 1 > wall ? k->counter + 1 : wall;
+	c->counter = k->counter + 1 > at ? k->counter + 1 : at;
 	rc = sign_card(k, c, digest, e);
 	return rc != 0 ? rc : keyring_put_state(k, c->counter, digest, e);
 }

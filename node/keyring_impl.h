@@ -8,7 +8,7 @@ struct keyring_epoch {
 	uint64_t id;
 	unsigned char secret[X25519_LEN], public[X25519_LEN];
 	uint64_t born_secs, end_secs;	/* by the keyring's clock */
-	int64_t not_after_secs;		/* what cards say: since 1970 */
+	int64_t not_after_secs;		/* what cards say, by their time */
 };
 
 struct keyring {
@@ -43,6 +43,9 @@ struct keyring {
 /* Seconds of the keyring's clock. */
 uint64_t keyring_now(const struct keyring *k);
 int64_t keyring_wall_secs(const struct keyring *k);
+/* The time that cards are written by: the wall clock's, but it never goes
+ * back by what the cards have said so far. */
+int64_t keyring_card_secs(const struct keyring *k);
 
 /* Entries as text, into the store. */
 int keyring_put_identity(struct keyring *k, struct err *e) MUST_CHECK;

@@ -23,7 +23,6 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "node/carrier.h"
-#include "node/conf_transports.h"
 #include "smtp/address.h"
 
 #define ROOM_STEP (1U << 20)	/* octets between two looks at the disk */
@@ -39,10 +38,16 @@ struct mailed {
 };
 
 static bool
+by_mail(const struct conf_peer *peer)
+{
+	return peer->nreceive_hosts > 0 || conf_peer_by_mail(peer);
+}
+
+static bool
 any_by_mail(const struct conf *conf)
 {
 	for (size_t i = 0; i < conf->npeers; i++)
-		if (conf_peer_by_mail(&conf->peer[i]))
+		if (by_mail(&conf->peer[i]))
 			return true;
 	return false;
 }
@@ -89,8 +94,7 @@ mailed_peer(const struct conf *conf, const char *sender, int fd,
 	for (size_t i = 0; i < conf->npeers; i++) {
 		const struct conf_peer *peer = &conf->peer[i];
 
-		if (!conf_peer_by_mail(peer) ||
-		    !address_equal(sender, peer->address))
+		if (!by_mail(peer) || !address_equal(sender, peer->address))
 			continue;
 		if (!is_from(peer, fd))
 			return smtp_refuse(r, 550, "5.7.1", "objects of <%s> "
@@ -107,7 +111,7 @@ mailed_check_loop(const struct conf *conf, const char *sender,
     const char *recipient, struct smtp_refusal *r)
 {
 	for (size_t i = 0; i < conf->npeers; i++)
-		if (conf_peer_by_mail(&conf->peer[i]) &&
+		if (by_mail(&conf->peer[i]) &&
 		    address_equal(sender, conf->address) &&
 		    address_equal(recipient, conf->peer[i].address))
 			return smtp_refuse(r, 554, "5.4.6", "Mail loop: an "

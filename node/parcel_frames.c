@@ -6,6 +6,8 @@
  */
 #include "node/parcel_in.h"
 
+#include <stdlib.h>
+
 static struct exchange *
 exchange_of(const struct parcel_in *in)
 {
@@ -485,6 +487,17 @@ acknowledged(struct parcel_in *in, struct passage *p, struct bundle *b,
 	bundle_range_set(&b->range, &b->nranges, range);
 }
 
+/* He has had it all along: it need not go by the other road. */
+static void
+take_late_ack(struct parcel_in *in, struct passage *p)
+{
+	struct hoarded *one = hoard_touch(&in->hoard, p);
+
+	free(one->b.peer);
+	one->b.peer = mem_strdup(in->base.peer);
+	one->end = HOARDED_DONE;
+}
+
 static void
 take_ack(struct parcel_in *in, const struct frame *f)
 {
@@ -494,6 +507,9 @@ take_ack(struct parcel_in *in, const struct frame *f)
 
 	in->acks++;
 	for (; p != NULL; p = p->same) {
+		if (p->b.role == BUNDLE_LEAVING && p->past == in->nb &&
+		    p->to != in->nb && f->nranges == 0)
+			take_late_ack(in, p);
 		if (p->b.role != BUNDLE_LEAVING || p->to != in->nb)
 			continue;
 		one = hoard_touch(&in->hoard, p);

@@ -348,6 +348,8 @@ received(struct parcel_in *in)
 	x->transit->counters.parcels_in++;
 	x->counters.objects_in++;
 	in->nb->target->last_received_ms = clock_wall_ms(x->clock);
+	if (in->bundles + in->fragments > 0)
+		answer_brought(x, in->nb->target);
 	log_event(x->log, LOG_LEVEL_INFO, "parcel-received", "peer",
 	    in->base.peer, "name", in->base.name,
 	    "bundles", num_str(in->bundles).s,

@@ -10,7 +10,6 @@
 #include <stdlib.h>
 
 #include "base/text.h"
-#include "node/conf_transports.h"
 #include "node/notice.h"
 #include "node/transit_private.h"
 
@@ -20,10 +19,11 @@
 enum kind { OF_BATCH = 'b', OF_PARCEL = 'p' };
 
 bool
-returned_is_kept(const struct target *t)
+returned_is_kept(const struct lane *l)
 {
-	return t->peer != NULL && (conf_peer_by_mail(t->peer) ||
-	    strchr(t->peer->transport, '/') != NULL);
+	return l->conf != NULL && (l->target->peer->nreceive_hosts > 0 ||
+	    strcmp(l->conf->program, "mail") == 0 ||
+	    strchr(l->conf->program, '/') != NULL);
 }
 
 void
@@ -34,7 +34,7 @@ returned_begin(struct exchange *x, const struct object *o,
 
 	sent_mail_init(s_out);
 	s_out->name = mem_strdup(o->name);
-	s_out->peer = mem_strdup(o->peer);
+	s_out->road = mem_strdup(o->road);
 	s_out->secs = now_secs(x);
 	buf_put8(&s_out->what, parcel ? OF_PARCEL : OF_BATCH);
 	if (parcel)
@@ -100,7 +100,7 @@ returned_gather(struct exchange *x, const struct object *o, size_t i,
 	}
 	if (rc == 0 && i < end)
 		log_event(x->log, LOG_LEVEL_WARNING, "return-not-kept",
-		    "peer", o->peer, "name", o->name, "messages",
+		    "peer", o->road, "name", o->name, "messages",
 		    num_str(end - i).s, NULL);
 	return rc;
 }
@@ -269,28 +269,37 @@ send_again(struct exchange *x, struct target *t, const struct sent_mail *s,
  * The road.
  */
 bool
-returned_lately(struct exchange *x, struct target *t)
+returned_lately(struct exchange *x, struct lane *l)
 {
-	uint64_t most = t->peer != NULL ? t->peer->retry_max_secs : 0;
+	uint64_t most = l->conf != NULL ? l->conf->retry_max_secs : 0;
 
-	if (t->returned > 0 && t->returned_secs + most < now_secs(x))
-		t->returned = 0;
-	return t->returned > 0;
+	if (l->returned > 0 && l->returned_secs + most < now_secs(x))
+		l->returned = 0;
+	return l->returned > 0;
+}
+
+void
+returned_no_more(struct target *t)
+{
+	size_t i;
+
+	for (i = 0; i < t->nlanes; i++)
+		t->lane[i]->returned = 0;
 }
 
 /* Each that comes back counts as a failure of the road, though sending it
  * went well. */
 static void
-blame(struct exchange *x, struct target *t, const char *status,
+blame(struct exchange *x, struct lane *l, const char *status,
     const char *text)
 {
 	char *why = mem_printf("a mail was returned: %s%s%s", status,
 	    *text != '\0' ? " " : "", text);
 
-	(void)returned_lately(x, t);
-	t->failures = t->returned++;
-	t->returned_secs = now_secs(x);
-	road_failed(x, t, why);
+	(void)returned_lately(x, l);
+	l->failures = l->returned++;
+	l->returned_secs = now_secs(x);
+	road_failed(x, l, why);
 	free(why);
 }
 
@@ -304,10 +313,13 @@ log_return(struct exchange *x, const struct sent_mail *s,
 		[MAIL_DELAYED] = "delayed", [MAIL_PASSED] = "passed",
 	};
 
+	const struct lane *l = lane_find(x, s->road);
+
 	log_event(x->log, action == MAIL_PASSED ? LOG_LEVEL_INFO :
-	    LOG_LEVEL_WARNING, "mail-returned", "peer", s->peer, "name",
-	    s->name, "kind", words[action], "status", status,
-	    "reason", text, NULL);
+	    LOG_LEVEL_WARNING, "mail-returned", "peer",
+	    l != NULL ? l->target->name : s->road, "name", s->name,
+	    "kind", words[action], "status", status, "reason", text,
+	    "transport", l != NULL ? lane_word(l) : NULL, NULL);
 }
 
 /* One part of what the mail carried. */
@@ -315,12 +327,12 @@ static int
 take_back(struct exchange *x, struct sent_mail *s, const char *status,
     struct err *e)
 {
-	struct target *t = queue_peer(x, s->peer);
+	const struct lane *l = lane_find(x, s->road);
 	int rc = 0;
 
 	x->dirty = true;
 	if (s->what.len > 0 && *s->what.ptr == OF_PARCEL)
-		return send_again(x, t, s, e);
+		return send_again(x, l != NULL ? l->target : NULL, s, e);
 	while (rc == 0 && s->what.len > 1) {
 		size_t before = s->what.len;
 
@@ -348,42 +360,56 @@ take_all_back(struct exchange *x, const char *name, const char *status,
 	}
 }
 
+/* What one transport sent another one of that peer may get back. */
+static bool
+same_peer(const struct exchange *x, const char *road, const char *other)
+{
+	const struct lane *a = lane_find(x, road), *b = lane_find(x, other);
+
+	return a != NULL && b != NULL && a->target == b->target;
+}
+
 int
-exchange_returned(struct exchange *x, const char *peer, const char *name,
+exchange_returned(struct exchange *x, const char *road, const char *name,
     enum mail_action action, const char *status, const char *text,
     struct err *e)
 {
+	bool lost = action == MAIL_FAILED_PERMANENT ||
+	    action == MAIL_FAILED_TEMPORARY;
 	struct sent_mail s;
-	struct target *t;
+	struct lane *l;
 	int rc = spool_first_sent_mail(x->spool, name, &s, e);
 
-	if (rc == 0 && peer != NULL && strcmp(s.peer, peer) != 0)
+	if (rc == 0 && road != NULL && !same_peer(x, road, s.road))
 		rc = ERR_NOT_FOUND;
 	if (rc == 0) {
 		log_return(x, &s, action, status, text);
-		if (action <= MAIL_FAILED_TEMPORARY)
+		if (lost)
 			rc = take_all_back(x, name, status, e);
-		t = queue_peer(x, s.peer);
-		if (rc == 0 && t != NULL && action <= MAIL_FAILED_TEMPORARY)
-			blame(x, t, status, text);
+		l = lane_find(x, s.road);
+		if (rc == 0 && l != NULL && lost)
+			blame(x, l, status, text);
 	}
 	sent_mail_release(&s);
 	return rc == 0 ? 1 : rc == ERR_NOT_FOUND ? 0 : rc;
 }
 
 void
-exchange_transport_returned(struct exchange *x, const char *peer,
+exchange_transport_returned(struct exchange *x, const char *road,
     const char *name, bool permanent, const char *text)
 {
+	const struct lane *l = lane_find(x, road);
 	struct err e = ERR_INIT;
-	int rc = exchange_returned(x, peer, name, permanent ?
+	int rc = exchange_returned(x, road, name, permanent ?
 	    MAIL_FAILED_PERMANENT : MAIL_FAILED_TEMPORARY,
 	    permanent ? "5.0.0" : "4.0.0", text, &e);
 
 	if (rc <= 0)
 		log_event(x->log, LOG_LEVEL_WARNING, "return-unknown", "peer",
-		    peer, "name", name, "reason", rc < 0 ? e.text :
-		    "no mail of that name is known to have been sent", NULL);
+		    l != NULL ? l->target->name : road, "name", name,
+		    "reason", rc < 0 ? e.text :
+		    "no mail of that name is known to have been sent",
+		    "transport", l != NULL ? lane_word(l) : NULL, NULL);
 }
 
 /*

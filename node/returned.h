@@ -15,8 +15,8 @@
 #include "node/exchange_private.h"
 #include "spool/custody.h"
 
-/* May what this peer's transport sends come back? */
-bool returned_is_kept(const struct target *t);
+/* May what this transport sends come back? */
+bool returned_is_kept(const struct lane *l);
 /* A record about a file that has been sent; what it carried follows in
  * s_out->what.  The caller releases it. */
 void returned_begin(struct exchange *x, const struct object *o,
@@ -24,8 +24,10 @@ void returned_begin(struct exchange *x, const struct object *o,
 /* Of an object of batches: parts i .. end-1, which are still in the spool. */
 int returned_gather(struct exchange *x, const struct object *o, size_t i,
     size_t end, struct sent_mail *s_out, struct err *e) MUST_CHECK;
-/* Is what this road carries coming back?  Then what it sends proves nothing of
+/* Is what this transport carries coming back?  Then what it sends proves nothing of
  * it, for a time. */
-bool returned_lately(struct exchange *x, struct target *t);
+bool returned_lately(struct exchange *x, struct lane *l);
+/* Something that was sent there has arrived. */
+void returned_no_more(struct target *t);
 
 #endif

@@ -32,6 +32,12 @@ struct window {
 				 * midnight */
 };
 
+/* No window is open from `from` until `to`, as was found last: it is asked for
+ * at every turn of the event loop, and calendars are slow. */
+struct closed {
+	int64_t from, to;
+};
+
 struct schedule {
 	uint64_t *every;
 	size_t nevery;
@@ -41,6 +47,7 @@ struct schedule {
 	size_t nwindows;
 	bool windowed;		/* "Never" is a window without any time */
 	uint64_t min_secs;
+	struct closed *closed;
 };
 
 struct day {
@@ -51,7 +58,10 @@ struct day {
 struct schedule *
 schedule_new(void)
 {
-	return mem_alloc(1, sizeof(struct schedule));
+	struct schedule *s = mem_alloc(1, sizeof(*s));
+
+	s->closed = mem_alloc(1, sizeof(*s->closed));
+	return s;
 }
 
 void
@@ -62,6 +72,7 @@ schedule_free(struct schedule *s)
 	free(s->every);
 	free(s->cron);
 	free(s->window);
+	free(s->closed);
 	free(s);
 }
 
@@ -354,6 +365,7 @@ add_windows(struct schedule *s, struct slice text, struct err *e)
 		memcpy(s->window + s->nwindows, w, n * sizeof(*w));
 		s->nwindows += n;
 		s->windowed = true;
+		*s->closed = (struct closed){ 0, 0 };
 	}
 	free(w);
 	return rc;
@@ -485,12 +497,16 @@ window_holds(const struct window *w, int wday, unsigned minute)
 bool
 schedule_is_open(const struct schedule *s, int64_t wall_ms)
 {
-	struct tm tm = local_time(wall_ms);
-	unsigned minute = (unsigned)(tm.tm_hour * 60 + tm.tm_min);
+	struct tm tm;
+	unsigned minute;
 	size_t i;
 
 	if (!s->windowed)
 		return true;
+	if (wall_ms >= s->closed->from && wall_ms < s->closed->to)
+		return false;
+	tm = local_time(wall_ms);
+	minute = (unsigned)(tm.tm_hour * 60 + tm.tm_min);
 	for (i = 0; i < s->nwindows; i++)
 		if (window_holds(&s->window[i], tm.tm_wday, minute))
 			return true;
@@ -520,16 +536,21 @@ opening_on(const struct schedule *s, const struct day *d, int64_t t)
 static int64_t
 next_open(const struct schedule *s, int64_t t)
 {
-	struct day d = day_of(t);
 	int64_t at = NEVER;
+	struct day d;
 	int i;
 
+	if (t >= s->closed->from && t < s->closed->to)
+		return s->closed->to;
 	if (schedule_is_open(s, t))
 		return t;
+	d = day_of(t);
 	for (i = 0; i < WINDOW_DAYS && at == NEVER; i++) {
 		at = opening_on(s, &d, t);
 		next_day(&d);
 	}
+	if (at != NEVER)
+		*s->closed = (struct closed){ t, at };
 	return at;
 }
 

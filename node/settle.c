@@ -420,6 +420,11 @@ rest_of_leg(struct exchange *x, struct outcome *o)
 	if (n == 0)
 		return;
 	leg->attempts++;
+	/* Custody has it until somebody is told. */
+	if (leg->unsure) {
+		leg_take(leg, LEG_CUT);
+		return;
+	}
 	leg_later(leg, leg->next_secs > now_secs(x) ? leg->next_secs :
 	    now_secs(x) + 1);
 }
@@ -429,7 +434,8 @@ settle_done(struct exchange *x, struct outcome *o)
 {
 	struct entry *entry = o->leg->entry;
 	bool gone = settled_count(o) == entry->open;
-	uint64_t lot = o->leg->target->kind == TARGET_SITE ?
+	bool stays = o->leg->unsure && settled_count(o) < o->leg->nrcpt;
+	uint64_t lot = o->leg->target->kind == TARGET_SITE && !stays ?
 	    o->leg->object : 0;
 
 	log_verdicts(x, o);

@@ -40,6 +40,18 @@ refuse_relay(const char *address, struct smtp_refusal *r)
 	    "its domain is neither local nor routed for you here", address);
 }
 
+/* Does it lead to a peer that we are the gate of, for all that come sealed? */
+static bool
+passes_gate(const struct exchange *x, const struct routing_decision *d,
+    const struct conf_peer *from)
+{
+	const struct conf_peer *next = d->npeers > 0 ?
+	    conf_find_peer(x->conf, d->peer[0]) : NULL;
+
+	return next != NULL && next->gate && from->may_reach.n == 0 &&
+	    from->dialect == BUNDLE_NATIVE;
+}
+
 int
 submit_route(struct exchange *x, const char *address,
     const struct conf_peer *from, struct smtp_refusal *r)
@@ -61,7 +73,7 @@ submit_route(struct exchange *x, const char *address,
 	case ROUTING_SITE:
 	case ROUTING_UNREACHABLE:
 		if (from != NULL && !from->may_relay &&
-		    from->may_reach.n == 0)
+		    from->may_reach.n == 0 && !passes_gate(x, &d, from))
 			return refuse_relay(address, r);
 		break;
 	case ROUTING_NONE:
@@ -114,7 +126,8 @@ check_peer(struct exchange *x, const struct target *t, uint64_t size,
 	const struct target *road = queue_road(x, t);
 	const struct conf_peer *peer = road != NULL ? road->peer : NULL;
 	uint64_t count = t->ready_count + t->later_count + t->held_count;
-	uint64_t octets = t->ready_octets + t->later_octets + t->object_octets;
+	uint64_t octets = t->ready_octets + t->later_octets +
+	    lanes_octets(t);
 
 	if (peer == NULL)
 		return 0;

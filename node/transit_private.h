@@ -31,6 +31,8 @@ struct passage {
 	struct bundle b;
 	struct neighbour *to;		/* LEAVING: or NULL */
 	struct neighbour *from;		/* or NULL: made here */
+	struct neighbour *past;		/* was handed all of it before `to`,
+					 * or NULL */
 	/* Whose counts have it; see passage_place. */
 	struct neighbour *counted_to, *counted_from;
 	bool counted_arriving;
@@ -40,6 +42,8 @@ struct passage {
 	size_t ncut;
 	unsigned attempts;		/* repetitions without an answer */
 	uint64_t timeout_secs;		/* of this attempt; 0: not drawn yet */
+	const struct lane *by;		/* that had the last of it; NULL: not
+					 * known since the start */
 	/* ARRIVING and whole: how far its name is checked. */
 	struct sha256 hash;
 	uint64_t hashed;
@@ -77,11 +81,11 @@ struct neighbour {
 	unsigned requests;
 	int may;			/* can parcels be sealed for it? */
 	int64_t may_until_ms;		/* monotonic: good so long */
-	bool stale;			/* something in its parcels has gone */
-	bool last_full;			/* the last parcel was: no waiting for
-					 * company */
 	uint64_t rtt_secs;		/* smoothed, of a hop; 0: unknown */
 	bool rtt_known;
+	uint64_t patience_secs;		/* what had to be repeated was sent so
+					 * long ago at least: no sample says
+					 * yet how long it takes; or 0 */
 	struct told forged, refused;
 };
 
@@ -142,6 +146,8 @@ void passage_route(struct exchange *x, struct passage *p);
 /* The first stretch from `from` on that is neither cut nor handed over. */
 bool passage_gap(const struct passage *p, uint64_t from, uint64_t *offset_out,
     uint64_t *octets_out);
+/* Is another neighbour the one to go to, since p->to is down? */
+bool passage_has_detour(struct exchange *x, const struct passage *p);
 /* May this bundle go over the road to this neighbour? */
 bool passage_may_use(const struct conf_peer *peer, bool direct);
 

@@ -3,7 +3,9 @@
  * Which neighbour a bundle goes to, and its place among those that wait for
  * him: by priority, then by age.  What was handed to one neighbour counts for
  * nothing with another, so a bundle that is half way stays on its road while
- * that is up.
+ * that is up; and one that was handed over to its end stays until its answer
+ * is overdue, or every road that comes and goes would have a copy of it wander
+ * through the net.
  */
 #include "node/transit_private.h"
 
@@ -229,6 +231,15 @@ candidates(struct exchange *x, const char *site, bool direct,
 	return n;
 }
 
+/* He has all of it, or will have. */
+static bool
+is_handed_over(const struct passage *p)
+{
+	uint64_t offset, octets;
+
+	return p->ncut == 0 && !passage_gap(p, 0, &offset, &octets);
+}
+
 static bool
 stays(const struct passage *p, struct neighbour *const *nb, size_t n)
 {
@@ -238,7 +249,8 @@ stays(const struct passage *p, struct neighbour *const *nb, size_t n)
 		return false;
 	for (i = 0; i < n; i++) {
 		if (nb[i] == p->to)
-			return !p->to->target->down || nb[0]->target->down;
+			return !p->to->target->down || nb[0]->target->down ||
+			    is_handed_over(p);
 	}
 	return false;
 }
@@ -247,10 +259,13 @@ stays(const struct passage *p, struct neighbour *const *nb, size_t n)
 static void
 turn_to(struct passage *p, struct neighbour *to)
 {
+	if (p->to != NULL && p->attempts > 0)
+		p->past = p->to;
 	bundle_range_clear(&p->b.range, &p->b.nranges, 0, p->b.octets);
 	bundle_range_clear(&p->cut, &p->ncut, 0, p->b.octets);
 	p->attempts = 0;
 	p->timeout_secs = 0;
+	p->by = NULL;
 	p->to = to;
 	free(p->b.peer);
 	p->b.peer = to != NULL ? mem_strdup(to->target->name) : NULL;
@@ -269,6 +284,15 @@ passage_route(struct exchange *x, struct passage *p)
 		return;
 	if (p->to != (n > 0 ? nb[0] : NULL))
 		turn_to(p, n > 0 ? nb[0] : NULL);
+}
+
+bool
+passage_has_detour(struct exchange *x, const struct passage *p)
+{
+	struct neighbour *nb[ROUTING_PEERS_MAX];
+
+	return p->to->target->down && candidates(x, p->b.destination,
+	    p->b.direct, p->b.from, nb) > 0 && nb[0] != p->to;
 }
 
 /* What is for the neighbour himself needs no seal, so any road to him does. */

@@ -226,12 +226,17 @@ card_write(struct card *c, const unsigned char secret[ED25519_LEN],
  * Using.
  */
 const struct card_key *
-card_receiving(const struct card *c, int64_t wall_secs)
+card_receiving(const struct card *c, uint64_t age_secs, int64_t wall_secs)
 {
-	for (size_t i = c->nreceive; i > 0; i--)
-		if (strcmp(c->receive[i - 1].suite, KEY_SUITE_X25519) == 0 &&
-		    c->receive[i - 1].not_after_secs > wall_secs)
-			return &c->receive[i - 1];
+	for (size_t i = c->nreceive; i > 0; i--) {
+		const struct card_key *k = &c->receive[i - 1];
+		uint64_t end = (uint64_t)k->not_after_secs;
+
+		if (strcmp(k->suite, KEY_SUITE_X25519) == 0 &&
+		    end > c->counter && end - c->counter > age_secs &&
+		    k->not_after_secs > wall_secs)
+			return k;
+	}
 	return NULL;
 }
 

@@ -106,9 +106,11 @@ int card_add_reach(struct card *c, const char *text, struct err *e)
 void card_format_reach(const struct card_reach *r, struct buf *out);
 
 /* The receiving key to seal for: the newest of a suite that is known, not
- * ended at wall_secs; NULL: there is none, ask for a newer card. */
+ * ended age_secs after the card was signed (its counter is its own time), nor
+ * at wall_secs (INT64_MIN: whatever the wall clock says).  NULL: there is none,
+ * ask for a newer card. */
 const struct card_key *card_receiving(const struct card *c,
-    int64_t wall_secs);
+    uint64_t age_secs, int64_t wall_secs);
 struct fingerprint card_fingerprint(const struct card *c);
 /* May `fresh` take the place of `old`?  1: it is newer; 0: it is the same;
  * ERR_DENIED: another site or another identity; ERR_STATE: it is older, or

@@ -340,6 +340,8 @@ struct site_record {
 	uint64_t heard_secs;	/* anything of it arrived; 0: never */
 	uint64_t asked_secs;	/* a key request went; 0: never */
 	uint64_t rtt_secs;	/* smoothed, from cut to result; 0: unknown */
+	uint64_t seen_secs;	/* when that card came here first */
+	bool fresh;		/* it came from the site, not from a file */
 };
 
 void site_record_init(struct site_record *s);
@@ -381,7 +383,7 @@ int spool_expire_history(struct spool *sp, uint64_t before_secs,
 struct sent_mail {
 	char *name;		/* of its file in out/ */
 	uint64_t part;
-	char *peer;
+	char *road;		/* by which it was */
 	uint64_t secs;		/* when it was sent */
 	struct buf what;	/* node/'s */
 };

@@ -466,6 +466,8 @@ site_put(struct buf *out, const void *v)
 	buf_put64(out, s->heard_secs);
 	buf_put64(out, s->asked_secs);
 	buf_put64(out, s->rtt_secs);
+	buf_put64(out, s->seen_secs);
+	buf_put8(out, s->fresh);
 }
 
 static void
@@ -479,6 +481,8 @@ site_read(struct reader *r, void *v_out)
 	s->heard_secs = read64(r);
 	s->asked_secs = read64(r);
 	s->rtt_secs = read64(r);
+	s->seen_secs = read64(r);
+	s->fresh = read8(r) != 0;
 }
 
 static void

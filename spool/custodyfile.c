@@ -306,6 +306,8 @@ site_put(struct buf *out, const void *v, uint64_t now_secs)
 	put_past(out, s->heard_secs, now_secs);
 	put_past(out, s->asked_secs, now_secs);
 	put_number(out, s->rtt_secs);
+	put_past(out, s->seen_secs, now_secs);
+	put_number(out, s->fresh);
 	put_octets(out, s->card, s->card == NULL ? 0 : strlen(s->card));
 }
 
@@ -321,6 +323,8 @@ site_get(struct fields *f, void *v_out)
 	s->heard_secs = get_past(f);
 	s->asked_secs = get_past(f);
 	s->rtt_secs = get_number(f, UINT64_MAX);
+	s->seen_secs = get_past(f);
+	s->fresh = get_number(f, 1) != 0;
 	get_octets(f, &b);
 	if (b.len > 0 && memchr(b.ptr, '\0', b.len) != NULL)
 		f->failed = true;

@@ -18,7 +18,7 @@ void
 sent_mail_release(struct sent_mail *s)
 {
 	free(s->name);
-	free(s->peer);
+	free(s->road);
 	buf_release(&s->what);
 	sent_mail_init(s);
 }
@@ -47,7 +47,7 @@ sent_mail_put(struct buf *out, const void *v)
 {
 	const struct sent_mail *s = v;
 
-	buf_put_text(out, s->peer);
+	buf_put_text(out, s->road);
 	buf_put64(out, s->secs);
 	buf_put_bytes(out, s->what.ptr, s->what.len);
 }
@@ -57,7 +57,7 @@ sent_mail_read(struct reader *r, void *v_out)
 {
 	struct sent_mail *s = v_out;
 
-	s->peer = read_text(r);
+	s->road = read_text(r);
 	s->secs = read64(r);
 	buf_addslice(&s->what, read_bytes(r));
 }

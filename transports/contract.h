@@ -14,6 +14,7 @@
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "transports/report.h"
 
 enum contract_exit {
 	CONTRACT_EXIT_DONE = 0,
@@ -86,6 +87,7 @@ void contract_failed(struct contract *c, const char *name, bool permanent,
 /* What was sent came back: it did not arrive. */
 void contract_returned(struct contract *c, const char *name, bool permanent,
     const char *text);
+void contract_progress(struct contract *c, const struct report_progress *p);
 void contract_note(struct contract *c, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 

@@ -66,6 +66,16 @@ program_split(const char *text, char ***words_out, struct err *e)
 	    n == 0 ? "there is no word" : "there are too many words");
 }
 
+int
+program_setting(const char *key, const char *text, char ***words_out,
+    struct err *e)
+{
+	int rc = program_split(text, words_out, e);
+
+	return rc < 0 ? err_set(e, ERR_CONFIG, "%s=%s: want a command", key,
+	    text) : 0;
+}
+
 void
 program_words_free(char **words)
 {
@@ -74,36 +84,60 @@ program_words_free(char **words)
 	free(words);
 }
 
+struct stands_for {
+	char letter;
+	const char *text;
+};
+
+/* table ends with a NUL letter. */
 static char *
-expand_word(const char *word, const char *file, const char *name,
-    const char *peer)
+expand_word(const char *word, const struct stands_for *table)
 {
 	struct buf out = BUF_INIT;
 
 	for (; *word != '\0'; word++) {
-		const char *put = word[0] != '%' ? NULL :
-		    word[1] == 'f' ? file : word[1] == 'n' ? name :
-		    word[1] == 'p' ? peer : word[1] == '%' ? "%" : NULL;
+		const struct stands_for *t = table;
 
-		if (put == NULL) {
+		while (word[0] == '%' && t->letter != '\0' &&
+		    t->letter != word[1])
+			t++;
+		if (word[0] != '%' || t->letter == '\0') {
 			buf_addc(&out, *word);
 			continue;
 		}
-		buf_adds(&out, put);
+		buf_adds(&out, t->text);
 		word++;
 	}
 	return buf_steal(&out);
+}
+
+static char **
+expand(char *const *words, const struct stands_for *table)
+{
+	char **out = mem_alloc(PROGRAM_WORDS_MAX + 1, sizeof(*out));
+
+	for (size_t i = 0; words[i] != NULL; i++)
+		out[i] = expand_word(words[i], table);
+	return out;
 }
 
 char **
 program_expand(char *const *words, const char *file, const char *name,
     const char *peer)
 {
-	char **out = mem_alloc(PROGRAM_WORDS_MAX + 1, sizeof(*out));
+	const struct stands_for table[] = { { 'f', file }, { 'n', name },
+		{ 'p', peer }, { '%', "%" }, { '\0', NULL } };
 
-	for (size_t i = 0; words[i] != NULL; i++)
-		out[i] = expand_word(words[i], file, name, peer);
-	return out;
+	return expand(words, table);
+}
+
+char **
+program_expand_dir(char *const *words, const char *dir, const char *peer)
+{
+	const struct stands_for table[] = { { 'd', dir }, { 'p', peer },
+		{ '%', "%" }, { '\0', NULL } };
+
+	return expand(words, table);
 }
 
 int

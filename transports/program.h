@@ -20,10 +20,16 @@
  * ERR_SYNTAX: no word, too many, or a quote that does not end. */
 int program_split(const char *text, char ***words_out, struct err *e)
     MUST_CHECK;
+/* The same of a setting; ERR_CONFIG, and the text names it. */
+int program_setting(const char *key, const char *text, char ***words_out,
+    struct err *e) MUST_CHECK;
 void program_words_free(char **words);
 /* A copy with %f, %n and %p as file, name and peer, and %% as %; other letters
  * stay as they are. */
 char **program_expand(char *const *words, const char *file, const char *name,
+    const char *peer);
+/* The same with %d and %p as directory and peer. */
+char **program_expand_dir(char *const *words, const char *dir,
     const char *peer);
 
 /* words[0] is looked for in PATH.  fd: its 0 and 1; its 2 is ours; no other

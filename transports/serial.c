@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * The serial transport.  Passwords come from a file that the settings name,
- * so that none stands in arguments, which everybody on the machine can read.
+ * The serial transport.  What the chat script hides is read before the line
+ * is opened: a setting that is wrong must not cost a call.
  */
 #include "transports/serial.h"
 #include "base/clock.h"
@@ -10,6 +10,7 @@
 #include "base/text.h"
 #include "transports/chat.h"
 #include "transports/conversation.h"
+#include "transports/password.h"
 #include "transports/tty.h"
 
 #include <errno.h>
@@ -24,7 +25,6 @@
 #define CHAT_TIMEOUT_MS 45000
 #define PATIENCE_MS 120000
 #define MAX_SIZE (UINT64_C(1) << 30)
-#define PASSWORD_MAX 1024
 #define STEP 512
 #define RETRY_MIN_MS 5000
 #define RETRY_MAX_MS 300000
@@ -112,26 +112,6 @@ read_line(struct serial *s, struct err *e)
 }
 
 static int
-read_password(struct serial *s, struct err *e)
-{
-	const char *path = contract_setting(s->contract, "password-file",
-	    NULL);
-	int rc;
-
-	if (path == NULL)
-		return 0;
-	rc = file_read(path, PASSWORD_MAX, &s->password, e);
-	if (rc < 0)
-		return ERR_CONFIG;
-	while (s->password.len > 0 &&
-	    (s->password.ptr[s->password.len - 1] == '\n' ||
-	    s->password.ptr[s->password.len - 1] == '\r'))
-		buf_truncate(&s->password, s->password.len - 1);
-	s->chat.password = buf_cstr(&s->password);
-	return 0;
-}
-
-static int
 read_chat(struct serial *s, struct err *e)
 {
 	struct contract *c = s->contract;
@@ -146,7 +126,9 @@ read_chat(struct serial *s, struct err *e)
 	    &timeout_ms, e);
 	s->chat.timeout_ms = timeout_ms;
 	if (rc == 0)
-		rc = read_password(s, e);
+		rc = password_read(c, "password-file", &s->password, e);
+	if (rc == 0 && contract_setting(c, "password-file", NULL) != NULL)
+		s->chat.password = buf_cstr(&s->password);
 	if (rc == 0)
 		rc = chat_new(&s->chat, 0, &probe, e);
 	chat_free(probe);
@@ -232,7 +214,7 @@ serial_free(struct serial *s)
 		return;
 	conversation_free(s->conversation);
 	wipe(&s->secrets);
-	wipe(&s->password);
+	password_release(&s->password);
 	free(s);
 }
 

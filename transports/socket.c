@@ -4,9 +4,7 @@
  * have one or two.
  */
 #include "transports/socket.h"
-#include "base/file.h"
-#include "base/mem.h"
-#include "base/text.h"
+#include "transports/socks.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -25,44 +23,6 @@
 #define PROBE_SECS 15		/* each so long, */
 #define PROBES 4		/* before it counts as lost */
 #define UNSENT_MS 120000	/* octets that nobody acknowledges */
-#define SOCKS_NAME_MAX 255
-#define SOCKS_REPLY_MAX (4 + 1 + SOCKS_NAME_MAX + 2)
-
-int
-place_parse(const char *text, struct place *p_out)
-{
-	const char *colon = strrchr(text, ':');
-	const char *host = text, *end = colon;
-
-	*p_out = (struct place){ NULL, NULL };
-	if (text[0] == '/') {
-		p_out->host = mem_strdup(text);
-		return 0;
-	}
-	if (colon == NULL || colon[1] == '\0')
-		return ERR_SYNTAX;
-	if (text[0] == '[') {
-		if (colon[-1] != ']')
-			return ERR_SYNTAX;
-		host++;
-		end--;
-	} else if (strchr(text, ':') != colon) {
-		return ERR_SYNTAX;
-	}
-	if (end <= host)
-		return ERR_SYNTAX;
-	p_out->host = mem_strndup(host, (size_t)(end - host));
-	p_out->port = mem_strdup(colon + 1);
-	return 0;
-}
-
-void
-place_release(struct place *p)
-{
-	free(p->host);
-	free(p->port);
-	*p = (struct place){ NULL, NULL };
-}
 
 static int
 unix_address(const char *path, struct sockaddr_un *a_out, struct err *e)
@@ -180,106 +140,15 @@ call_place(const struct wire *w, const struct place *to, int timeout_ms,
 	    to->host, to->port) : rc;
 }
 
-/* So many octets of the proxy's answer, no more. */
-static int
-hear(const struct wire *w, int fd, unsigned char *into, size_t len,
-    int timeout_ms, struct err *e)
-{
-	size_t got = 0;
-
-	while (got < len) {
-		int rc = wire_wait(w, fd, POLLIN, timeout_ms, e);
-		ssize_t n;
-
-		if (rc < 0)
-			return rc;
-		n = rc == 0 ? 0 : read(fd, into + got, len - got);
-		if (n < 0 && (errno == EAGAIN || errno == EINTR))
-			continue;
-		if (n <= 0)
-			return err_set(e, ERR_IO, "the SOCKS proxy %s",
-			    rc == 0 ? "is silent" : "hung up");
-		got += (size_t)n;
-	}
-	return 0;
-}
-
-static const char *
-socks_reason(unsigned code)
-{
-	static const char *const reasons[] = { "done", "it failed",
-		"it is not allowed", "the network cannot be reached",
-		"the host cannot be reached", "the connection was refused",
-		"the time to live is over", "it does not know the command",
-		"it does not know the kind of address" };
-
-	return code < sizeof(reasons) / sizeof(reasons[0]) ? reasons[code] :
-	    "it failed";
-}
-
-/* RFC 1928 6: the reply with the address that it is bound to. */
-static int
-hear_reply(const struct wire *w, int fd, int timeout_ms, struct err *e)
-{
-	unsigned char in[SOCKS_REPLY_MAX];
-	size_t len;
-	int rc = hear(w, fd, in, 5, timeout_ms, e);
-
-	if (rc < 0)
-		return rc;
-	if (in[0] != 5)
-		return err_set(e, ERR_IO, "it is no SOCKS5 proxy");
-	if (in[1] != 0)
-		return err_set(e, ERR_IO, "the SOCKS proxy says: %s",
-		    socks_reason(in[1]));
-	len = in[3] == 1 ? 4 : in[3] == 4 ? 16 : (size_t)in[4] + 1;
-	return hear(w, fd, in + 5, len - 1 + 2, timeout_ms, e);
-}
-
-/* RFC 1928, without authentication; the name is the proxy's to resolve. */
-static int
-socks(const struct wire *w, int fd, const struct place *to, int timeout_ms,
-    struct err *e)
-{
-	struct buf out = BUF_INIT;
-	unsigned char in[2];
-	uint64_t port;
-	int rc;
-
-	if (strlen(to->host) > SOCKS_NAME_MAX ||
-	    num_parse(slice_of(to->port), UINT16_MAX, &port) < 0)
-		return err_set(e, ERR_CONFIG, "%s, port %s: a SOCKS proxy "
-		    "wants a name and a number", to->host, to->port);
-	buf_add(&out, "\5\1\0", 3);
-	rc = file_write_all(fd, out.ptr, out.len, e);
-	if (rc == 0)
-		rc = hear(w, fd, in, 2, timeout_ms, e);
-	if (rc == 0 && (in[0] != 5 || in[1] != 0))
-		rc = err_set(e, ERR_IO, "it is no SOCKS5 proxy, or wants a "
-		    "password");
-	buf_clear(&out);
-	buf_add(&out, "\5\1\0\3", 4);
-	buf_put8(&out, (uint8_t)strlen(to->host));
-	buf_adds(&out, to->host);
-	buf_put16(&out, (uint16_t)port);
-	if (rc == 0)
-		rc = file_write_all(fd, out.ptr, out.len, e);
-	if (rc == 0)
-		rc = hear_reply(w, fd, timeout_ms, e);
-	buf_release(&out);
-	return rc < 0 && rc != ERR_STATE ? err_prefix(e, "%s, port %s",
-	    to->host, to->port) : rc;
-}
-
 int
 socket_call(const struct wire *w, const struct place *to,
-    const struct place *through, int timeout_ms, int *fd_out, struct err *e)
+    const struct socks *through, int timeout_ms, int *fd_out, struct err *e)
 {
-	int rc = call_place(w, through != NULL ? through : to, timeout_ms,
-	    fd_out, e);
+	int rc = call_place(w, through != NULL ? &through->at : to,
+	    timeout_ms, fd_out, e);
 
 	if (rc == 0 && through != NULL) {
-		rc = socks(w, *fd_out, to, timeout_ms, e);
+		rc = socks_ask(through, w, *fd_out, to, timeout_ms, e);
 		if (rc < 0)
 			close(*fd_out);
 	}

@@ -5,23 +5,17 @@
  * Sockets of the transport "tcp": to a place, by a SOCKS5 proxy where there
  * is one, and one to be called at.
  */
+#include "transports/place.h"
 #include "transports/wire.h"
 
-struct place {
-	char *host;	/* name or address; or an absolute path */
-	char *port;	/* number or service; NULL where host is a path */
-};
+struct socks;
 
-/* "HOST:PORT", "[V6]:PORT" or an absolute path.  ERR_SYNTAX. */
-int place_parse(const char *text, struct place *p_out) MUST_CHECK;
-void place_release(struct place *p);
-
-/* Connected, non-blocking, closed on exec.  through: the proxy, which then
- * resolves the name (RFC 1928), or NULL.  ERR_STATE: told to stop;
+/* Connected, non-blocking, closed on exec.  through: the proxy (socks.h),
+ * which then resolves the name, or NULL.  ERR_STATE: told to stop;
  * ERR_NOT_FOUND, ERR_IO and others: it cannot be reached, and the text says
  * which and why. */
 int socket_call(const struct wire *w, const struct place *to,
-    const struct place *through, int timeout_ms, int *fd_out, struct err *e)
+    const struct socks *through, int timeout_ms, int *fd_out, struct err *e)
     MUST_CHECK;
 /* Listens.  A socket file that nobody listens at is replaced; the new one is
  * for the user and its group. */

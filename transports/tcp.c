@@ -4,7 +4,9 @@
  * back-off says when the next one is.  Who is called goes on listening.
  */
 #include "transports/tcp.h"
+#include "transports/password.h"
 #include "transports/socket.h"
+#include "transports/socks.h"
 
 #include <string.h>
 #include <unistd.h>
@@ -13,7 +15,8 @@
 
 struct tcp {
 	struct wire wire;
-	struct place to, listen, socks;
+	struct place to, listen;
+	struct socks socks;
 	int timeout_ms;
 };
 
@@ -35,10 +38,23 @@ check(const struct tcp *t, struct err *e)
 	if ((t->to.host == NULL) == (t->listen.host == NULL))
 		return err_set(e, ERR_CONFIG,
 		    "one of to and listen must be set");
-	if (t->socks.host != NULL && t->to.port == NULL)
+	if (t->socks.at.host != NULL && t->to.port == NULL)
 		return err_set(e, ERR_CONFIG, "socks is for calls to HOST:"
 		    "PORT");
-	return 0;
+	if (t->socks.at.host == NULL && t->socks.user != NULL)
+		return err_set(e, ERR_CONFIG, "socks-user is for socks");
+	return socks_check(&t->socks, e);
+}
+
+static int
+read_socks(struct socks *s, struct contract *c, struct err *e)
+{
+	int rc = read_place(c, "socks", &s->at, e);
+
+	s->user = contract_setting(c, "socks-user", NULL);
+	if (rc == 0 && s->user != NULL)
+		rc = password_read(c, "socks-password-file", &s->password, e);
+	return rc;
 }
 
 /* Who listens answers, unless told otherwise. */
@@ -50,7 +66,7 @@ read_settings(struct tcp *t, struct contract *c, struct err *e)
 	if (rc == 0)
 		rc = read_place(c, "listen", &t->listen, e);
 	if (rc == 0)
-		rc = read_place(c, "socks", &t->socks, e);
+		rc = read_socks(&t->socks, c, e);
 	if (rc == 0)
 		rc = contract_setting_ms(c, "timeout", TIMEOUT_MS,
 		    &t->timeout_ms, e);
@@ -80,8 +96,8 @@ call(struct tcp *t)
 	struct err e = ERR_INIT;
 	int fd, rc;
 
-	rc = socket_call(&t->wire, &t->to, t->socks.host != NULL ? &t->socks :
-	    NULL, t->timeout_ms, &fd, &e);
+	rc = socket_call(&t->wire, &t->to, t->socks.at.host != NULL ?
+	    &t->socks : NULL, t->timeout_ms, &fd, &e);
 	if (rc < 0)
 		return give_up(t, rc == ERR_DENIED ? ERR_IO : rc, &e);
 	how = wire_talk(&t->wire, fd, fd, t->to.host);
@@ -133,6 +149,6 @@ tcp_run(struct contract *c)
 	wire_close(&t.wire);
 	place_release(&t.to);
 	place_release(&t.listen);
-	place_release(&t.socks);
+	socks_release(&t.socks);
 	return how;
 }

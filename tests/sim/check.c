@@ -43,17 +43,6 @@ check_told(struct world *w, const struct mail *mail,
 		    "did not", mail->id, rt->address);
 }
 
-/* A gate relays for its neighbours; others it knows nothing of. */
-static bool
-gate_refuses(struct world *w, const struct mail *mail,
-    const struct rcpt_truth *rt)
-{
-	const struct site *gate = plan_home(w, rt->address)->gate;
-
-	return gate != NULL && mail->at != gate &&
-	    mail->at != plan_home(w, rt->address);
-}
-
 /* Without any fault everything is exact. */
 static void
 check_calm(struct world *w, const struct mail *mail,
@@ -66,8 +55,7 @@ check_calm(struct world *w, const struct mail *mail,
 		wrong(w, "mail %" PRIu64 " to %s: came %u times, told of "
 		    "failure %u times", mail->id, rt->address, rt->delivered,
 		    rt->failed);
-	if (may_fail(rt) || (mail->open && w->realm != REALM_NATIVE) ||
-	    gate_refuses(w, mail, rt))
+	if (may_fail(rt) || (mail->open && w->realm != REALM_NATIVE))
 		return;
 	if (rt->delivered != 1)
 		wrong(w, "mail %" PRIu64 " to %s came %u times", mail->id,
@@ -174,7 +162,7 @@ check_spool(struct site *s)
 		return;
 	object_init(&o);
 	while (spool_next_object(s->spool, &object, &o, &e) == 0) {
-		r = site_road(s, o.peer);
+		r = site_road(s, o.road);
 		if (r == NULL || !r->to->dead)
 			wrong(s->world, "%s: object %" PRIu64 " is left in "
 			    "the spool", s->name, object);
@@ -230,12 +218,19 @@ explain(struct site *s)
 		    s->happened[i]);
 	for (i = 0; i < x->ntargets; i++) {
 		struct target *t = x->target[i];
+		size_t k;
 
-		tell(w, s->name, "sim:     %s: road %" PRId64 ", %" PRIu64
-		    " ready, %" PRIu64 " later, %u objects, %u written, up %d,"
-		    " down %d", t->name, road_deadline_ms(x, t) - w->now_ms,
-		    t->ready_count, t->later_count, t->nobjects, t->nwritten,
-		    t->up, t->down);
+		tell(w, s->name, "sim:     %s: %" PRIu64 " ready, %" PRIu64
+		    " later, down %d", t->name, t->ready_count,
+		    t->later_count, t->down);
+		for (k = 0; k < t->nlanes; k++) {
+			struct lane *l = t->lane[k];
+
+			tell(w, s->name, "sim:       %s: road %" PRId64 ", %u "
+			    "objects, %u written, up %d, down %d", l->road,
+			    road_deadline_ms(x, l) - w->now_ms, l->nobjects,
+			    l->nwritten, l->up, l->down);
+		}
 	}
 	explain_files(s);
 	while (transit_next_status(x, &id, &st))

@@ -36,8 +36,8 @@ jump(struct world *w, struct site *s)
 {
 	if (!w->weather.jumps)
 		return;
-	s->wall_offset_ms = (int64_t)roll(w, 6 * (uint64_t)DAY_MS) -
-	    3 * DAY_MS;
+	s->wall_offset_ms = s->wall_wrong_ms + (int64_t)roll(w,
+	    6 * (uint64_t)DAY_MS) - 3 * DAY_MS;
 	tell(w, s->name, "sim: wall clock jumps");
 }
 

@@ -107,22 +107,58 @@ def test_another_key(node):
 
 
 class Socks(threading.Thread):
-    """A SOCKS5 proxy for one connection; knows one name."""
+    """A SOCKS5 proxy before a port of 127.0.0.1, whatever name is asked for;
+    .asked is what each connection began with.  login: (user, password) that
+    it wants, by RFC 1929; answers: what it says instead of what is right."""
 
-    def __init__(self, port):
+    def __init__(self, port, login=None, answers=()):
         super().__init__(daemon=True)
         self.to = port
-        self.asked = b""
+        self.login = login
+        self.answers = answers
+        self.asked = []
         self.socket = socket.create_server(("127.0.0.1", 0))
         self.port = self.socket.getsockname()[1]
         self.start()
 
     def run(self):
-        near, _ = self.socket.accept()
-        assert near.recv(3, socket.MSG_WAITALL) == b"\5\1\0"
-        near.sendall(b"\5\0")
+        while True:
+            try:
+                near, _ = self.socket.accept()
+            except OSError:
+                return
+            threading.Thread(target=self.serve, args=(near,),
+                             daemon=True).start()
+
+    def serve(self, near):
+        with near:
+            if self.answers:
+                for octets in self.answers:
+                    near.recv(1000)
+                    near.sendall(octets)
+            elif self.agree(near) and self.let_in(near):
+                self.connect(near)
+
+    def agree(self, near):
+        head = near.recv(2, socket.MSG_WAITALL)
+        methods = near.recv(head[1], socket.MSG_WAITALL)
+        good = (2 if self.login else 0) in methods and head[0] == 5
+        near.sendall(b"\5\2" if good and self.login else
+                     b"\5\0" if good else b"\5\xff")
+        return good
+
+    def let_in(self, near):
+        if self.login is None:
+            return True
+        assert near.recv(1) == b"\1"
+        said = tuple(near.recv(near.recv(1)[0], socket.MSG_WAITALL).decode()
+                     for _ in range(2))
+        near.sendall(b"\1\0" if said == self.login else b"\1\1")
+        return said == self.login
+
+    def connect(self, near):
         head = near.recv(5, socket.MSG_WAITALL)
-        self.asked = head + near.recv(head[4] + 2, socket.MSG_WAITALL)
+        self.asked.append(head + near.recv(head[4] + 2, socket.MSG_WAITALL))
         far = socket.create_connection(("127.0.0.1", self.to))
         near.sendall(b"\5\0\0\1\0\0\0\0\0\0")
         threading.Thread(target=wires.Cutter.carry, daemon=True,
@@ -130,18 +166,89 @@ class Socks(threading.Thread):
         wires.Cutter.carry(near, far, None)
 
 
-def test_socks(node):
-    """The name is the proxy's to resolve."""
+PASSWORD = "a p\u00e5ss:word"
+
+
+def write_password(work, text):
+    path = os.path.join(work, "socks password")
+    with open(path, "w", encoding="utf-8") as file:
+        file.write(text)
+    return path
+
+
+@pytest.mark.parametrize("login", [None, ("oslo", PASSWORD)])
+def test_socks(node, work, login):
+    """The name is the proxy's to resolve; the password is nowhere but in its
+    file and on the wire to the proxy."""
     port = free_port()
-    proxy = Socks(port)
+    proxy = Socks(port, login)
+    more = login and ["socks-user=oslo", "socks-password-file="
+                      + write_password(work, PASSWORD + "\n")]
     paris, oslo = wires.pair(
         node, ("tcp", ["to=hidden.example:4004",
-                       f"socks=127.0.0.1:{proxy.port}"]),
+                       f"socks=127.0.0.1:{proxy.port}", *(more or ())]),
         ("tcp", [f"listen=127.0.0.1:{port}"]), dialect="native",
         stays="yes")
     exchange(paris, oslo, [paris, oslo])
-    assert proxy.asked == b"\5\1\0\3\x0ehidden.example" + \
-        (4004).to_bytes(2, "big")
+    assert proxy.asked == [b"\5\1\0\3\x0ehidden.example" +
+                           (4004).to_bytes(2, "big")]
+    said = paris.log() + paris.cli("status", "--json") + paris.cli("status")
+    with open(f"/proc/{paris.daemon.pid}/task/{paris.daemon.pid}/children",
+              encoding="ascii") as file:
+        for pid in file.read().split():
+            for what in ("cmdline", "environ"):
+                with open(f"/proc/{pid}/{what}", encoding="utf-8",
+                          errors="replace") as entry:
+                    said += entry.read()
+    assert "socks=127.0.0.1" in said
+    assert "word" not in said.replace("socks-password-file=", "").replace(
+        work + "/socks password", "")
+
+
+@pytest.mark.parametrize("login,have,word", [
+    (("oslo", PASSWORD), "wrong", "refuses the user"),
+    (("oslo", PASSWORD), None, "wants a user"),
+    (None, PASSWORD, "takes no user"),
+])
+def test_socks_says_no(work, login, have, word):
+    sets = [f"socks=127.0.0.1:{Socks(1, login).port}", "to=a.example:4004",
+            "secret=none"]
+    if have:
+        sets += ["socks-user=oslo",
+                 "socks-password-file=" + write_password(work, have)]
+    done = run(work, *sets)
+    assert done.returncode == 75
+    assert word in done.stderr and word in done.stdout
+    assert have is None or have not in done.stdout + done.stderr
+
+
+@pytest.mark.parametrize("answers,word", [
+    ((b"HTTP/1.0 400 Bad Request\r\n\r\n",), "no SOCKS5"),
+    ((b"\5\2", b"\1\0", b"\4Z\0\1\0\0"), "no SOCKS5"),
+    ((b"\5\0",), "not offered"), ((b"\5",), "hung up"),
+    ((b"\5\2", b"\1"), "hung up"),
+    ((b"\5\2", b"\1\0", b"\5\0\0\1\0"), "hung up"),
+    ((b"\5\2", b"\1\0", b"\5\2\0\1\0\0\0\0\0\0"), "not allowed"),
+    ((b"\5\2", b"\1\0", b"\5\xee\0\1\0\0\0\0\0\0"), "it failed"),
+])
+def test_socks_answers(work, answers, word):
+    """What a proxy must not say."""
+    done = run(work, f"socks=127.0.0.1:{Socks(1, answers=answers).port}",
+               "to=a.example:4004", "secret=none", "socks-user=oslo",
+               "socks-password-file=" + write_password(work, PASSWORD))
+    assert done.returncode == 75
+    assert word in done.stderr
+
+
+def test_socks_passwords(work):
+    """Of which length, and where from."""
+    for text, word in (("", "password of at most 255"), ("\n", "255"),
+                       ("x" * 256, "255"), ("x" * 3000, "password-file")):
+        done = run(work, "socks=a:1", "to=b:1", "secret=none",
+                   "socks-user=u", "socks-password-file="
+                   + write_password(work, text))
+        assert done.returncode == 78
+        assert word in done.stderr and "xxx" not in done.stderr
 
 
 def run(work, *sets):
@@ -159,6 +266,13 @@ def run(work, *sets):
     (("to=/a", "socks=b:1"), "socks"), (("to=[::1:25",), "to="),
     (("to=a:1", "role=both"), "role"), (("to=a:1",), "secret"),
     (("to=a:1", "secret=none", "x=1"), "x"),
+    (("to=a:1", "socks-user=u", "socks-password-file=/dev/null"), "socks"),
+    (("to=a:1", "socks=b:1", "socks-user=u"), "socks-password-file"),
+    (("to=a:1", "socks=b:1", "socks-user=", "secret=none"), "socks-user"),
+    (("to=a:1", "socks=b:1", "socks-user=u",
+      "socks-password-file=/nonexistent"), "/nonexistent"),
+    (("to=a:1", "socks=b:1", "secret=none",
+      "socks-password-file=/nonexistent"), "socks-password-file"),
 ])
 def test_misconfigured(work, sets, word):
     done = run(work, *sets)

@@ -486,7 +486,8 @@ put_site(struct spool_unit *u, unsigned i, struct err *e)
 	char name[32], card[] = "card of a site\nwith two lines\n";
 	struct site_record s = { .name = name, .card = i == 1 ? NULL : card,
 	    .counter = EPOCH + i, .told = i, .heard_secs = i + 1,
-	    .asked_secs = i + 2, .rtt_secs = i + 3 };
+	    .asked_secs = i + 2, .rtt_secs = i + 3,
+	    .seen_secs = i + 4, .fresh = i % 2 == 1 };
 
 	snprintf(name, sizeof(name), "%s", kept_sites[i]);
 	return spool_put_site(u, &s, e);
@@ -505,6 +506,8 @@ check_site(struct site_record *s, unsigned i, int rc)
 		assert_int_equal(s->heard_secs, i + 1);
 		assert_int_equal(s->asked_secs, i + 2);
 		assert_int_equal(s->rtt_secs, i + 3);
+		assert_int_equal(s->seen_secs, i + 4);
+		assert_int_equal(s->fresh, i % 2);
 	} else {
 		assert_null(s->card);
 		assert_int_equal(s->counter + s->told + s->rtt_secs, 0);

@@ -13,6 +13,8 @@
 
 #include "tests/unit/exchange_world.h"
 
+#define READ_MS 1000	/* a file that was taken from a stick */
+
 struct letter {
 	struct list link;
 	char *name;
@@ -24,20 +26,23 @@ static const char *const names[NW_SITES] = { "paris", "london", "oslo" };
 static int64_t
 wall(struct clock *c)
 {
-	return 1700000000000 + ((struct nw *)c)->now_ms;
+	const struct nw_site *s = (struct nw_site *)c;
+
+	return 1700000000000 + s->w->now_ms + s->wrong_ms;
 }
 
 static int64_t
 mono(struct clock *c)
 {
-	return ((struct nw *)c)->now_ms;
+	return ((struct nw_site *)c)->w->now_ms;
 }
 
 static uint64_t
-plenty(void *ctx)
+room(void *ctx)
 {
-	(void)ctx;
-	return UINT64_C(1) << 30;
+	const struct nw_site *s = ctx;
+
+	return s->full ? 0 : UINT64_C(1) << 30;
 }
 
 /*
@@ -75,7 +80,7 @@ make_keyring(struct nw_site *s)
 	void *text;
 	char *key;
 
-	s->keyring = keyring_new(s->name, &policy, &s->w->clock, &s->rng.rng,
+	s->keyring = keyring_new(s->name, &policy, &s->clock, &s->rng.rng,
 	    &store, s);
 	while (map_next(s->entries, &pos, &name, &text)) {
 		key = slice_dup(name);
@@ -163,10 +168,10 @@ make_conf(struct nw *w, int i)
 void
 nw_start(struct nw_site *s)
 {
-	struct spool_options so = { .clock = &s->w->clock,
+	struct spool_options so = { .clock = &s->clock,
 	    .rng = &s->rng.rng, .min_free_bytes = 1 << 20,
-	    .free_bytes = plenty, .dir = "/tmp" };
-	struct exchange_options xo = { .clock = &s->w->clock,
+	    .free_bytes = room, .free_ctx = s, .dir = "/tmp" };
+	struct exchange_options xo = { .clock = &s->clock,
 	    .rng = &s->rng.rng, .conf = s->conf };
 	struct store *store;
 	struct err e = ERR_INIT;
@@ -222,13 +227,12 @@ nw_crash(struct nw *w, int i)
 }
 
 struct nw *
-nw_new(const char *paris, const char *london, const char *oslo)
+nw_new_wrong(const char *paris, const char *london, const char *oslo,
+    const int64_t *wrong_secs)
 {
 	struct nw *w = mem_alloc(1, sizeof(*w));
 	int i, k;
 
-	w->clock.wall_ms = wall;
-	w->clock.mono_ms = mono;
 	w->more[AT_PARIS] = paris;
 	w->more[AT_LONDON] = london;
 	w->more[AT_OSLO] = oslo;
@@ -236,7 +240,9 @@ nw_new(const char *paris, const char *london, const char *oslo)
 		struct nw_site *s = &w->site[i];
 		struct err e = ERR_INIT;
 
+		s->clock = (struct clock){ wall, mono };
 		s->w = w;
+		s->wrong_ms = wrong_secs == NULL ? 0 : wrong_secs[i] * 1000;
 		s->name = names[i];
 		s->conf = make_conf(w, i);
 		s->disk = store_mem_disk_new();
@@ -248,11 +254,19 @@ nw_new(const char *paris, const char *london, const char *oslo)
 			s->road[k].from = s;
 			s->road[k].to = &w->site[k];
 			list_init(&s->road[k].out);
+			list_init(&s->road[k].medium);
+			list_init(&s->road[k].in);
 		}
 		nw_start(s);
 	}
 	swap_cards(w);
 	return w;
+}
+
+struct nw *
+nw_new(const char *paris, const char *london, const char *oslo)
+{
+	return nw_new_wrong(paris, london, oslo, NULL);
 }
 
 void
@@ -268,6 +282,8 @@ nw_free(struct nw *w)
 		nw_stop(s);
 		for (k = 0; k < NW_SITES; k++) {
 			drop_letters(&s->road[k].out);
+			drop_letters(&s->road[k].medium);
+			drop_letters(&s->road[k].in);
 			buf_release(&s->road[k].seen);
 		}
 		for (pos = 0; map_next(s->entries, &pos, NULL, &text);)
@@ -381,6 +397,67 @@ receive(struct nw_site *s, const char *from, struct slice bytes)
 	exchange_inbound_free(in);
 }
 
+/* What leaves lies on a stick until the other side's transport looks. */
+static void
+put_on_stick(struct nw_road *r, const struct letter *l)
+{
+	struct letter *copy = mem_alloc(1, sizeof(*copy));
+
+	copy->name = mem_strdup(l->name);
+	buf_addslice(&copy->bytes, buf_slice(&l->bytes));
+	list_add_tail(&r->medium, &copy->link);
+}
+
+/* They are read later, one a second. */
+static void
+take_from_stick(struct nw_road *r)
+{
+	struct list *item, *after;
+
+	list_for_each_safe(item, after, &r->medium) {
+		list_del(item);
+		list_add_tail(&r->in, item);
+	}
+	r->read_ms = r->to->w->now_ms + READ_MS;
+	if (!list_empty(&r->in))
+		exchange_taking_in(r->to->x, r->from->name, true);
+}
+
+static void
+read_one(struct nw_road *r)
+{
+	struct list one, *item = r->in.next;
+
+	if (list_empty(&r->in) || r->read_ms > r->to->w->now_ms)
+		return;
+	list_init(&one);
+	list_del(item);
+	list_add_tail(&one, item);
+	receive(r->to, r->from->name, buf_slice(&list_entry(item,
+	    struct letter, link)->bytes));
+	drop_letters(&one);
+	r->read_ms = r->to->w->now_ms + READ_MS;
+	if (list_empty(&r->in))
+		exchange_taking_in(r->to->x, r->from->name, false);
+}
+
+/* When the next is to be read at s. */
+static int64_t
+read_deadline(const struct nw_site *s)
+{
+	int64_t at = INT64_MAX;
+	int i;
+
+	for (i = 0; i < NW_SITES; i++) {
+		const struct nw_road *r =
+		    &s->w->site[i].road[s - s->w->site];
+
+		if (!list_empty(&r->in) && r->read_ms < at)
+			at = r->read_ms;
+	}
+	return at;
+}
+
 static void
 carry(struct nw_road *r)
 {
@@ -396,6 +473,8 @@ carry(struct nw_road *r)
 		r->octets += l->bytes.len;
 		if (r->lose > 0)
 			r->lose--;
+		else if (r->from->w->stick)
+			put_on_stick(r, l);
 		else
 			receive(r->to, r->from->name, buf_slice(&l->bytes));
 		if (r->twice > 0) {
@@ -431,6 +510,8 @@ run(struct nw_site *s, const char *peer)
 
 	if (!r->cut)
 		carry(r);
+	if (s->w->stick)
+		take_from_stick(&r->to->road[s - s->w->site]);
 	exchange_transport_exited(s->x, peer, r->cut ? 75 : 0,
 	    r->cut ? "no carrier" : "");
 }
@@ -504,7 +585,10 @@ static void
 turn(struct nw_site *s)
 {
 	struct err e = ERR_INIT;
+	int i;
 
+	for (i = 0; i < NW_SITES; i++)
+		read_one(&s->w->site[i].road[s - s->w->site]);
 	while (settle(s))
 		;
 	if (exchange_tick(s->x, &e) != 0)
@@ -527,6 +611,8 @@ step(struct nw *w)
 	for (i = 0; i < NW_SITES; i++) {
 		at = w->site[i].down ? INT64_MAX :
 		    exchange_deadline_ms(w->site[i].x);
+		first = at < first ? at : first;
+		at = read_deadline(&w->site[i]);
 		first = at < first ? at : first;
 	}
 	return first;

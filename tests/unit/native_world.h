@@ -26,6 +26,9 @@ struct nw_site;
 struct nw_road {
 	struct nw_site *from, *to;
 	struct list out;	/* in out/ */
+	struct list medium;	/* on the stick, if w->stick */
+	struct list in;		/* taken from there, not yet read */
+	int64_t read_ms;	/* when the next of them is */
 	bool cut;		/* its transport fails */
 	int lose;		/* so many of the next files */
 	int twice;		/* so many arrive twice */
@@ -35,6 +38,8 @@ struct nw_road {
 };
 
 struct nw_site {
+	struct clock clock;	/* first */
+	int64_t wrong_ms;	/* of its wall clock */
 	struct nw *w;
 	const char *name;
 	struct conf *conf;
@@ -50,15 +55,16 @@ struct nw_site {
 	unsigned delivered;	/* recipients */
 	struct buf mails;	/* what came: "to ADDRESS\n", content */
 	bool down;
+	bool full;		/* its disk */
 };
 
 struct nw {
-	struct clock clock;	/* first */
 	int64_t now_ms;
 	struct nw_site site[NW_SITES];
 	const char *more[NW_SITES];	/* in the configuration of the peers */
 	struct smtp_timing timing;	/* of what is submitted */
 	bool watch;
+	bool stick;		/* files wait for the receiver's call */
 };
 
 enum { AT_PARIS, AT_LONDON, AT_OSLO };
@@ -68,6 +74,9 @@ int nw_tear_down(void **state);
 /* With other lines in the peers' sections of a site; before that the world
  * has to be torn down. */
 struct nw *nw_new(const char *paris, const char *london, const char *oslo);
+/* And with wall clocks that are wrong by so much, one for each site. */
+struct nw *nw_new_wrong(const char *paris, const char *london,
+    const char *oslo, const int64_t *wrong_secs);
 void nw_free(struct nw *w);
 /* The id of the message, 0: refused. */
 uint64_t nw_submit(struct nw *w, int site, const char *from, const char *to,

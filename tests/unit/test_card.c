@@ -279,9 +279,14 @@ test_receiving(void **state)
 
 	(void)state;
 	read_card(all, "full", &c);
-	assert_ptr_equal(card_receiving(&c, 0), &c.receive[2]);
-	assert_ptr_equal(card_receiving(&c, 1756720799), &c.receive[2]);
-	assert_null(card_receiving(&c, 1756720800));
+	assert_ptr_equal(card_receiving(&c, 0, 0), &c.receive[2]);
+	assert_ptr_equal(card_receiving(&c, 0, 1756720799), &c.receive[2]);
+	assert_null(card_receiving(&c, 0, 1756720800));
+	/* By the card's own time, which is its counter. */
+	assert_int_equal(c.counter, 1741168800);
+	assert_ptr_equal(card_receiving(&c, 1756720799 - 1741168800,
+	    INT64_MIN), &c.receive[2]);
+	assert_null(card_receiving(&c, 1756720800 - 1741168800, INT64_MIN));
 	assert_int_equal(c.nreaches, 4);
 	assert_string_equal(c.reach[3].transport, "serial");
 	assert_string_equal(c.reach[3].setting[0].value, "ATDT 55%\xc3\xa9");
@@ -290,7 +295,8 @@ test_receiving(void **state)
 	read_card(all, "hybrid", &c);
 	assert_int_equal(c.nreceive, 2);
 	assert_int_equal(c.receive[1].len, 1216);
-	assert_ptr_equal(card_receiving(&c, 0), &c.receive[0]);
+	c.receive[0].not_after_secs++;	/* it ends as it is signed */
+	assert_ptr_equal(card_receiving(&c, 0, 0), &c.receive[0]);
 	card_release(&c);
 	json_decref(all);
 }

@@ -6,6 +6,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include <cmocka.h>
@@ -158,6 +159,93 @@ test_not_confirmed(void **state)
 	assert_int_equal(1, w->site[AT_PARIS].delivered);
 	assert_mail(w, AT_PARIS, "not confirmed", true);
 	assert_int_equal(0, nw_messages(w, AT_PARIS));
+}
+
+/* There is no room for the notice, roads change and the power fails: it is not
+ * confirmed all the same. */
+static void
+test_stays_unconfirmed(void **state)
+{
+	struct nw *w = *state;
+	struct nw_site *paris = &w->site[AT_PARIS];
+
+	w->site[AT_LONDON].road[AT_PARIS].cut = true;
+	assert_true(nw_submit(w, AT_PARIS, "ann@paris.example",
+	    "bob@oslo.example", MAIL) != 0);
+	nw_pass(w, 86400);
+	paris->full = true;
+	nw_pass(w, 3 * 86400);
+	assert_int_equal(0, paris->delivered);
+	queue_reroute(paris->x);
+	nw_pass(w, 3600);
+	nw_crash(w, AT_PARIS);
+	nw_pass(w, 3600);
+	queue_reroute(paris->x);
+	nw_pass(w, 3600);
+	assert_int_equal(0, paris->delivered);
+	paris->full = false;
+	nw_pass(w, 3600);
+	assert_int_equal(1, paris->delivered);
+	assert_mail(w, AT_PARIS, "not confirmed", true);
+	assert_mail(w, AT_PARIS, "could not be handed on", false);
+	assert_int_equal(0, nw_messages(w, AT_PARIS));
+}
+
+/* The same of two serials with parts of one message. */
+static void
+test_two_unconfirmed(void **state)
+{
+	struct nw *w = *state;
+	struct nw_site *paris = &w->site[AT_PARIS];
+
+	w->site[AT_LONDON].road[AT_PARIS].cut = true;
+	assert_true(nw_submit(w, AT_PARIS, "ann@paris.example",
+	    "bob@oslo.example bob@london.example", MAIL) != 0);
+	nw_pass(w, 86400);
+	paris->full = true;
+	nw_pass(w, 3 * 86400);
+	nw_crash(w, AT_PARIS);
+	nw_pass(w, 3600);
+	assert_int_equal(0, paris->delivered);
+	paris->full = false;
+	nw_pass(w, 3600);
+	assert_in_range(paris->delivered, 1, 2);
+	assert_mail(w, AT_PARIS, "bob@oslo.example", true);
+	assert_mail(w, AT_PARIS, "bob@london.example", true);
+	assert_mail(w, AT_PARIS, "not confirmed", true);
+	assert_mail(w, AT_PARIS, "could not be handed on", false);
+	assert_int_equal(0, nw_messages(w, AT_PARIS));
+}
+
+/* What is remembered for a time is forgotten within the hour, however much it
+ * is; what is not old stays. */
+static void
+test_forgets(void **state)
+{
+	struct nw *w = *state;
+	struct spool *sp = w->site[AT_PARIS].spool;
+	uint64_t now = spool_elapsed_secs(sp);
+	struct err e = ERR_INIT;
+	struct spool_unit *u;
+	char name[16];
+	int i;
+
+	nw_pass(w, 100);
+	assert_int_equal(0, spool_begin(sp, &u, &e));
+	for (i = 0; i < 1000; i++) {
+		(void)snprintf(name, sizeof(name), "n%d", i);
+		assert_int_equal(0, spool_put_seen(u, 'b', slice_of(name),
+		    now + (i % 2 == 0 ? 200 : 86400), &e));
+	}
+	assert_int_equal(0, spool_commit(u, true, &e));
+	nw_pass(w, 2 * 3600);
+	for (i = 0; i < 1000; i++) {
+		(void)snprintf(name, sizeof(name), "n%d", i);
+		assert_int_equal(i % 2, spool_get_seen(sp, 'b',
+		    slice_of(name), &e));
+	}
+	nw_pass(w, 86400);
+	assert_int_equal(0, spool_get_seen(sp, 'b', SLICE_LIT("n1"), &e));
 }
 
 /* Paris is put back as it was; what it sends again is not delivered twice. */
@@ -523,6 +611,121 @@ test_no_card(void **state)
 	assert_non_null(strstr(e.text, "peer add"));
 }
 
+/* oslo is the gate of leaf, for paris too, which is no peer of oslo's. */
+static void
+test_gate(void **state)
+{
+	static const char to_oslo[] = "}\nroutes {\n leaf.example = oslo";
+	static const char *const at_oslo[] = {
+		"}\npeer leaf {\n dialect = bsmtp\n transport = /bin/true\n"
+		" call = \"Never\"\n}\nroutes {\n leaf.example = leaf",
+		"}\npeer leaf {\n dialect = bsmtp\n transport = /bin/true\n"
+		" call = \"Never\"\n gate = yes\n}\n"
+		"routes {\n leaf.example = leaf",
+	};
+	struct nw *w;
+	size_t gate;
+
+	(void)state;
+	for (gate = 0; gate < 2; gate++) {
+		w = nw_new(to_oslo, NULL, at_oslo[gate]);
+		assert_true(nw_submit(w, AT_PARIS, "ann@paris.example",
+		    "eve@leaf.example", MAIL) != 0);
+		nw_pass(w, 120);
+		assert_int_equal(0, nw_messages(w, AT_PARIS));
+		assert_int_equal(gate, nw_messages(w, AT_OSLO));
+		assert_mail(w, AT_PARIS, "5.7.1", gate == 0);
+		nw_free(w);
+	}
+}
+
+/*
+ * Clocks.
+ */
+#define DAY INT64_C(86400)
+
+static void
+both_ways(struct nw *w, unsigned count)
+{
+	unsigned there = w->site[AT_LONDON].delivered;
+	unsigned back = w->site[AT_PARIS].delivered;
+	unsigned far = w->site[AT_OSLO].delivered;
+
+	assert_true(nw_submit(w, AT_PARIS, "ann@paris.example",
+	    "bob@london.example bob@oslo.example", MAIL) != 0);
+	assert_true(nw_submit(w, AT_LONDON, "ann@london.example",
+	    "bob@paris.example", MAIL) != 0);
+	nw_pass(w, 120);
+	assert_int_equal(there + count, w->site[AT_LONDON].delivered);
+	assert_int_equal(back + count, w->site[AT_PARIS].delivered);
+	assert_int_equal(far + count, w->site[AT_OSLO].delivered);
+	assert_settled(w);
+}
+
+/* One site's calendar is months off: all its keys seem to have ended to the
+ * others, or theirs to it.  Over a year of rotations nobody minds. */
+static void
+test_wrong_clocks(void **state)
+{
+	static const int64_t wrong[][NW_SITES] = {
+		{ -300 * DAY, 0, 0 }, { 300 * DAY, 0, 0 },
+		{ 0, -300 * DAY, 300 * DAY }, { 200 * DAY, -200 * DAY, 0 },
+	};
+	struct nw *w;
+	size_t i, k;
+
+	(void)state;
+	for (i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
+		w = nw_new_wrong(NULL, NULL, NULL, wrong[i]);
+		for (k = 0; k < 12; k++) {
+			both_ways(w, 1);
+			nw_pass(w, 20 * DAY);
+		}
+		both_ways(w, 1);
+		nw_free(w);
+	}
+}
+
+/* It is set right, or wrong, while all run. */
+static void
+test_clock_jumps(void **state)
+{
+	struct nw *w = *state;
+	int i;
+
+	for (i = 0; i < NW_SITES; i++) {
+		both_ways(w, 1);
+		w->site[i].wrong_ms = (i - 1) * 400 * DAY * 1000;
+		nw_pass(w, 3600);
+		both_ways(w, 1);
+	}
+}
+
+/* A key ends for those who write to it though their clock stands in the year
+ * before, and though nobody told them of the next: they ask. */
+static void
+test_key_ends(void **state)
+{
+	struct nw *w = *state;
+	struct nw_site *paris = &w->site[AT_PARIS];
+	struct seal_to to;
+	struct err e = ERR_INIT;
+
+	paris->wrong_ms = -400 * DAY * 1000;
+	assert_int_equal(0, directory_seal_to(paris->x->directory, "oslo",
+	    SEAL_BUNDLE, &to, &e));
+	w->site[AT_LONDON].down = w->site[AT_OSLO].down = true;
+	nw_pass(w, 59 * DAY);
+	assert_int_equal(0, directory_seal_to(paris->x->directory, "oslo",
+	    SEAL_BUNDLE, &to, &e));
+	nw_pass(w, DAY + 60);
+	assert_int_equal(ERR_NOT_FOUND, directory_seal_to(paris->x->directory,
+	    "oslo", SEAL_BUNDLE, &to, &e));
+	w->site[AT_LONDON].down = w->site[AT_OSLO].down = false;
+	nw_pass(w, 7200);
+	both_ways(w, 1);
+}
+
 int
 main(void)
 {
@@ -535,6 +738,9 @@ main(void)
 		TEST(test_crashes),
 		TEST(test_expires),
 		TEST(test_not_confirmed),
+		TEST(test_stays_unconfirmed),
+		TEST(test_two_unconfirmed),
+		TEST(test_forgets),
 		TEST(test_restored),
 		TEST(test_new_epoch_midway),
 		TEST(test_nothing_in_clear),
@@ -549,6 +755,10 @@ main(void)
 		cmocka_unit_test(test_signed),
 		TEST(test_shared_key),
 		TEST(test_no_card),
+		cmocka_unit_test(test_gate),
+		cmocka_unit_test(test_wrong_clocks),
+		TEST(test_clock_jumps),
+		TEST(test_key_ends),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

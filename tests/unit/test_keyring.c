@@ -261,7 +261,7 @@ test_overlap(void **state)
 		uint64_t told, need = 44 * DAY;
 
 		get_card(&w, &c, NULL);
-		told = card_receiving(&c, w.wall_ms / 1000)->id;
+		told = card_receiving(&c, 0, w.wall_ms / 1000)->id;
 		/* it hears of nothing else for 30 days, and then seals what
 		 * takes 14 days */
 		assert_true(keyring_left_secs(w.k, told) >= need);
@@ -315,7 +315,7 @@ test_order(void **state)
 		assert_int_equal(keyring_rotate(w.k, NULL), 0);
 		assert_int_equal(live(&w, before), 3);
 		get_card(&w, &c, NULL);
-		assert_true(card_receiving(&c, 0)->id == before[0].id);
+		assert_true(card_receiving(&c, 0, 0)->id == before[0].id);
 		assert_true(c.receive[1].id == before[1].id);
 		card_release(&c);
 		assert_int_equal(world_restart(&w, 0, NULL), 0);
@@ -512,8 +512,8 @@ test_card(void **state)
 	assert_int_equal(next.nreceive, 2);
 	assert_int_equal(card_succeeds(&c, &next, NULL), 1);
 	assert_int_equal(card_succeeds(&next, &c, NULL), ERR_STATE);
-	assert_true(card_receiving(&next, w.wall_ms / 1000)->id !=
-	    card_receiving(&c, w.wall_ms / 1000)->id);
+	assert_true(card_receiving(&next, 0, w.wall_ms / 1000)->id !=
+	    card_receiving(&c, 0, w.wall_ms / 1000)->id);
 	card_release(&next);
 	card_release(&c);
 	buf_release(&one);
@@ -547,6 +547,39 @@ test_card_follows_clock(void **state)
 	w.wall_ms += 20 * 3600 * 1000;
 	get_card(&w, &c, NULL);
 	assert_int_equal(c.receive[0].not_after_secs, end);
+	card_release(&c);
+	world_end(&w);
+}
+
+/* It is set back by a year: the card's own time goes on. */
+static void
+test_card_set_back(void **state)
+{
+	struct world w;
+	struct card c, next;
+
+	(void)state;
+	world_make(&w, 11);
+	get_card(&w, &c, NULL);
+	assert_int_equal(c.receive[0].not_after_secs - (int64_t)c.counter,
+	    LIFE + 1);
+	w.wall_ms -= INT64_C(365) * 86400000;
+	w.mono_ms += INT64_C(10) * 86400000;
+	assert_int_equal(keyring_tick(w.k, NULL), 0);
+	get_card(&w, &next, NULL);
+	assert_int_equal(next.counter, c.counter);
+	card_release(&next);
+	/* The next key is made: both live as long as they do. */
+	w.mono_ms += (int64_t)LIFE / 2 * 1000;
+	assert_int_equal(keyring_tick(w.k, NULL), 0);
+	get_card(&w, &next, NULL);
+	assert_int_equal(next.nreceive, 2);
+	assert_int_equal(next.counter, c.counter + 10 * DAY + LIFE / 2);
+	assert_int_equal(next.receive[0].not_after_secs,
+	    c.receive[0].not_after_secs);
+	assert_int_equal(next.receive[1].not_after_secs -
+	    (int64_t)next.counter, LIFE + 1);
+	card_release(&next);
 	card_release(&c);
 	world_end(&w);
 }
@@ -678,6 +711,7 @@ main(void)
 		cmocka_unit_test(test_failing_store),
 		cmocka_unit_test(test_card),
 		cmocka_unit_test(test_card_follows_clock),
+		cmocka_unit_test(test_card_set_back),
 		cmocka_unit_test(test_card_of_many_domains),
 		cmocka_unit_test(test_restore_bad),
 		cmocka_unit_test(test_pair_secret),

@@ -84,6 +84,12 @@ expand(void **state)
 	assert_string_equal(text, "<a><x=/o/%n><n 1oslo%%><%f>");
 	free(text);
 	program_words_free(out);
+	two[3] = 'd';
+	out = program_expand_dir(words, "/i/%p", "oslo");
+	text = joined(out);
+	assert_string_equal(text, "<a><x=/i/%p><%noslo%%><%f>");
+	free(text);
+	program_words_free(out);
 }
 
 static int

@@ -293,6 +293,44 @@ test_bad(void **state)
 	schedule_free(s);
 }
 
+/* One that was asked at many times, forward and back, answers as one that
+ * never was; and a window that is added counts at once. */
+static void
+test_asked_before(void **state)
+{
+	static const char *const rule[] = { "Any2200-0700", "Wk2305-0655",
+		"Sa,Su0900-1700", "Mo0000-0001", "Never" };
+	int64_t from = utc("2024-03-29 00:00"), t;
+	struct schedule *s, *fresh;
+	struct err e = ERR_INIT;
+	uint32_t x = 1;
+	size_t i, k;
+
+	(void)state;
+	for (i = 0; i < sizeof(rule) / sizeof(rule[0]); i++) {
+		s = make(rule[i]);
+		for (k = 0; k < 2000; k++) {
+			x = x * 1664525 + 1013904223;
+			t = from + (int64_t)(x >> 8) % (4 * 86400) * 1000;
+			fresh = make(rule[i]);
+			assert_int_equal(schedule_is_open(fresh, t),
+			    schedule_is_open(s, t));
+			assert_int_equal(schedule_next(fresh, t, INT64_MIN,
+			    true), schedule_next(s, t, INT64_MIN, true));
+			schedule_free(fresh);
+		}
+		schedule_free(s);
+	}
+	s = make("Any2200-0700");
+	t = utc("2024-01-10 12:00");
+	assert_false(schedule_is_open(s, t));
+	expect(schedule_next(s, t, INT64_MIN, true), "2024-01-10 21:00",
+	    "Any2200-0700", "noon");
+	assert_int_equal(0, schedule_add(s, "Any1200-1400", &e));
+	assert_true(schedule_is_open(s, t));
+	schedule_free(s);
+}
+
 int
 main(void)
 {
@@ -301,6 +339,7 @@ main(void)
 		cmocka_unit_test(test_cron),
 		cmocka_unit_test(test_summer_time),
 		cmocka_unit_test(test_windows),
+		cmocka_unit_test(test_asked_before),
 		cmocka_unit_test(test_together),
 		cmocka_unit_test(test_bad),
 	};

@@ -136,6 +136,43 @@ test_back_off(void **state)
 	tw_free(w);
 }
 
+/* Answers take hours, and what is repeated does not tell how many: soon each
+ * bundle goes once all the same. */
+static void
+test_slow_answers(void **state)
+{
+	static const char *const text[] = TW_PAIR("", "");
+	unsigned char name[BUNDLE_NAME_LEN];
+	struct tw *w = tw_new(tw_names, text, 2, 1);
+	struct tw_road *road = tw_road(w, "paris", "london");
+	struct transit_new n = tw_to_london;
+	uint64_t i;
+
+	(void)state;
+	n.lifetime_secs = 30 * 86400;
+	w->delay_ms = 3600000;
+	for (i = 0; i < 20; i++) {
+		if (i == 10)
+			road->parcels = 0;
+		tw_bundle(tw_node(w, "paris"), &n, 1000, i, name);
+		tw_pass(w, 20000);
+	}
+	assert_in_range(road->parcels, 10, 12);
+	assert_int_equal(20, tw_node(w, "paris")->hop_done);
+	/* And soon after it has become fast, what is lost is repeated. */
+	w->delay_ms = 1000;
+	for (; i < 60; i++) {
+		tw_bundle(tw_node(w, "paris"), &n, 1000, i, name);
+		tw_pass(w, 100);
+	}
+	road->lose_next = 1;
+	tw_bundle(tw_node(w, "paris"), &n, 1000, i, name);
+	tw_pass(w, 100);
+	assert_int_equal(1, tw_opened(tw_node(w, "london"), name));
+	tw_assert_empty(tw_node(w, "paris"));
+	tw_free(w);
+}
+
 /* On a road that is called once a day nothing is repeated before a whole call
  * has passed without an answer; acknowledgements ride with the next call. */
 static void
@@ -172,6 +209,29 @@ test_calls(void **state)
 	tw_pass(w, 86400);
 	assert_int_equal(3, road->parcels);
 	assert_int_equal(1, tw_opened(tw_node(w, "london"), name));
+	tw_free(w);
+}
+
+/* On a road with windows alone there is no call while nothing waits: what was
+ * lost is repeated as soon as the window is open. */
+static void
+test_windows(void **state)
+{
+	static const char *const text[] = TW_PAIR(
+	    " call = { \"Any0000-2359\" }\n", "");
+	unsigned char name[BUNDLE_NAME_LEN];
+	struct tw *w = tw_new(tw_names, text, 2, 1);
+	struct tw_road *road = tw_road(w, "paris", "london");
+
+	(void)state;
+	road->lose_next = 1;
+	tw_bundle(tw_node(w, "paris"), &tw_to_london, 1000, 1, name);
+	tw_pass(w, 10);
+	assert_int_equal(1, road->parcels);
+	tw_pass(w, 300);
+	assert_int_equal(2, road->parcels);
+	assert_int_equal(1, tw_opened(tw_node(w, "london"), name));
+	tw_assert_empty(tw_node(w, "paris"));
 	tw_free(w);
 }
 
@@ -303,6 +363,45 @@ test_reroute(void **state)
 	tw_free(w);
 }
 
+/* What was handed over to its end waits for its answer, whatever becomes of
+ * the road; and where the answer comes after all, the detour is spared. */
+static void
+test_no_detour(void **state)
+{
+	unsigned char name[BUNDLE_NAME_LEN], other[BUNDLE_NAME_LEN];
+	struct tw *w = diamond();
+	struct tw_node *paris = tw_node(w, "paris");
+	uint64_t id;
+
+	(void)state;
+	tw_road(w, "london", "paris")->blocked = true;
+	tw_road(w, "paris", "lyon")->blocked = true;
+	neighbour_find(paris->x, "london")->patience_secs = 600;
+	id = tw_bundle(paris, &tw_to_oslo, 5000, 1, name);
+	tw_pass(w, 5);
+	assert_int_equal(1, tw_opened(tw_node(w, "oslo"), name));
+	tw_road(w, "paris", "london")->broken = true;
+	(void)tw_bundle(paris, &tw_to_london, 5000, 2, other);
+	tw_pass(w, 200);
+	assert_string_equal("lyon", transit_next_peer(paris->x, "oslo"));
+	assert_string_equal("london", peer_of(paris, id));
+	tw_pass(w, 450);
+	assert_string_equal("lyon", peer_of(paris, id));
+	assert_int_equal(0, paris->hop_done);
+	tw_road(w, "london", "paris")->blocked = false;
+	tw_pass(w, 2000);
+	assert_int_equal(1, paris->hop_done);
+	assert_false(transit_has(paris->x, id));
+	tw_road(w, "paris", "lyon")->blocked = false;
+	tw_road(w, "paris", "london")->broken = false;
+	tw_pass(w, 4000);
+	assert_int_equal(1, tw_opened(tw_node(w, "london"), other));
+	assert_null(strstr(buf_cstr(&tw_node(w, "lyon")->log),
+	    bundle_text(name).s));
+	tw_assert_empty(paris);
+	tw_free(w);
+}
+
 static void
 test_limbo(void **state)
 {
@@ -428,10 +527,13 @@ main(void)
 		cmocka_unit_test(test_split),
 		cmocka_unit_test(test_overtake),
 		cmocka_unit_test(test_back_off),
+		cmocka_unit_test(test_slow_answers),
 		cmocka_unit_test(test_calls),
+		cmocka_unit_test(test_windows),
 		cmocka_unit_test(test_fill),
 		cmocka_unit_test(test_shapes),
 		cmocka_unit_test(test_reroute),
+		cmocka_unit_test(test_no_detour),
 		cmocka_unit_test(test_limbo),
 		cmocka_unit_test(test_request),
 		cmocka_unit_test(test_sign),

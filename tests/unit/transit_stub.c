@@ -77,14 +77,16 @@ our_card(void *ctx, struct buf *out)
 }
 
 static void
-fill(void *ctx, const char *peer)
+fill(void *ctx, const char *peer, struct lane *lane)
 {
+	(void)lane;
 	tw_road_of(ctx, peer)->fills++;
 }
 
 static bool
-waits(void *ctx, const char *peer)
+waits(void *ctx, const char *peer, const struct lane *lane)
 {
+	(void)lane;
 	return tw_road_of(ctx, peer)->waits;
 }
 
@@ -219,7 +221,7 @@ consume(struct tw_node *node, uint64_t id)
 
 	assert_int_equal(0, spool_begin(node->spool, &u, &e));
 	assert_int_equal(0, transit_consume(node->x, u, id, &e));
-	assert_int_equal(0, spool_commit(u, false, &e));
+	assert_int_equal(0, spool_commit(u, true, &e));
 	transit_consumed(node->x, id);
 }
 

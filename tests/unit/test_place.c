@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: ISC */
-/* Places as the settings of the transport tcp name them. */
-#include "transports/socket.h"
+/* Places as settings of transports name them. */
+#include "transports/place.h"
 
 #include <setjmp.h>
 #include <stdarg.h>

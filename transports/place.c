@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Places.  The port is not looked at: it may be the name of a service, which
+ * only the resolver knows.
+ */
+#include "transports/place.h"
+#include "base/mem.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+int
+place_parse(const char *text, struct place *p_out)
+{
+	const char *colon = strrchr(text, ':');
+	const char *host = text, *end = colon;
+
+	*p_out = (struct place){ NULL, NULL };
+	if (text[0] == '/') {
+		p_out->host = mem_strdup(text);
+		return 0;
+	}
+	if (colon == NULL || colon[1] == '\0')
+		return ERR_SYNTAX;
+	if (text[0] == '[') {
+		if (colon[-1] != ']')
+			return ERR_SYNTAX;
+		host++;
+		end--;
+	} else if (strchr(text, ':') != colon) {
+		return ERR_SYNTAX;
+	}
+	if (end <= host)
+		return ERR_SYNTAX;
+	p_out->host = mem_strndup(host, (size_t)(end - host));
+	p_out->port = mem_strdup(colon + 1);
+	return 0;
+}
+
+void
+place_release(struct place *p)
+{
+	free(p->host);
+	free(p->port);
+	*p = (struct place){ NULL, NULL };
+}
