@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * What is remembered for a time and then forgotten: ledgers, names seen,
- * stories, flows, mails sent.  These live for days or weeks and there may be a hundred
- * thousand of them, so they are walked over once an hour, not at each tick.
+ * stories, flows, mails sent.  These live for days or weeks and there may be a
+ * hundred thousand of them, so they are walked over once an hour, not at each
+ * tick.
  */
 #include "node/exchange_private.h"
 

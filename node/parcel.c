@@ -605,8 +605,8 @@ hand_over(struct bundle *b, const struct parcel_piece *piece, uint64_t now)
 	merge_ranges(b);
 }
 
-static bool
-piece_counts(const struct passage *p, const struct neighbour *nb,
+bool
+parcel_piece_counts(const struct passage *p, const struct neighbour *nb,
     const struct parcel_piece *piece)
 {
 	return p != NULL && p->to == nb && p->b.role == BUNDLE_LEAVING &&
@@ -624,7 +624,7 @@ sent_pieces(struct hoard *h, const struct parcel *p, const struct lane *by)
 
 	for (i = 0; i < p->npieces; i++) {
 		passage = map_get_u64(h->x->transit->by_id, p->piece[i].id);
-		if (!piece_counts(passage, h->nb, &p->piece[i]))
+		if (!parcel_piece_counts(passage, h->nb, &p->piece[i]))
 			continue;
 		passage->by = by;
 		hand_over(&hoard_touch(h, passage)->b, &p->piece[i],
@@ -687,55 +687,6 @@ parcel_sent(struct exchange *x, struct cut *c, struct err *e)
 	sent_mail_release(&mail);
 	parcel_release(&p);
 	object_release(&o);
-	return rc;
-}
-
-/* What of the piece is not done has not been handed over. */
-static void
-take_back(struct bundle *b, const struct parcel_piece *piece)
-{
-	struct bundle before;
-	size_t i;
-
-	bundle_copy(&before, b);
-	bundle_range_clear(&b->range, &b->nranges, piece->offset,
-	    piece->octets);
-	for (i = 0; i < before.nranges; i++) {
-		if (before.range[i].done)
-			bundle_range_set(&b->range, &b->nranges,
-			    before.range[i]);
-	}
-	bundle_release(&before);
-}
-
-int
-parcel_returned(struct exchange *x, struct target *t, const char *params,
-    struct err *e)
-{
-	struct neighbour *nb = neighbour_of(t);
-	struct passage *passage;
-	struct parcel p;
-	struct hoard h;
-	size_t i;
-	int rc = parcel_parse(params, &p, e);
-
-	if (rc != 0)
-		return rc;
-	hoard_init(&h, x, nb);
-	for (i = 0; i < p.npieces; i++) {
-		passage = map_get_u64(x->transit->by_id, p.piece[i].id);
-		if (!piece_counts(passage, nb, &p.piece[i]))
-			continue;
-		take_back(&hoard_touch(&h, passage)->b, &p.piece[i]);
-		x->transit->counters.repeated_octets += p.piece[i].octets;
-		passage->attempts++;
-		passage->timeout_secs = 0;
-	}
-	rc = hoard_commit(&h, false, e);
-	if (rc == 0 && p.card != 0)
-		nb->card_told = 0;
-	hoard_release(&h);
-	parcel_release(&p);
 	return rc;
 }
 

@@ -235,6 +235,55 @@ tell_group(struct exchange *x, struct sent_mail *s, const char *status,
 /*
  * Parcels.
  */
+/* What of the piece is not done has not been handed over. */
+static void
+unsend(struct bundle *b, const struct parcel_piece *piece)
+{
+	struct bundle before;
+	size_t i;
+
+	bundle_copy(&before, b);
+	bundle_range_clear(&b->range, &b->nranges, piece->offset,
+	    piece->octets);
+	for (i = 0; i < before.nranges; i++) {
+		if (before.range[i].done)
+			bundle_range_set(&b->range, &b->nranges,
+			    before.range[i]);
+	}
+	bundle_release(&before);
+}
+
+static int
+parcel_returned(struct exchange *x, struct target *t, const char *params,
+    struct err *e)
+{
+	struct neighbour *nb = t->neighbour;
+	struct passage *passage;
+	struct parcel p;
+	struct hoard h;
+	size_t i;
+	int rc = parcel_parse(params, &p, e);
+
+	if (rc != 0)
+		return rc;
+	hoard_init(&h, x, nb);
+	for (i = 0; i < p.npieces; i++) {
+		passage = map_get_u64(x->transit->by_id, p.piece[i].id);
+		if (!parcel_piece_counts(passage, nb, &p.piece[i]))
+			continue;
+		unsend(&hoard_touch(&h, passage)->b, &p.piece[i]);
+		x->transit->counters.repeated_octets += p.piece[i].octets;
+		passage->attempts++;
+		passage->timeout_secs = 0;
+	}
+	rc = hoard_commit(&h, false, e);
+	if (rc == 0 && p.card != 0)
+		nb->card_told = 0;
+	hoard_release(&h);
+	parcel_release(&p);
+	return rc;
+}
+
 static int
 forget(struct exchange *x, const struct sent_mail *s, struct err *e)
 {

@@ -24,8 +24,8 @@ void returned_begin(struct exchange *x, const struct object *o,
 /* Of an object of batches: parts i .. end-1, which are still in the spool. */
 int returned_gather(struct exchange *x, const struct object *o, size_t i,
     size_t end, struct sent_mail *s_out, struct err *e) MUST_CHECK;
-/* Is what this transport carries coming back?  Then what it sends proves nothing of
- * it, for a time. */
+/* Is what this transport carries coming back?  Then what it sends proves
+ * nothing of it, for a time. */
 bool returned_lately(struct exchange *x, struct lane *l);
 /* Something that was sent there has arrived. */
 void returned_no_more(struct target *t);

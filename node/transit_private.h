@@ -266,10 +266,9 @@ void hoard_paid(struct hoard *h, const struct owed *o,
 int hoard_commit(struct hoard *h, bool sync, struct err *e) MUST_CHECK;
 
 extern const struct dialect parcel_dialect;	/* parcel.c */
-/* The parcel with these params, sent to t, did not arrive: what was in it and
- * is not done waits again. */
-int parcel_returned(struct exchange *x, struct target *t, const char *params,
-    struct err *e) MUST_CHECK;
+/* Is the piece still one of p, which leaves by nb?  p may be NULL. */
+bool parcel_piece_counts(const struct passage *p, const struct neighbour *nb,
+    const struct parcel_piece *piece);
 
 /* parcel_out.c, parcel_in.c: in the table of the dialect */
 /* range_out: room for FRAME_RANGES_MAX, which f_out points to. */
