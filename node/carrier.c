@@ -146,6 +146,11 @@ report(void *ctx, enum runner_report what, const char *name, const char *text,
 		exchange_transport_failed(d->exchange, r->name, name,
 		    what == RUNNER_FAILED_PERMANENT, text);
 		break;
+	case RUNNER_RETURNED_TEMPORARY:
+	case RUNNER_RETURNED_PERMANENT:
+		exchange_transport_returned(d->exchange, r->name, name,
+		    what == RUNNER_RETURNED_PERMANENT, text);
+		break;
 	case RUNNER_NOTE:
 		free(r->note);
 		r->note = mem_strdup(text);
@@ -256,23 +261,49 @@ open_secret(const struct daemon *d, const char *peer,
 	return fd[0];
 }
 
-/* What the program is told with --set; the caller frees the array alone.  yes:
- * what one that stays is told. */
-static char **
-settings(const struct conf_lane *lane, char *yes, size_t *n_out)
+/* A parcel names no address, so the transport mail is told ours and his; what
+ * the settings say counts more, as the last does. */
+static void
+mail_addresses(const struct road *r, const struct conf_lane *lane,
+    struct conf_strings *out)
 {
-	char **set = mem_alloc(lane->set.n + 2, sizeof(char *));
-	bool stay = false;
-	size_t i, n = lane->set.n;
+	const struct conf *conf = daemon_of(r)->conf;
+	const struct conf_peer *peer = conf_find_peer(conf, r->station->peer);
 
-	for (i = 0; i < n; i++) {
-		set[i] = lane->set.item[i];
-		stay |= strncmp(set[i], "stay=", 5) == 0;
+	if (strcmp(lane->program, "mail") != 0 || conf->address == NULL ||
+	    peer == NULL || peer->address == NULL)
+		return;
+	out->item[out->n++] = mem_printf("from=%s", conf->address);
+	out->item[out->n++] = mem_printf("to=%s", peer->address);
+}
+
+/* What the program is told with --set; the caller frees all of it. */
+static void
+settings(const struct road *r, const struct conf_lane *lane,
+    struct conf_strings *out)
+{
+	bool stay = false;
+	size_t i;
+
+	out->n = 0;
+	out->item = mem_alloc(lane->set.n + 4, sizeof(char *));
+	mail_addresses(r, lane, out);
+	for (i = 0; i < lane->set.n; i++) {
+		out->item[out->n++] = mem_strdup(lane->set.item[i]);
+		stay |= strncmp(lane->set.item[i], "stay=", 5) == 0;
 	}
 	if (lane->stays && !stay)
-		set[n++] = yes;
-	*n_out = n;
-	return set;
+		out->item[out->n++] = mem_strdup("stay=yes");
+}
+
+static void
+settings_release(struct conf_strings *set)
+{
+	size_t i;
+
+	for (i = 0; i < set->n; i++)
+		free(set->item[i]);
+	free(set->item);
 }
 
 static const struct conf_lane *
@@ -290,8 +321,8 @@ run(struct road *r)
 	struct daemon *d = daemon_of(r);
 	const struct conf_lane *lane = configured(r);
 	struct err e = ERR_INIT;
-	char **set, *program, yes[] = "stay=yes";
-	size_t n;
+	struct conf_strings set;
+	char *program;
 	int secret;
 
 	if (runner_running(r->runner)) {
@@ -301,18 +332,18 @@ run(struct road *r)
 	if (lane == NULL || r->station->carrier->stopping)
 		return;
 	inbox_trim(r->station->inbox);
-	set = settings(lane, yes, &n);
+	settings(r, lane, &set);
 	program = program_path(d->conf, lane->program);
 	secret = open_secret(d, r->station->peer, lane);
 	if (runner_start(r->runner, program, r->out,
-	    inbox_dir(r->station->inbox), set, n, secret, &e) != 0) {
+	    inbox_dir(r->station->inbox), set.item, set.n, secret, &e) != 0) {
 		exchange_transport_exited(d->exchange, r->name, -1, e.text);
 		daemon_wake(d);
 	}
 	if (secret >= 0)
 		close(secret);
 	free(program);
-	free(set);
+	settings_release(&set);
 }
 
 /*

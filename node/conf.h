@@ -244,6 +244,7 @@ struct conf {
 	unsigned hops_max;		/* 30 */
 	bool trace_delivery;		/* trace = delivery */
 	uint64_t broken_expire_secs;	/* 30d */
+	uint64_t return_expire_secs;	/* 5d */
 	unsigned broken_notices_per_hour;	/* per peer: 10 */
 	uint64_t ledger_secs;		/* 60d */
 	char *via;		/* server for notices to addresses that are

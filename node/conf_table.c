@@ -136,6 +136,8 @@ static const struct conf_row site_rows[] = {
 	    0, 0, none_delivery },
 	{ "broken-expire", conf_value_duration, AT(conf, broken_expire_secs),
 	    "30d", 0, SOONEST, 0, NULL },
+	{ "return-expire", conf_value_duration, AT(conf, return_expire_secs),
+	    "5d", 0, SOONEST, 0, NULL },
 	{ "broken-notices", conf_value_count_uint,
 	    AT(conf, broken_notices_per_hour), "10", 0, 1, 0, NULL },
 	{ "ledger", conf_value_duration, AT(conf, ledger_secs), "60d", 0,

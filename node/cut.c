@@ -89,7 +89,7 @@ cut_find(struct exchange *x, const char *road, const char *name)
 static void
 name_object(struct exchange *x, struct object *o)
 {
-	unsigned char random[10];
+	unsigned char random[16];
 	struct buf b = BUF_INIT;
 
 	rng_fill(x->rng, random, sizeof(random));

@@ -32,6 +32,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
+#include "bundle/mail_reader.h"
 #include "node/conf.h"
 #include "node/keyring.h"
 #include "smtp/command.h"
@@ -195,6 +196,22 @@ void exchange_transport_failed(struct exchange *x, const char *road,
     const char *name, bool permanent, const char *text);
 /* Something of a file has gone by it, or come. */
 void exchange_transport_alive(struct exchange *x, const char *road);
+/* A mail that it had sent came back (node/returned.h). */
+void exchange_transport_returned(struct exchange *x, const char *road,
+    const char *name, bool permanent, const char *text);
+/* The same from another side: road NULL is whichever sent it.  1: it was one
+ * of ours, and what follows from it is durable; 0: it is not known. */
+int exchange_returned(struct exchange *x, const char *road, const char *name,
+    enum mail_action action, const char *status, const char *text,
+    struct err *e) MUST_CHECK;
+/* A mail without a sender has come to the bundle address.  facts: of a return;
+ * NULL: it is none.  Where nothing is known of it a message with an
+ * explanation goes to the postmaster, with the beginning of the mail (at most
+ * STRANGE_MAX) of so many octets.  0: durable; ERR_FULL, ERR_IO. */
+#define STRANGE_MAX 65536
+int exchange_mail_back(struct exchange *x, const char *source,
+    const struct mail_facts *facts, struct slice beginning, uint64_t octets,
+    struct err *e) MUST_CHECK;
 /* It has ended, so that it sends nothing any more.  status: 0, 75 or another;
  * -1: could not run. */
 void exchange_transport_exited(struct exchange *x, const char *road,

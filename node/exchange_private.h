@@ -18,6 +18,7 @@
  *	answer.c    calls for answers
  *	dialect.c   what differs	operate.c   orders
  *	batch.c     objects of batches	outbound.c  their octets
+ *	returned.c  mails that come back
  *	inbound.c   batches from peers	quarantine.c  broken ones
  *	forget.c    what is not for ever	withhold.c  what filters refuse
  */
@@ -130,6 +131,9 @@ struct lane {
 	bool up;			/* its transport runs */
 	bool told;			/* nothing new since RUN was said */
 	bool down;			/* it failed too often */
+	bool refused;			/* a parcel was, in the last call */
+	unsigned returned;		/* mails in a row (returned.h) */
+	uint64_t returned_secs;		/* the last one was */
 	bool last_full;			/* its last parcel was */
 	bool stale;			/* something in its parcels is gone */
 	int64_t last_call_ms;		/* wall; INT64_MIN: never */
