@@ -12,58 +12,68 @@
  */
 #include "node/dialect.h"
 
+/* By which of its transports it came is not known: each that was on a call may
+ * have brought it. */
 void
 answer_brought(struct exchange *x, struct target *t)
 {
-	if (t->peer == NULL || t->peer->stays || !t->peer->answer ||
-	    !t->brings || t->answer != ANSWER_NONE ||
-	    schedule_is_empty(t->peer->call))
-		return;
-	t->answer = ANSWER_OWED;
-	/* A call that found nothing of what waits has set the pause. */
-	if (t->failures == 0)
-		t->pause_ms = 0;
-	x->dirty = true;
+	size_t i;
+
+	for (i = 0; i < t->nlanes; i++) {
+		struct lane *l = t->lane[i];
+
+		if (l->conf == NULL || l->conf->stays || !t->peer->answer ||
+		    !l->brings || l->answer != ANSWER_NONE ||
+		    schedule_is_empty(l->conf->call))
+			continue;
+		l->answer = ANSWER_OWED;
+		/* A call that found nothing of what waits has set the
+		 * pause. */
+		if (l->failures == 0)
+			l->pause_ms = 0;
+		x->dirty = true;
+	}
 }
 
 bool
-answer_is_due(struct exchange *x, const struct target *t)
+answer_is_due(struct exchange *x, const struct lane *l)
 {
-	return t->answer == ANSWER_OWED &&
-	    t->pause_ms <= clock_mono_ms(x->clock) &&
-	    !dialect_of_peer(t->peer)->making(x, t);
+	return l->answer == ANSWER_OWED &&
+	    l->pause_ms <= clock_mono_ms(x->clock) &&
+	    !dialect_of_peer(l->target->peer)->making(x, l);
 }
 
 void
-answer_none(struct exchange *x, struct target *t)
+answer_none(struct exchange *x, struct lane *l)
 {
-	t->answer = ANSWER_NONE;
-	if (road_has_load(x, t))
-		t->pause_ms = clock_mono_ms(x->clock) +
-		    (int64_t)t->peer->retry_min_secs * 1000;
+	l->answer = ANSWER_NONE;
+	if (road_has_load(x, l))
+		l->pause_ms = clock_mono_ms(x->clock) +
+		    (int64_t)l->conf->retry_min_secs * 1000;
 }
 
 void
-answer_begins(struct target *t)
+answer_begins(struct lane *l)
 {
-	if (t->wanted)
-		t->answer = ANSWER_NONE;
-	else if (t->answer == ANSWER_OWED)
-		t->answer = ANSWER_GIVEN;
-	else if (!t->again)
-		t->answer = ANSWER_NONE;
-	t->brings = true;
+	if (l->wanted)
+		l->answer = ANSWER_NONE;
+	else if (l->answer == ANSWER_OWED)
+		l->answer = ANSWER_GIVEN;
+	else if (!l->again)
+		l->answer = ANSWER_NONE;
+	l->brings = true;
 }
 
 void
 exchange_taking_in(struct exchange *x, const char *peer, bool taking)
 {
 	struct target *t = queue_peer(x, peer);
+	size_t i;
 
 	if (t == NULL)
 		return;
 	t->taking = taking;
-	if (!taking && !t->up)
-		t->brings = false;
+	for (i = 0; !taking && i < t->nlanes; i++)
+		t->lane[i]->brings = t->lane[i]->brings && t->lane[i]->up;
 	x->dirty = true;
 }

@@ -29,45 +29,84 @@ cut_leg(struct exchange *x, uint64_t message, uint64_t object)
 	return NULL;
 }
 
-static bool
-has_limit(const struct target *t)
-{
-	const struct conf_peer *p = t->peer;
+/* What of the mail that is ready would go by a lane; not more of it than makes
+ * an object. */
+struct share {
+	uint64_t count, octets;
+	const struct leg *first;	/* NULL: nothing */
+};
 
-	return (p->batch_octets != 0 && t->ready_octets >= p->batch_octets) ||
-	    (p->batch_count != 0 && t->ready_count >= p->batch_count);
+static bool
+has_limit(const struct conf_peer *p, const struct share *s)
+{
+	return (p->batch_octets != 0 && s->octets >= p->batch_octets) ||
+	    (p->batch_count != 0 && s->count >= p->batch_count);
 }
 
-/* How long the oldest that is ready has waited. */
-static uint64_t
-oldest_secs(struct exchange *x, const struct target *t)
+static bool
+gets_leg(struct exchange *x, const struct lane *l, const struct leg *leg)
 {
-	const struct leg *leg;
+	return lane_gets(x, l, leg->entry->rank, leg->entry->octets);
+}
+
+static struct share
+share_of(struct exchange *x, const struct lane *l)
+{
+	const struct target *t = l->target;
+	struct share s = { t->ready_count, t->ready_octets, NULL };
+	struct list *item;
+	struct leg *leg;
+
+	if (!lane_has_others(l)) {
+		if (!list_empty(&t->ready))
+			s.first = list_entry(t->ready.next, struct leg, link);
+		return s;
+	}
+	s.count = s.octets = 0;
+	list_for_each(item, &t->ready) {
+		leg = list_entry(item, struct leg, link);
+		if (!gets_leg(x, l, leg))
+			continue;
+		s.first = s.first == NULL ? leg : s.first;
+		s.count++;
+		s.octets += leg->entry->octets;
+		if (has_limit(t->peer, &s))
+			break;
+	}
+	return s;
+}
+
+/* How long one that is ready has waited. */
+static uint64_t
+age_secs(struct exchange *x, const struct leg *leg)
+{
 	uint64_t now = now_secs(x);
 
-	leg = list_entry(t->ready.next, struct leg, link);
 	return now > leg->entry->accepted_secs ?
 	    now - leg->entry->accepted_secs : 0;
 }
 
 static bool
-should_cut(struct exchange *x, struct target *t)
+should_cut(struct exchange *x, struct lane *l)
 {
-	if (list_empty(&t->ready))
+	const struct conf_peer *peer = l->target->peer;
+	struct share s = share_of(x, l);
+
+	if (s.first == NULL || (lane_has_others(l) && !lane_is_usable(x, l)))
 		return false;
-	if (t->wanted || t->urgent > 0 || has_limit(t))
+	if (l->wanted || s.first->entry->rank > 0 || has_limit(peer, &s))
 		return true;
-	if (!schedule_is_empty(t->peer->call))
-		return road_is_due(x, t) || road_is_taking(x, t);
+	if (!schedule_is_empty(l->conf->call))
+		return road_is_due(x, l) || road_is_taking(x, l);
 	/* The road is always open: what gathers while one object is under
 	 * way makes the next.  An object costs a dozen flushes on its way, so
 	 * a burst is not cut into as many as the disk can take. */
-	if (t->pause_ms > clock_mono_ms(x->clock) ||
-	    cut_pace_ms(t) > clock_mono_ms(x->clock))
+	if (l->pause_ms > clock_mono_ms(x->clock) ||
+	    cut_pace_ms(l) > clock_mono_ms(x->clock))
 		return false;
-	if (t->peer->batch_age_secs == 0)
-		return t->nobjects == 0;
-	return oldest_secs(x, t) >= t->peer->batch_age_secs;
+	if (peer->batch_age_secs == 0)
+		return l->nobjects == 0;
+	return age_secs(x, s.first) >= peer->batch_age_secs;
 }
 
 /* Fails a leg that this peer's road cannot carry; true if it did. */
@@ -118,23 +157,32 @@ object_add(struct object *o, const struct leg *leg)
 	memcpy(part->rcpt, leg_rcpt(leg), leg->nrcpt * sizeof(*part->rcpt));
 }
 
+static uint64_t
+most_octets(const struct lane *l)
+{
+	uint64_t most = l->target->peer->batch_octets, max = l->conf->size_max;
+
+	return most == 0 || (max != 0 && max < most) ? max : most;
+}
+
 /* Moves legs into the object until a limit is reached. */
 static unsigned
-gather(struct exchange *x, struct target *t, struct object *o,
+gather(struct exchange *x, struct lane *l, struct object *o,
     uint64_t *octets_out)
 {
-	const struct conf_peer *p = t->peer;
+	const struct conf_peer *p = l->target->peer;
+	uint64_t most = most_octets(l);
 	struct list *item, *after;
 	unsigned needs = 0;
 	struct leg *leg;
 
 	*octets_out = 0;
-	list_for_each_safe(item, after, &t->ready) {
+	list_for_each_safe(item, after, &l->target->ready) {
 		leg = list_entry(item, struct leg, link);
-		if (refuse_leg(x, leg))
+		if (refuse_leg(x, leg) || !gets_leg(x, l, leg))
 			continue;
-		if (o->nparts > 0 && p->batch_octets != 0 &&
-		    *octets_out + leg->entry->octets > p->batch_octets)
+		if (o->nparts > 0 && most != 0 &&
+		    *octets_out + leg->entry->octets > most)
 			break;
 		object_add(o, leg);
 		*octets_out += leg->entry->octets;
@@ -163,43 +211,53 @@ release_legs(struct exchange *x, const struct object *o, uint64_t object)
 }
 
 static void
-assign_legs(struct exchange *x, const struct object *o)
+add_rank(struct cut *c, const struct leg *leg)
+{
+	if (leg->entry->rank > c->rank)
+		c->rank = leg->entry->rank;
+}
+
+static void
+assign_legs(struct exchange *x, const struct object *o, struct cut *c)
 {
 	struct leg *leg;
 	size_t i;
 
 	for (i = 0; i < o->nparts; i++) {
 		leg = cut_leg(x, o->part[i].message, 0);
-		if (leg != NULL)
-			leg->object = o->id;
+		if (leg == NULL)
+			continue;
+		leg->object = o->id;
+		add_rank(c, leg);
 	}
 }
 
 static bool
-batch_cut(struct exchange *x, struct target *t)
+batch_cut(struct exchange *x, struct lane *l)
 {
 	struct object o;
 	struct cut *c = NULL;
 	uint64_t octets;
 	unsigned needs;
 
-	if (!should_cut(x, t))
+	if (!should_cut(x, l))
 		return false;
 	object_init(&o);
-	needs = gather(x, t, &o, &octets);
+	needs = gather(x, l, &o, &octets);
 	if (o.nparts == 0)
 		goto out;
-	o.params = outbound_params(x->conf, t->peer, needs);
-	c = cut_object(x, t, &o);
+	o.params = outbound_params(x->conf, l->target->peer, needs);
+	c = cut_object(x, l, &o);
 	if (c == NULL) {
 		release_legs(x, &o, 0);
 		goto out;
 	}
-	assign_legs(x, &o);
+	assign_legs(x, &o, c);
 	cut_weigh(c, octets);
-	log_event(x->log, LOG_LEVEL_INFO, "object-cut", "peer", t->name,
-	    "name", o.name, "messages", num_str(o.nparts).s,
-	    "octets", num_str(octets).s, NULL);
+	log_event(x->log, LOG_LEVEL_INFO, "object-cut", "peer",
+	    l->target->name, "name", o.name, "messages",
+	    num_str(o.nparts).s, "octets", num_str(octets).s,
+	    "transport", lane_word(l), NULL);
 out:
 	object_release(&o);
 	return c != NULL;
@@ -379,10 +437,40 @@ batch_sent(struct exchange *x, struct cut *c, struct err *e)
 	return rc;
 }
 
+/* By which an object would go, of those behind the one that refused it; NULL:
+ * by none. */
+static struct lane *
+lane_of_cut(struct exchange *x, const struct cut *c, bool now)
+{
+	const struct target *t = c->lane->target;
+	bool behind = c->refused == NULL;
+	size_t i;
+
+	for (i = 0; i < t->nlanes; i++) {
+		struct lane *l = t->lane[i];
+
+		if (behind && lane_takes(l, c->rank, c->weight) &&
+		    (!now || lane_is_usable(x, l)))
+			return l;
+		behind = behind || l == c->refused;
+	}
+	return NULL;
+}
+
+/* It is frozen, and goes as it is. */
+static int
+batch_hand_on(struct exchange *x, struct cut *c, struct err *e)
+{
+	struct lane *to = lane_of_cut(x, c, true);
+
+	return to == NULL || to == c->lane || to->nobjects >= OBJECTS_MAX ?
+	    0 : cut_move(x, c, to, e);
+}
+
 /* Withdraws an object and fails its messages.  What the transport said names
  * those who carry our mail: it stays in the log. */
 static void
-batch_failed(struct exchange *x, struct cut *c)
+fail_all(struct exchange *x, struct cut *c)
 {
 	struct err e = ERR_INIT;
 	struct object o;
@@ -410,6 +498,21 @@ batch_failed(struct exchange *x, struct cut *c)
 	object_release(&o);
 }
 
+/* What one transport never takes another may. */
+static void
+batch_failed(struct exchange *x, struct cut *c)
+{
+	struct err e = ERR_INIT;
+	struct lane *to;
+
+	c->refused = c->lane;
+	to = lane_of_cut(x, c, true);
+	if (to == NULL)
+		to = lane_of_cut(x, c, false);
+	if (to == NULL || cut_move(x, c, to, &e) != 0)
+		fail_all(x, c);
+}
+
 /*
  * Start.
  */
@@ -422,10 +525,11 @@ batch_load(struct exchange *x, const struct object *o, struct cut *c,
 
 	for (i = 0; i < o->nparts; i++) {
 		leg = queue_claim(x, o->part[i].message, o->part[i].rcpt,
-		    o->part[i].nrcpt, c->target);
+		    o->part[i].nrcpt, c->lane->target);
 		if (leg == NULL)
 			continue;
 		leg->object = c->id;
+		add_rank(c, leg);
 		cut_weigh(c, leg->entry->octets);
 	}
 	(void)e;
@@ -439,36 +543,37 @@ batch_withdrawn(struct exchange *x, const struct object *o)
 }
 
 static bool
-batch_waits(struct exchange *x, const struct target *t)
+batch_waits(struct exchange *x, const struct lane *l)
 {
-	(void)x;
-	return t->ready_count > 0;
+	return share_of(x, l).first != NULL;
 }
 
 /* What waits is there: nothing has to be made of it first. */
 static bool
-batch_making(struct exchange *x, const struct target *t)
+batch_making(struct exchange *x, const struct lane *l)
 {
 	(void)x;
-	(void)t;
+	(void)l;
 	return false;
 }
 
 static int64_t
-batch_deadline_ms(struct exchange *x, const struct target *t)
+batch_deadline_ms(struct exchange *x, const struct lane *l)
 {
 	int64_t mono = clock_mono_ms(x->clock), at = INT64_MAX, full;
-	const struct leg *leg;
-	uint64_t age;
+	uint64_t age, most = l->target->peer->batch_age_secs;
+	struct share s;
 
-	if (list_empty(&t->ready) || !schedule_is_empty(t->peer->call))
+	if (!schedule_is_empty(l->conf->call))
 		return INT64_MAX;
-	if (cut_pace_ms(t) > mono)
-		at = cut_pace_ms(t);
-	if (t->peer->batch_age_secs == 0)
+	s = share_of(x, l);
+	if (s.first == NULL)
+		return INT64_MAX;
+	if (cut_pace_ms(l) > mono)
+		at = cut_pace_ms(l);
+	if (most == 0)
 		return at;
-	leg = list_entry(t->ready.next, struct leg, link);
-	age = leg->entry->accepted_secs + t->peer->batch_age_secs;
+	age = s.first->entry->accepted_secs + most;
 	full = age <= now_secs(x) ? mono + 1000 :
 	    mono + (int64_t)(age - now_secs(x)) * 1000;
 	return full < at ? full : at;
@@ -481,6 +586,7 @@ const struct dialect batch_dialect = {
 	.deadline_ms = batch_deadline_ms,
 	.sent = batch_sent,
 	.withdrawn = batch_withdrawn,
+	.hand_on = batch_hand_on,
 	.failed = batch_failed,
 	.load = batch_load,
 	.outbound_new = outbound_new,

@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * One road for each peer: its folders, its transport, the object being written
- * and the file being read.  Each does one thing at a time; what comes meanwhile
- * waits in the folders, which are the queue, so nothing is kept twice.
+ * A station for each peer, with its inbox, and in it a road for each of the
+ * peer's transports: its out/, the program, the object being written.  Each
+ * does one thing at a time; what comes meanwhile waits in the folders, which
+ * are the queue, so nothing is kept twice.  A road that left the configuration
+ * stays until the next start, for what is said of it.
  */
 #include "node/carrier.h"
 
@@ -16,47 +18,62 @@
 
 #include "base/file.h"
 #include "base/list.h"
-#include "base/map.h"
 #include "base/mem.h"
 #include "base/secret.h"
 #include "base/text.h"
-#include "node/aside.h"
-#include "node/intake.h"
+#include "node/conf_lane.h"
+#include "node/inbox.h"
 #include "node/runner.h"
-#include "transports/report.h"
 
 #define STOP_SECS 5		/* patience with a transport told to stop */
-#define AGAIN_SECS 30		/* until a file kept is looked at again */
-#define REFUSED_TOLD 100	/* entries refused that are logged */
+
+struct station {
+	struct list link;
+	struct carrier *carrier;
+	char *peer;
+	struct inbox *inbox;
+	struct list roads;
+};
 
 struct road {
 	struct list link;
-	struct carrier *carrier;
-	char *peer, *out, *in, *aside;
+	struct station *station;
+	char *lane;			/* its name, or "" */
+	char *name;			/* PEER or PEER/LANE */
+	char *out;
 	struct runner *runner;
 	/* writing */
 	struct outbound *outbound;
 	struct file_writer file;
 	struct sha256 hash;
 	uint64_t object, octets;
-	char *name;
+	char *writing;			/* name in out/ */
 	struct event *step;
-	/* reading */
-	struct intake *intake;
-	char *taking;			/* name in in/ */
-	char *kept;			/* the last one kept for later: the
-					 * round goes on behind it */
-	struct event *again;		/* begins a new round */
-	struct map *refused;		/* names in in/ that were told of */
+	/* what its program says of itself */
+	char sending[REPORT_NAME_MAX + 1];
+	uint64_t done, total;
+	struct report_progress progress;
+	int64_t progress_ms;		/* monotonic; 0: not yet */
 };
 
 struct carrier {
 	struct daemon *d;
-	struct list roads;
+	struct list stations;
 	bool stopping;
 };
 
-static void take_next(struct road *r);
+static struct daemon *
+daemon_of(const struct road *r)
+{
+	return r->station->carrier->d;
+}
+
+/* For the log: NULL where the peer has one transport alone. */
+static const char *
+lane_word(const struct road *r)
+{
+	return r->lane[0] != '\0' ? r->lane : NULL;
+}
 
 /*
  * Writing an object.
@@ -66,10 +83,10 @@ write_over(struct road *r)
 {
 	exchange_outbound_free(r->outbound);
 	file_writer_abort(&r->file);
-	free(r->name);
+	free(r->writing);
 	r->outbound = NULL;
-	r->name = NULL;
-	daemon_wake(r->carrier->d);
+	r->writing = NULL;
+	daemon_wake(daemon_of(r));
 }
 
 static void
@@ -87,7 +104,7 @@ write_failed(struct road *r, int rc, const struct err *e)
 	/* A damaged message was put aside and the object withdrawn by the
 	 * exchange itself. */
 	if (rc != ERR_CORRUPT && rc != ERR_UNSUPPORTED)
-		exchange_object_unwritten(r->carrier->d->exchange, r->object,
+		exchange_object_unwritten(daemon_of(r)->exchange, r->object,
 		    e->text);
 	write_over(r);
 }
@@ -102,11 +119,11 @@ write_finish(struct road *r, struct err *e)
 	rc = file_writer_commit(&r->file, true, e);
 	if (rc != 0)
 		return rc;
-	rc = exchange_object_written(r->carrier->d->exchange, r->object,
+	rc = exchange_object_written(daemon_of(r)->exchange, r->object,
 	    r->octets, digest, e);
 	/* It was withdrawn meanwhile: nobody shall send it. */
 	if (rc == ERR_NOT_FOUND)
-		remove_out(r, r->name);
+		remove_out(r, r->writing);
 	if (rc == 0 || rc == ERR_NOT_FOUND)
 		write_over(r);
 	return rc == ERR_NOT_FOUND ? 0 : rc;
@@ -169,7 +186,7 @@ static void
 write_object(struct road *r, const struct exchange_action *a)
 {
 	struct timeval now = { 0, 0 };
-	struct daemon *d = r->carrier->d;
+	struct daemon *d = daemon_of(r);
 	struct err e = ERR_INIT;
 	int rc;
 
@@ -196,223 +213,71 @@ write_object(struct road *r, const struct exchange_action *a)
 		write_failed(r, rc, &e);
 		return;
 	}
-	r->name = mem_strdup(a->name);
+	r->writing = mem_strdup(a->name);
 	event_add(r->step, &now);
-}
-
-/*
- * Reading what arrived.
- */
-static void
-look_later(struct road *r)
-{
-	struct timeval wait = { AGAIN_SECS, 0 };
-
-	evtimer_add(r->again, &wait);
-}
-
-static void
-trim_aside(const struct road *r)
-{
-	struct daemon *d = r->carrier->d;
-
-	(void)aside_trim(r->aside, clock_wall_ms(d->clock),
-	    d->conf->broken_expire_secs);
-}
-
-static void
-put_aside(const struct road *r, const char *path)
-{
-	struct err e = ERR_INIT;
-
-	if (aside_put(r->aside, path, r->taking, &e) != 0)
-		log_event(r->carrier->d->log, LOG_LEVEL_WARNING,
-		    "file-not-kept", "path", path, "reason", e.text, NULL);
-	trim_aside(r);
-}
-
-static void
-taken(void *ctx, enum inbound_outcome outcome, const char *reason,
-    uint64_t messages)
-{
-	struct road *r = ctx;
-	char *path = path_join(r->in, r->taking);
-
-	(void)reason;
-	(void)messages;
-	intake_free(r->intake);
-	r->intake = NULL;
-	if (outcome == INBOUND_ASIDE)
-		put_aside(r, path);
-	else if (outcome != INBOUND_LATER && unlink(path) != 0)
-		log_event(r->carrier->d->log, LOG_LEVEL_WARNING,
-		    "file-not-removed", "path", path, "reason",
-		    strerror(errno), NULL);
-	free(path);
-	if (outcome == INBOUND_LATER) {
-		free(r->kept);
-		r->kept = r->taking;
-	} else {
-		free(r->taking);
-	}
-	r->taking = NULL;
-	daemon_wake(r->carrier->d);
-	take_next(r);
-}
-
-static int
-no_dot_name(const struct dirent *de)
-{
-	return de->d_name[0] != '.';
-}
-
-static int
-by_octets(const struct dirent **a, const struct dirent **b)
-{
-	return strcmp((*a)->d_name, (*b)->d_name);
-}
-
-/* What is wrong with this entry of in/; NULL: it is a file to be taken, or
- * has gone meanwhile. */
-static const char *
-entry_fault(const struct road *r, const struct dirent *de)
-{
-	struct stat st = { .st_mode = DTTOIF(de->d_type) };
-	char *path;
-
-	if (!report_name_ok(slice_of(de->d_name)))
-		return "the name has blanks or control characters";
-	if (de->d_type == DT_UNKNOWN) {
-		path = path_join(r->in, de->d_name);
-		if (lstat(path, &st) != 0)
-			st.st_mode = S_IFREG;
-		free(path);
-	}
-	if (S_ISLNK(st.st_mode))
-		return "a symbolic link";
-	if (S_ISDIR(st.st_mode))
-		return "a directory";
-	return S_ISREG(st.st_mode) ? NULL : "a device, pipe or socket";
-}
-
-/* Says once of each entry that it is refused, and leaves it to people. */
-static void
-refuse_entry(const struct road *r, struct map *refused, const char *name,
-    const char *why)
-{
-	struct buf path = BUF_INIT;
-
-	if (map_count(refused) == REFUSED_TOLD)
-		return;
-	if (map_get(r->refused, slice_of(name)) == NULL) {
-		buf_addf(&path, "%s/%s", r->in, name);
-		log_event(r->carrier->d->log, LOG_LEVEL_WARNING,
-		    "file-refused", "peer", r->peer, "path", buf_cstr(&path),
-		    "reason", why, NULL);
-		buf_release(&path);
-	}
-	map_put(refused, slice_of(name), refused);
-}
-
-/* The first name in in/ behind the one kept last; the caller frees. */
-static char *
-next_file(struct road *r)
-{
-	struct map *refused = map_new();
-	struct dirent **all;
-	const char *fault;
-	char *name = NULL;
-	int i, n;
-
-	n = scandir(r->in, &all, no_dot_name, by_octets);
-	for (i = 0; i < n; i++) {
-		fault = entry_fault(r, all[i]);
-		if (fault != NULL)
-			refuse_entry(r, refused, all[i]->d_name, fault);
-		else if (name == NULL && (r->kept == NULL ||
-		    strcmp(all[i]->d_name, r->kept) > 0))
-			name = mem_strdup(all[i]->d_name);
-		free(all[i]);
-	}
-	if (n >= 0)
-		free(all);
-	map_free(r->refused);
-	r->refused = refused;
-	return name;
-}
-
-static void
-take_next(struct road *r)
-{
-	struct slice pickup = { NULL, 0 };
-	char *path;
-
-	if (r->intake != NULL || r->carrier->stopping)
-		return;
-	r->taking = next_file(r);
-	exchange_taking_in(r->carrier->d->exchange, r->peer,
-	    r->taking != NULL);
-	if (r->taking == NULL) {
-		if (r->kept != NULL && !evtimer_pending(r->again, NULL))
-			look_later(r);
-		return;
-	}
-	/* postrider-transport(7): what stands behind a "~" tells the pick-up
-	 * from any other. */
-	if (strchr(r->taking, '~') != NULL)
-		pickup = slice_of(r->taking);
-	path = path_join(r->in, r->taking);
-	r->intake = intake_start(r->carrier->d, r->peer, path, r->taking,
-	    pickup, taken, r);
-	free(path);
-}
-
-static void
-look_again(evutil_socket_t fd, short what, void *ctx)
-{
-	struct road *r = ctx;
-
-	(void)fd;
-	(void)what;
-	free(r->kept);
-	r->kept = NULL;
-	take_next(r);
 }
 
 /*
  * The transport.
  */
 static void
+sending(struct road *r, const char *name, uint64_t done, uint64_t total)
+{
+	(void)snprintf(r->sending, sizeof(r->sending), "%s", name);
+	r->done = done;
+	r->total = total;
+}
+
+static void
+progress(void *ctx, const struct report_progress *p)
+{
+	struct road *r = ctx;
+
+	r->progress = *p;
+	r->progress_ms = clock_mono_ms(daemon_of(r)->clock);
+}
+
+static void
+forget_progress(struct road *r)
+{
+	r->sending[0] = '\0';
+	r->done = r->total = 0;
+	r->progress_ms = 0;
+}
+
+static void
 report(void *ctx, enum runner_report what, const char *name, const char *text,
     uint64_t done, uint64_t total)
 {
 	struct road *r = ctx;
-	struct daemon *d = r->carrier->d;
+	struct daemon *d = daemon_of(r);
 	struct err e = ERR_INIT;
 
-	(void)done;
-	(void)total;
 	switch (what) {
 	case RUNNER_SENDING:
+		sending(r, name, done, total);
 		return;
 	case RUNNER_SENT:
-		if (exchange_transport_sent(d->exchange, r->peer, name,
+		if (strcmp(r->sending, name) == 0)
+			r->sending[0] = '\0';
+		if (exchange_transport_sent(d->exchange, r->name, name,
 		    &e) != 0)
 			log_event(d->log, LOG_LEVEL_WARNING, "object-unsettled",
-			    "peer", r->peer, "name", name, "reason", e.text,
-			    NULL);
+			    "peer", r->station->peer, "name", name, "reason",
+			    e.text, "transport", lane_word(r), NULL);
 		break;
 	case RUNNER_RECEIVED:
-		take_next(r);
+		inbox_look(r->station->inbox);
 		break;
 	case RUNNER_FAILED_TEMPORARY:
 	case RUNNER_FAILED_PERMANENT:
-		exchange_transport_failed(d->exchange, r->peer, name,
+		exchange_transport_failed(d->exchange, r->name, name,
 		    what == RUNNER_FAILED_PERMANENT, text);
 		break;
 	case RUNNER_NOTE:
 		log_event(d->log, LOG_LEVEL_INFO, "transport-note", "peer",
-		    r->peer, "text", text, NULL);
+		    r->station->peer, "text", text, "transport",
+		    lane_word(r), NULL);
 		return;
 	}
 	daemon_wake(d);
@@ -423,10 +288,11 @@ exited(void *ctx, int status, const char *text)
 {
 	struct road *r = ctx;
 
-	take_next(r);
-	exchange_transport_exited(r->carrier->d->exchange, r->peer, status,
+	forget_progress(r);
+	inbox_look(r->station->inbox);
+	exchange_transport_exited(daemon_of(r)->exchange, r->name, status,
 	    text);
-	daemon_wake(r->carrier->d);
+	daemon_wake(daemon_of(r));
 }
 
 /* An installed daemon has its programs in libexec; one in a build folder has
@@ -457,16 +323,16 @@ program_path(const struct conf *conf, const char *transport)
 /* Whether it has an end of its own at the peer, to which it proves who it is:
  * then it is handed a secret unless its settings say how it does without. */
 static bool
-wants_secret(const struct conf_peer *peer)
+wants_secret(const struct conf_lane *lane)
 {
 	static const char *const linked[] = { "serial", "tcp", "exec" };
 	size_t i;
 
-	for (i = 0; i < peer->set.n; i++)
-		if (strncmp(peer->set.item[i], "secret=", 7) == 0)
+	for (i = 0; i < lane->set.n; i++)
+		if (strncmp(lane->set.item[i], "secret=", 7) == 0)
 			return false;
 	for (i = 0; i < sizeof(linked) / sizeof(linked[0]); i++)
-		if (strcmp(path_base(peer->transport), linked[i]) == 0)
+		if (strcmp(path_base(lane->program), linked[i]) == 0)
 			return true;
 	return false;
 }
@@ -474,14 +340,15 @@ wants_secret(const struct conf_peer *peer)
 /* The reading end of a pipe with the secret in it, or -1: there is none, which
  * the transport finds out and tells. */
 static int
-open_secret(const struct daemon *d, const struct conf_peer *peer)
+open_secret(const struct daemon *d, const char *peer,
+    const struct conf_lane *lane)
 {
 	unsigned char secret[KEYRING_PSK_LEN];
 	struct err e = ERR_INIT;
 	int fd[2];
 
-	if (!wants_secret(peer) || exchange_pair_secret(d->exchange,
-	    peer->name, "link", secret, &e) != 0)
+	if (!wants_secret(lane) || exchange_pair_secret(d->exchange, peer,
+	    "link", secret, &e) != 0)
 		return -1;
 	if (pipe2(fd, O_CLOEXEC) < 0)
 		fd[0] = -1;
@@ -496,37 +363,57 @@ open_secret(const struct daemon *d, const struct conf_peer *peer)
 	return fd[0];
 }
 
+/* What the program is told with --set; the caller frees the array alone.  yes:
+ * what one that stays is told. */
+static char **
+settings(const struct conf_lane *lane, char *yes, size_t *n_out)
+{
+	char **set = mem_alloc(lane->set.n + 2, sizeof(char *));
+	bool stay = false;
+	size_t i, n = lane->set.n;
+
+	for (i = 0; i < n; i++) {
+		set[i] = lane->set.item[i];
+		stay |= strncmp(set[i], "stay=", 5) == 0;
+	}
+	if (lane->stays && !stay)
+		set[n++] = yes;
+	*n_out = n;
+	return set;
+}
+
+static const struct conf_lane *
+configured(const struct road *r)
+{
+	const struct conf_peer *peer = conf_find_peer(daemon_of(r)->conf,
+	    r->station->peer);
+
+	return peer != NULL ? conf_find_lane(peer, r->lane) : NULL;
+}
+
 static void
 run(struct road *r)
 {
-	struct daemon *d = r->carrier->d;
-	const struct conf_peer *peer = conf_find_peer(d->conf, r->peer);
+	struct daemon *d = daemon_of(r);
+	const struct conf_lane *lane = configured(r);
 	struct err e = ERR_INIT;
 	char **set, *program, yes[] = "stay=yes";
-	bool stay = false;
-	size_t i, n;
+	size_t n;
 	int secret;
 
 	if (runner_running(r->runner)) {
 		runner_more(r->runner);
 		return;
 	}
-	if (peer == NULL || r->carrier->stopping)
+	if (lane == NULL || r->station->carrier->stopping)
 		return;
-	trim_aside(r);
-	n = peer->set.n;
-	set = mem_alloc(n + 2, sizeof(char *));
-	for (i = 0; i < n; i++) {
-		set[i] = peer->set.item[i];
-		stay |= strncmp(set[i], "stay=", 5) == 0;
-	}
-	if (peer->stays && !stay)
-		set[n++] = yes;
-	program = program_path(d->conf, peer->transport);
-	secret = open_secret(d, peer);
-	if (runner_start(r->runner, program, r->out, r->in, set, n, secret,
-	    &e) != 0) {
-		exchange_transport_exited(d->exchange, r->peer, -1, e.text);
+	inbox_trim(r->station->inbox);
+	set = settings(lane, yes, &n);
+	program = program_path(d->conf, lane->program);
+	secret = open_secret(d, r->station->peer, lane);
+	if (runner_start(r->runner, program, r->out,
+	    inbox_dir(r->station->inbox), set, n, secret, &e) != 0) {
+		exchange_transport_exited(d->exchange, r->name, -1, e.text);
 		daemon_wake(d);
 	}
 	if (secret >= 0)
@@ -539,14 +426,14 @@ run(struct road *r)
  * Roads.
  */
 static struct road *
-road_find(const struct carrier *c, const char *peer)
+road_find(const struct station *s, const char *lane)
 {
 	struct list *item;
 
-	list_for_each(item, &c->roads) {
+	list_for_each(item, &s->roads) {
 		struct road *r = list_entry(item, struct road, link);
 
-		if (strcmp(r->peer, peer) == 0)
+		if (strcmp(r->lane, lane) == 0)
 			return r;
 	}
 	return NULL;
@@ -557,40 +444,32 @@ road_free(struct road *r)
 {
 	list_del(&r->link);
 	runner_free(r->runner);
-	intake_free(r->intake);
 	exchange_outbound_free(r->outbound);
 	file_writer_abort(&r->file);
 	if (r->step != NULL)
 		event_free(r->step);
-	if (r->again != NULL)
-		event_free(r->again);
-	map_free(r->refused);
+	free(r->writing);
+	free(r->lane);
 	free(r->name);
-	free(r->taking);
-	free(r->kept);
-	free(r->peer);
 	free(r->out);
-	free(r->in);
-	free(r->aside);
 	free(r);
 }
 
 /* Files in out/ that no record knows are leftovers of a crash. */
 static void
-sweep_out(const struct road *r)
+sweep_out(const struct daemon *d, const char *road, const char *out)
 {
 	struct dirent **all;
 	char *path;
 	int i, n;
 
-	n = scandir(r->out, &all, NULL, alphasort);
+	n = scandir(out, &all, NULL, alphasort);
 	for (i = 0; i < n; i++) {
 		const char *name = all[i]->d_name;
 
-		path = path_join(r->out, name);
+		path = path_join(out, name);
 		if (strcmp(name, ".") != 0 && strcmp(name, "..") != 0 &&
-		    !exchange_knows_object(r->carrier->d->exchange, r->peer,
-		    name))
+		    !exchange_knows_object(d->exchange, road, name))
 			(void)unlink(path);
 		free(path);
 		free(all[i]);
@@ -600,36 +479,131 @@ sweep_out(const struct road *r)
 }
 
 static int
-road_new(struct carrier *c, const char *peer, struct err *e)
+road_new(struct station *s, const char *lane, struct err *e)
 {
 	static const struct file_writer none = FILE_WRITER_INIT;
 	struct road *r = mem_alloc(1, sizeof(*r));
-	struct runner_hooks hooks = { r, report, exited };
-	struct daemon *d = c->d;
+	struct runner_hooks hooks = { r, report, exited, progress };
+	struct daemon *d = s->carrier->d;
+	bool only = lane[0] == '\0';
+
+	r->station = s;
+	r->file = none;
+	r->lane = mem_strdup(lane);
+	r->name = only ? mem_strdup(s->peer) :
+	    mem_printf("%s/%s", s->peer, lane);
+	r->out = mem_printf("%s/peers/%s/out%s%s", d->conf->spool_dir,
+	    s->peer, only ? "" : ".", lane);
+	list_add_tail(&s->roads, &r->link);
+	if (file_make_dirs(r->out, 0750, e) != 0) {
+		road_free(r);
+		return e->code;
+	}
+	r->runner = runner_new(d->base, d->log, s->peer, &hooks);
+	r->step = evtimer_new(d->base, write_step, r);
+	sweep_out(d, r->name, r->out);
+	return 0;
+}
+
+/*
+ * Stations.
+ */
+static struct station *
+station_find(const struct carrier *c, const char *peer)
+{
+	struct list *item;
+
+	list_for_each(item, &c->stations) {
+		struct station *s = list_entry(item, struct station, link);
+
+		if (strcmp(s->peer, peer) == 0)
+			return s;
+	}
+	return NULL;
+}
+
+static void
+station_free(struct station *s)
+{
+	list_del(&s->link);
+	while (!list_empty(&s->roads))
+		road_free(list_entry(s->roads.next, struct road, link));
+	inbox_free(s->inbox);
+	free(s->peer);
+	free(s);
+}
+
+/* What the transports had before them that left the configuration while the
+ * daemon did not run goes another way. */
+static void
+sweep_others(const struct station *s)
+{
+	const struct daemon *d = s->carrier->d;
+	char *dir = mem_printf("%s/peers/%s", d->conf->spool_dir, s->peer);
+	struct dirent **all;
+	int i, n = scandir(dir, &all, NULL, alphasort);
+
+	for (i = 0; i < n; i++) {
+		const char *name = all[i]->d_name;
+		char *path = path_join(dir, name);
+
+		if (strncmp(name, "out", 3) == 0 && (name[3] == '\0' ||
+		    name[3] == '.') && road_find(s, name[3] == '\0' ? "" :
+		    name + 4) == NULL) {
+			sweep_out(d, "", path);
+			(void)rmdir(path);
+		}
+		free(path);
+		free(all[i]);
+	}
+	if (n >= 0)
+		free(all);
+	free(dir);
+}
+
+static int
+station_roads(struct station *s, const struct conf_peer *peer, struct err *e)
+{
+	size_t i;
+	int rc = 0;
+
+	for (i = 0; rc == 0 && i < peer->nlanes; i++)
+		if (road_find(s, peer->lane[i].name) == NULL)
+			rc = road_new(s, peer->lane[i].name, e);
+	return rc;
+}
+
+static int
+station_new(struct carrier *c, const struct conf_peer *peer, struct err *e)
+{
+	struct station *s = mem_alloc(1, sizeof(*s));
 	int rc;
 
-	r->carrier = c;
-	r->file = none;
-	r->peer = mem_strdup(peer);
-	r->out = mem_printf("%s/peers/%s/out", d->conf->spool_dir, peer);
-	r->in = mem_printf("%s/peers/%s/in", d->conf->spool_dir, peer);
-	r->aside = mem_printf("%s/peers/%s/aside", d->conf->spool_dir, peer);
-	r->refused = map_new();
-	list_add_tail(&c->roads, &r->link);
-	rc = file_make_dirs(r->out, 0750, e);
+	s->carrier = c;
+	s->peer = mem_strdup(peer->name);
+	list_init(&s->roads);
+	list_add_tail(&c->stations, &s->link);
+	s->inbox = inbox_new(c->d, peer->name, e);
+	rc = s->inbox == NULL ? e->code : station_roads(s, peer, e);
 	if (rc == 0)
-		rc = file_make_dirs(r->in, 0750, e);
-	if (rc != 0) {
-		road_free(r);
-		return rc;
+		sweep_others(s);
+	else
+		station_free(s);
+	return rc;
+}
+
+/* A program that runs with settings of the past is to begin anew. */
+static void
+stop_all(const struct station *s)
+{
+	struct list *item;
+
+	list_for_each(item, &s->roads) {
+		struct road *r = list_entry(item, struct road, link);
+
+		if (runner_running(r->runner))
+			runner_stop(r->runner, STOP_SECS);
 	}
-	r->runner = runner_new(d->base, d->log, peer, &hooks);
-	r->step = evtimer_new(d->base, write_step, r);
-	r->again = evtimer_new(d->base, look_again, r);
-	sweep_out(r);
-	trim_aside(r);
-	take_next(r);
-	return 0;
 }
 
 int
@@ -640,12 +614,14 @@ carrier_reload(struct carrier *c, struct err *e)
 	int rc = 0;
 
 	for (i = 0; rc == 0 && i < conf->npeers; i++) {
-		struct road *r = road_find(c, conf->peer[i].name);
+		struct station *s = station_find(c, conf->peer[i].name);
 
-		if (r == NULL)
-			rc = road_new(c, conf->peer[i].name, e);
-		else if (runner_running(r->runner))
-			runner_stop(r->runner, STOP_SECS);
+		if (s == NULL) {
+			rc = station_new(c, &conf->peer[i], e);
+			continue;
+		}
+		stop_all(s);
+		rc = station_roads(s, &conf->peer[i], e);
 	}
 	return rc;
 }
@@ -657,7 +633,7 @@ carrier_new(struct daemon *d, struct carrier **c_out, struct err *e)
 	int rc;
 
 	c->d = d;
-	list_init(&c->roads);
+	list_init(&c->stations);
 	rc = carrier_reload(c, e);
 	if (rc != 0) {
 		carrier_free(c);
@@ -672,15 +648,51 @@ carrier_free(struct carrier *c)
 {
 	if (c == NULL)
 		return;
-	while (!list_empty(&c->roads))
-		road_free(list_entry(c->roads.next, struct road, link));
+	while (!list_empty(&c->stations))
+		station_free(list_entry(c->stations.next, struct station,
+		    link));
 	free(c);
+}
+
+/* By PEER or PEER/TRANSPORT; NULL: there is none. */
+static struct road *
+road_of(const struct carrier *c, const char *name)
+{
+	const char *slash = name != NULL ? strchr(name, '/') : NULL;
+	char *peer = name == NULL ? NULL : slash == NULL ? mem_strdup(name) :
+	    mem_strndup(name, (size_t)(slash - name));
+	struct station *s = peer != NULL ? station_find(c, peer) : NULL;
+
+	free(peer);
+	return s == NULL ? NULL :
+	    road_find(s, slash != NULL ? slash + 1 : "");
+}
+
+bool
+carrier_progress(const struct carrier *c, const char *road,
+    struct carrier_progress *p_out)
+{
+	const struct road *r = c != NULL ? road_of(c, road) : NULL;
+
+	memset(p_out, 0, sizeof(*p_out));
+	if (r == NULL || !runner_running(r->runner))
+		return false;
+	p_out->file = r->sending;
+	p_out->done = r->sending[0] != '\0' ? r->done : 0;
+	p_out->total = r->sending[0] != '\0' ? r->total : 0;
+	p_out->told = r->progress_ms != 0;
+	if (!p_out->told)
+		return true;
+	p_out->p = r->progress;
+	p_out->age_secs = (uint64_t)(clock_mono_ms(c->d->clock) -
+	    r->progress_ms) / 1000;
+	return true;
 }
 
 void
 carrier_act(struct carrier *c, const struct exchange_action *a)
 {
-	struct road *r = road_find(c, a->peer);
+	struct road *r = road_of(c, a->road);
 
 	if (r == NULL)
 		return;
@@ -706,10 +718,10 @@ carrier_act(struct carrier *c, const struct exchange_action *a)
 void
 carrier_arrived(struct carrier *c, const char *peer)
 {
-	struct road *r = road_find(c, peer);
+	struct station *s = station_find(c, peer);
 
-	if (r != NULL)
-		take_next(r);
+	if (s != NULL)
+		inbox_look(s->inbox);
 }
 
 void
@@ -718,12 +730,26 @@ carrier_stop(struct carrier *c)
 	struct list *item;
 
 	c->stopping = true;
-	list_for_each(item, &c->roads) {
+	list_for_each(item, &c->stations) {
+		struct station *s = list_entry(item, struct station, link);
+
+		inbox_stop(s->inbox);
+		stop_all(s);
+	}
+}
+
+static bool
+station_busy(const struct station *s)
+{
+	struct list *item;
+
+	list_for_each(item, &s->roads) {
 		struct road *r = list_entry(item, struct road, link);
 
-		if (runner_running(r->runner))
-			runner_stop(r->runner, STOP_SECS);
+		if (r->outbound != NULL || runner_running(r->runner))
+			return true;
 	}
+	return inbox_busy(s->inbox);
 }
 
 bool
@@ -731,12 +757,8 @@ carrier_busy(const struct carrier *c)
 {
 	struct list *item;
 
-	list_for_each(item, &c->roads) {
-		struct road *r = list_entry(item, struct road, link);
-
-		if (r->intake != NULL || r->outbound != NULL ||
-		    runner_running(r->runner))
+	list_for_each(item, &c->stations)
+		if (station_busy(list_entry(item, struct station, link)))
 			return true;
-	}
 	return false;
 }

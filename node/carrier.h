@@ -8,6 +8,7 @@
  * pieces of 64 KiB a turn of the event loop.
  */
 #include "node/daemon.h"
+#include "transports/report.h"
 
 struct carrier;
 
@@ -22,6 +23,19 @@ int carrier_reload(struct carrier *c, struct err *e) MUST_CHECK;
 void carrier_act(struct carrier *c, const struct exchange_action *a);
 /* A file has come to this peer's in/ by another way than its transport. */
 void carrier_arrived(struct carrier *c, const char *peer);
+/* How a transport fares, as it said last. */
+struct carrier_progress {
+	const char *file;	/* being sent; "" if that is not known */
+	uint64_t done, total;	/* of it */
+	bool told;		/* p was */
+	struct report_progress p;
+	uint64_t age_secs;	/* since it was told */
+};
+/* road: PEER or PEER/TRANSPORT.  False: it does not run, or there is none, or
+ * c is NULL, as at the start.
+ * What p_out points to lives until the next return to the event loop. */
+bool carrier_progress(const struct carrier *c, const char *road,
+    struct carrier_progress *p_out);
 /* Asks all programs to end. */
 void carrier_stop(struct carrier *c);
 /* Does anything still run or wait to be processed? */

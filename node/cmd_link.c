@@ -18,15 +18,20 @@
 
 #define STEP 65536
 
-/* The last of the settings listen=/PATH; NULL: there is none. */
+/* The setting listen=/PATH of the first transport that has it; NULL: there is
+ * none. */
 static const char *
 socket_of(const struct conf_peer *peer)
 {
 	const char *path = NULL;
 
-	for (size_t i = 0; i < peer->set.n; i++)
-		if (strncmp(peer->set.item[i], "listen=/", 8) == 0)
-			path = peer->set.item[i] + 7;
+	for (size_t i = 0; path == NULL && i < peer->nlanes; i++) {
+		const struct conf_strings *set = &peer->lane[i].set;
+
+		for (size_t k = 0; k < set->n; k++)
+			if (strncmp(set->item[k], "listen=/", 8) == 0)
+				path = set->item[k] + 7;
+	}
 	return path;
 }
 

@@ -27,18 +27,31 @@ struct waiting {
 };
 
 static void
-on_status(void *ctx, json_t *line)
+look_at(struct waiting *w, const json_t *line)
 {
-	struct waiting *w = ctx;
-
-	if (strcmp(cli_text(line, "kind"), "peer") != 0 ||
-	    strcmp(cli_text(line, "name"), w->peer) != 0)
-		return;
 	w->calling = cli_true(line, "calling");
 	w->failed = cli_number(line, "failures") > 0;
 	if (!w->calling && w->failed)
 		fprintf(stderr, "postrider flush: %s: %s\n", w->peer,
 		    cli_text(line, "last_error"));
+}
+
+/* A peer, or one of its transports. */
+static void
+on_status(void *ctx, json_t *line)
+{
+	struct waiting *w = ctx;
+	const json_t *lane;
+	size_t i;
+
+	if (strcmp(cli_text(line, "kind"), "peer") != 0)
+		return;
+	if (strcmp(cli_text(line, "name"), w->peer) == 0)
+		look_at(w, line);
+	json_array_foreach(json_object_get(line, "transports"), i, lane)
+		if (strchr(w->peer, '/') != NULL &&
+		    strcmp(cli_text(lane, "road"), w->peer) == 0)
+			look_at(w, lane);
 }
 
 /* Until the call is over, and answered. */
@@ -62,7 +75,7 @@ static int
 flush_usage(const struct cli *cli)
 {
 	return cli_fail(cli, EX_USAGE,
-	    "usage: postrider flush [--wait] PEER...");
+	    "usage: postrider flush [--wait] PEER[/TRANSPORT]...");
 }
 
 int

@@ -15,6 +15,18 @@ static const char *const columns[] = {
 	"NEXT CALL", "LAST SENT", "LAST RECEIVED", "LAST ERROR", NULL
 };
 
+static const char *const lane_columns[] = {
+	"TRANSPORT", "STATE", ">BUNDLES", ">SIZE", "RETRY", "NEXT CALL",
+	"LAST SENT", "LAST ERROR", NULL
+};
+
+static const char *const progress_columns[] = {
+	"UNDER WAY", "PROGRESS", ">%", ">SENT", ">LEFT", ">RATE",
+	">REMAINING", ">RECEIVED", ">AGAIN", ">ERRORS", ">DAMAGED", NULL
+};
+
+#define BAR_WIDTH 20
+
 /* Times without parts of a second; "-" for none. */
 static void
 add_time(struct buf *out, const json_t *line, const char *key)
@@ -62,6 +74,135 @@ add_peer(struct cli_table *t, const json_t *line)
 	cli_table_add(t, row);
 	for (size_t i = 0; i < 8; i++)
 		buf_release(&texts[i]);
+}
+
+/*
+ * The transports of a peer that has several, and how those fare that say so.
+ */
+struct tables {
+	struct cli_table *peers, *lanes, *progress;
+};
+
+static const char *
+lane_word(const json_t *lane)
+{
+	if (cli_true(lane, "gone"))
+		return "gone";
+	if (cli_true(lane, "running"))
+		return "running";
+	if (cli_true(lane, "down"))
+		return "down";
+	if (*cli_text(lane, "retry") != '\0')
+		return "waiting";
+	return cli_true(lane, "open") ? "idle" : "closed";
+}
+
+static void
+add_lane(struct cli_table *t, const json_t *lane)
+{
+	struct buf texts[5];
+	const char *row[8];
+
+	for (size_t i = 0; i < 5; i++)
+		buf_init(&texts[i]);
+	buf_adds(&texts[0], num_str(cli_number(lane, "objects")).s);
+	size_format(&texts[1], cli_number(lane, "object_octets"));
+	add_time(&texts[2], lane, "retry");
+	add_time(&texts[3], lane, "next_call");
+	add_time(&texts[4], lane, "last_sent");
+	row[0] = cli_text(lane, "road");
+	row[1] = lane_word(lane);
+	for (size_t i = 0; i < 5; i++)
+		row[2 + i] = buf_cstr(&texts[i]);
+	row[7] = cli_text(lane, "last_error");
+	cli_table_add(t, row);
+	for (size_t i = 0; i < 5; i++)
+		buf_release(&texts[i]);
+}
+
+/* "[####......]", as much of it as is done. */
+static void
+add_bar(struct buf *out, uint64_t done, uint64_t total)
+{
+	uint64_t full = total == 0 ? 0 : done >= total ? BAR_WIDTH :
+	    (uint64_t)((double)done / (double)total * BAR_WIDTH);
+
+	buf_addc(out, '[');
+	for (uint64_t i = 0; i < BAR_WIDTH; i++)
+		buf_addc(out, i < full ? '#' : '.');
+	buf_addc(out, ']');
+}
+
+static void
+add_percent(struct buf *out, uint64_t part, uint64_t whole)
+{
+	if (whole == 0)
+		buf_adds(out, "-");
+	else
+		buf_addf(out, "%.0f", (double)part * 100 / (double)whole);
+}
+
+/* What only the transports with a link know. */
+static void
+add_pace(struct buf texts[6], const json_t *p)
+{
+	uint64_t rate = cli_number(p, "rate");
+
+	size_format(&texts[0], rate);
+	buf_adds(&texts[0], "/s");
+	if (rate > 0)
+		duration_format(&texts[1], cli_number(p, "left_secs"));
+	else
+		buf_adds(&texts[1], "-");
+	size_format(&texts[2], cli_number(p, "received"));
+	size_format(&texts[3], cli_number(p, "again"));
+	buf_addf(&texts[4], "%.2f %%", (double)cli_number(p, "errors") / 1e4);
+	buf_adds(&texts[5], num_str(cli_number(p, "damaged")).s);
+}
+
+static void
+add_progress(struct cli_table *t, const char *road, const json_t *p)
+{
+	bool told = json_object_get(p, "rate") != NULL;
+	uint64_t done = cli_number(p, told ? "sent" : "done");
+	uint64_t left = told ? cli_number(p, "left") :
+	    cli_number(p, "total") - done;
+	struct buf texts[10];
+	const char *row[11];
+
+	if (left == 0 && cli_number(p, "rate") == 0)
+		return;
+	for (size_t i = 0; i < 10; i++)
+		buf_init(&texts[i]);
+	add_bar(&texts[0], done, done + left);
+	add_percent(&texts[1], done, done + left);
+	size_format(&texts[2], done);
+	size_format(&texts[3], left);
+	if (told)
+		add_pace(&texts[4], p);
+	row[0] = road;
+	for (size_t i = 0; i < 10; i++)
+		row[1 + i] = i < 4 || told ? buf_cstr(&texts[i]) : "-";
+	cli_table_add(t, row);
+	for (size_t i = 0; i < 10; i++)
+		buf_release(&texts[i]);
+}
+
+static void
+add_lanes(struct tables *t, const json_t *peer)
+{
+	const json_t *all = json_object_get(peer, "transports"), *lane;
+	size_t i;
+
+	json_array_foreach(all, i, lane) {
+		const json_t *p = json_object_get(lane, "progress");
+
+		if (json_array_size(all) > 1 ||
+		    *cli_text(lane, "name") != '\0')
+			add_lane(t->lanes, lane);
+		if (json_is_object(p))
+			add_progress(t->progress, cli_text(lane, "road"), p);
+	}
 }
 
 /* Nothing where nothing native came or went. */
@@ -125,10 +266,14 @@ print_node(const json_t *line)
 static void
 on_line(void *ctx, json_t *line)
 {
+	struct tables *t = ctx;
+
 	if (strcmp(cli_text(line, "kind"), "node") == 0)
 		print_node(line);
-	else if (strcmp(cli_text(line, "kind"), "peer") == 0)
-		add_peer(ctx, line);
+	if (strcmp(cli_text(line, "kind"), "peer") != 0)
+		return;
+	add_peer(t->peers, line);
+	add_lanes(t, line);
 }
 
 int
@@ -139,7 +284,7 @@ cmd_status(struct cli *cli, int argc, char **argv)
 		{ NULL, 0, NULL, 0 },
 	};
 	json_t *request = json_pack("{s:s}", "cmd", "status");
-	struct cli_table *t;
+	struct tables t;
 	bool json = false;
 	int c, status;
 
@@ -154,8 +299,12 @@ cmd_status(struct cli *cli, int argc, char **argv)
 	if (json)
 		return cli_written(cli, cli_run(cli, request, cli_print_json,
 		    NULL, false));
-	t = cli_table_new(columns);
-	status = cli_run(cli, request, on_line, t, false);
-	cli_table_print(t);
+	t.peers = cli_table_new(columns);
+	t.lanes = cli_table_new(lane_columns);
+	t.progress = cli_table_new(progress_columns);
+	status = cli_run(cli, request, on_line, &t, false);
+	cli_table_print(t.peers);
+	cli_table_print(t.lanes);
+	cli_table_print(t.progress);
 	return cli_written(cli, status);
 }

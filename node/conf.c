@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "base/secret.h"
 #include "node/conf_check.h"
+#include "node/conf_lane.h"
 #include "node/conf_net.h"
 #include "node/conf_parse.h"
 #include "node/conf_table.h"
@@ -92,6 +93,7 @@ read_peer(struct conf_draft *draft, const struct conf_node *node)
 		    node->item[0].text, e.text);
 	peer->name = mem_strdup(node->item[0].text);
 	conf_table_read(conf_table_find("peer"), node, peer, draft->faults);
+	conf_lanes_read(draft, peer, node);
 }
 
 static void
@@ -166,7 +168,7 @@ read_section(struct conf_draft *draft, const struct conf_node *node)
 		"two titles" };
 	size_t i;
 
-	if (table == NULL) {
+	if (table == NULL || table->inside != NULL) {
 		conf_fault(draft->faults, node->line, "unknown %s %s: there "
 		    "are site, listen, delivery, peer, link, via and routes",
 		    node->kind == CONF_SECTION ? "section" : "setting",
@@ -283,6 +285,7 @@ free_parts(struct conf *conf)
 	for (i = 0; i < conf->npeers; i++) {
 		free(conf->peer[i].name);
 		free(conf->peer[i].receive_hosts);
+		conf_lanes_release(&conf->peer[i]);
 		schedule_free(conf->peer[i].call);
 		secret_wipe(conf->peer[i].psk, sizeof(conf->peer[i].psk));
 		conf_table_release(conf_table_find("peer"), &conf->peer[i]);
@@ -344,6 +347,18 @@ conf_find_peer(const struct conf *conf, const char *name)
 		if (strcmp(conf->peer[i].name, name) == 0)
 			return &conf->peer[i];
 	return NULL;
+}
+
+bool
+conf_peer_by_mail(const struct conf_peer *peer)
+{
+	size_t i;
+
+	for (i = 0; i < peer->nlanes; i++)
+		if (peer->lane[i].program != NULL &&
+		    strcmp(peer->lane[i].program, "mail") == 0)
+			return true;
+	return false;
 }
 
 static bool

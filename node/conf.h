@@ -99,6 +99,25 @@ enum conf_compress { CONF_COMPRESS_NONE, CONF_COMPRESS_GZIP,
 enum conf_path { CONF_PATH_UNKNOWN, CONF_PATH_7BIT, CONF_PATH_8BIT,
 	CONF_PATH_BINARY };
 
+/* A transport of a peer, and what goes by it. */
+struct conf_lane {
+	char *name;		/* title of its section; "" where the section
+				 * of the peer has it */
+	unsigned line;
+	char *program;		/* "file", or a path to a program */
+	struct conf_strings set;	/* "KEY=VALUE" for --set */
+	bool stays;		/* it keeps running */
+	struct schedule *own_call;	/* or NULL */
+	const struct schedule *call;	/* its own, or that of the peer */
+	uint64_t retry_min_secs, retry_max_secs;	/* back-off */
+	uint64_t parcel_octets;	/* native: of the largest parcel */
+	int priority_min, priority_max;	/* of what it takes */
+	uint64_t size_max;	/* octets; 0: any */
+};
+
+#define CONF_PRIORITY_MIN (-9)
+#define CONF_PRIORITY_MAX 9
+
 struct conf_peer {
 	char *name;
 	unsigned line;
@@ -118,10 +137,8 @@ struct conf_peer {
 	char *address;		/* the peer's bundle address (rfc2442) */
 	unsigned cost;
 	uint64_t batch_octets, batch_count, batch_age_secs;	/* cut limits */
-	struct schedule *call;
 	uint64_t max_message;	/* octets that its road carries; 0 any */
 	uint64_t lifetime_secs;	/* 5d */
-	uint64_t retry_min_secs, retry_max_secs;	/* transport back-off */
 	struct conf_strings may_reach;	/* patterns; empty: local domains */
 	struct conf_strings may_send_as;	/* patterns; empty: any */
 	struct conf_strings urgent;	/* patterns: mail from or to these is
@@ -130,7 +147,6 @@ struct conf_peer {
 	bool may_relay;		/* may reach whatever is routed */
 	bool gate;		/* all native sites may reach it by us */
 	/* dialect = native */
-	uint64_t parcel_octets;	/* of the largest parcel: 1M */
 	struct shape shape;	/* of parcels */
 	bool sign;		/* seal = sign */
 	bool has_psk;		/* shared with the peer alone */
@@ -147,9 +163,15 @@ struct conf_peer {
 					 * transport = mail, who may submit */
 	size_t nreceive_hosts;
 	uint64_t quota_octets, quota_count;	/* queued for it; 0 none */
-	char *transport;	/* "file", or a path to a program */
-	struct conf_strings set;	/* "KEY=VALUE" for --set */
-	bool stays;		/* transport keeps running */
+	struct conf_lane *lane;	/* at least one */
+	size_t nlanes;
+	/* For lane: what its section has for all of them, or instead. */
+	struct schedule *call;
+	uint64_t retry_min_secs, retry_max_secs;
+	uint64_t parcel_octets;
+	char *transport;
+	struct conf_strings set;
+	bool stays;
 	bool answer;		/* by one more call what one has brought */
 };
 
@@ -251,6 +273,8 @@ const struct conf_strings *conf_find_via(const struct conf *conf,
     const char *site);
 const struct conf_peer *conf_find_peer(const struct conf *conf,
     const char *name);
+/* Is one of its transports `mail`? */
+bool conf_peer_by_mail(const struct conf_peer *peer);
 /* What differs between two configurations and needs a restart, as a list of
  * words in out; true if anything does. */
 bool conf_needs_restart(const struct conf *old, const struct conf *new_,

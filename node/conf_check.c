@@ -8,8 +8,8 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "bundle/seal.h"
+#include "node/conf_lane.h"
 #include "node/conf_net.h"
-#include "node/conf_transports.h"
 #include "node/keys.h"
 #include "smtp/address.h"
 #include "smtp/extension.h"
@@ -18,17 +18,16 @@
 
 #define TEMPLATE_MAX (1U << 20)
 
-/* The line of a key, or of its section where the key is not set. */
-static unsigned
-line_of(const struct conf_node *section, const char *key)
+unsigned
+conf_line_of(const struct conf_node *section, const char *key)
 {
 	const struct conf_node *node = conf_node_find(section, key);
 
 	return node != NULL ? node->line : section->line;
 }
 
-static unsigned
-item_line(const struct conf_node *section, const char *key, size_t i)
+unsigned
+conf_item_line(const struct conf_node *section, const char *key, size_t i)
 {
 	const struct conf_node *node = conf_node_find(section, key);
 
@@ -100,18 +99,6 @@ peer_address(const struct conf *conf, const char *peer)
 }
 
 static bool
-stays_by_itself(const struct conf_peer *peer)
-{
-	const struct conf_transport *t = conf_transport_find(peer->transport);
-	size_t i, len = t != NULL && t->waits != NULL ? strlen(t->waits) : 0;
-
-	for (i = 0; len > 0 && i < peer->set.n; i++)
-		if (strncmp(peer->set.item[i], t->waits, len) == 0)
-			return true;
-	return t != NULL && t->stays;
-}
-
-static bool
 is_server(const struct conf_delivery *d)
 {
 	return d->kind == CONF_DELIVERY_SMTP || d->kind == CONF_DELIVERY_LMTP;
@@ -141,10 +128,7 @@ conf_complete(struct conf_draft *draft)
 
 		complete_compress(peer, conf_node_find(draft->peer[i],
 		    "compress") != NULL);
-		if (peer->call == NULL)
-			peer->call = schedule_new();
-		if (conf_node_find(draft->peer[i], "stays") == NULL)
-			peer->stays = stays_by_itself(peer);
+		conf_lanes_complete(peer, draft->peer[i]);
 		if (peer->address == NULL)
 			peer->address = peer_address(conf, peer->name);
 	}
@@ -157,20 +141,22 @@ check_site(struct conf_draft *draft)
 	struct err e = ERR_INIT;
 
 	if (conf->retry_min_secs > conf->retry_max_secs)
-		conf_fault(draft->faults, line_of(draft->site, "retry-max"),
+		conf_fault(draft->faults,
+		    conf_line_of(draft->site, "retry-max"),
 		    "retry-max is less than retry-min");
 	if (conf->control != NULL &&
 	    conf_node_find(draft->site, "control") == NULL &&
 	    conf_socket_path_check(conf->control, &e) < 0)
-		conf_fault(draft->faults, line_of(draft->site, "run"),
+		conf_fault(draft->faults, conf_line_of(draft->site, "run"),
 		    "the control socket: %s: set control or a shorter run",
 		    e.text);
 	if (conf->tls_key != NULL && conf->tls_certificate == NULL)
-		conf_fault(draft->faults, line_of(draft->site, "tls-key"),
+		conf_fault(draft->faults, conf_line_of(draft->site, "tls-key"),
 		    "tls-key without tls-certificate");
 	if (conf->backup_dir == NULL &&
 	    conf_node_find(draft->site, "backup-every") != NULL)
-		conf_fault(draft->faults, line_of(draft->site, "backup-every"),
+		conf_fault(draft->faults,
+		    conf_line_of(draft->site, "backup-every"),
 		    "backup-every without backup-dir");
 	if (address_check_domain(slice_of(conf->hostname), true, NULL) < 0 &&
 	    conf_node_find(draft->site, "hostname") == NULL)
@@ -185,10 +171,10 @@ check_keys(struct conf_draft *draft)
 	struct err e = ERR_INIT;
 
 	if (keyring_policy_check(&policy, &e) != 0)
-		conf_fault(draft->faults, line_of(draft->site, "key-life"),
+		conf_fault(draft->faults, conf_line_of(draft->site, "key-life"),
 		    "key-life: %s", e.text);
 	if (draft->conf->reach.n > CARD_REACHES_MAX)
-		conf_fault(draft->faults, line_of(draft->site, "reach"),
+		conf_fault(draft->faults, conf_line_of(draft->site, "reach"),
 		    "reach has at most %d items", CARD_REACHES_MAX);
 }
 
@@ -204,15 +190,15 @@ check_template(struct conf_draft *draft)
 		return;
 	if (file_read(conf->notice_template, TEMPLATE_MAX, &text, &e) < 0 ||
 	    notice_text_parse(buf_slice(&text), &conf->notice_text, &e) < 0)
-		conf_fault(draft->faults, line_of(draft->site,
+		conf_fault(draft->faults, conf_line_of(draft->site,
 		    "notice-template"), "notice-template %s: %s",
 		    conf->notice_template, e.text);
 	buf_release(&text);
 }
 
-/* A delivery to one of our own listeners would go round for ever. */
-static void
-check_not_ours(struct conf_draft *draft, const char *target, unsigned line)
+void
+conf_check_not_ours(struct conf_draft *draft, const char *target,
+    unsigned line)
 {
 	const struct conf *conf = draft->conf;
 	struct conf_endpoint to, at;
@@ -261,8 +247,9 @@ check_listeners(struct conf_draft *draft)
 		    draft->listener[i] != NULL &&
 		    conf_node_find(draft->listener[i], "mode") != NULL)
 			conf_warning(draft->faults,
-			    line_of(draft->listener[i], "mode"), "mode is for "
-			    "UNIX sockets: it changes nothing here");
+			    conf_line_of(draft->listener[i], "mode"),
+			    "mode is for UNIX sockets: it changes nothing "
+			    "here");
 	}
 }
 
@@ -275,15 +262,15 @@ check_tls(struct conf_draft *draft, const struct conf_delivery *d,
 	    strncmp(d->target, "unix:", 5) == 0;
 
 	if ((tls->mode == CONF_TLS_FINGERPRINT) != (tls->nfingerprints > 0))
-		conf_fault(draft->faults, line_of(node, "tls"),
+		conf_fault(draft->faults, conf_line_of(node, "tls"),
 		    "tls = fingerprint and tls-fingerprint belong together");
 	if (tls->mode == CONF_TLS_NAME && tls->name == NULL && local)
-		conf_fault(draft->faults, line_of(node, "tls"),
+		conf_fault(draft->faults, conf_line_of(node, "tls"),
 		    "a UNIX socket has no name that a certificate could "
 		    "have: set tls-name");
 	if (tls->ca != NULL && tls->mode != CONF_TLS_CA &&
 	    tls->mode != CONF_TLS_NAME)
-		conf_warning(draft->faults, line_of(node, "tls-ca"),
+		conf_warning(draft->faults, conf_line_of(node, "tls-ca"),
 		    "tls-ca is for tls = ca and name: it changes nothing "
 		    "here");
 }
@@ -295,7 +282,7 @@ warn_idle(struct conf_draft *draft, const struct conf_node *node,
 {
 	for (; *keys != NULL && !used; keys++)
 		if (conf_node_find(node, *keys) != NULL)
-			conf_warning(draft->faults, line_of(node, *keys),
+			conf_warning(draft->faults, conf_line_of(node, *keys),
 			    "%s is for %s: it changes nothing here", *keys,
 			    whose);
 }
@@ -322,7 +309,7 @@ check_delivery(struct conf_draft *draft, size_t n)
 	warn_idle(draft, node, of_servers, is_server(d), "servers");
 	if (!is_server(d) || d->target == NULL)
 		return;
-	check_not_ours(draft, d->target, line_of(node, "to"));
+	conf_check_not_ours(draft, d->target, conf_line_of(node, "to"));
 	check_tls(draft, d, node);
 	warn_idle(draft, node, of_files, false, "Maildirs and commands");
 }
@@ -345,24 +332,25 @@ check_parcels(struct conf_draft *draft, size_t n)
 	    "dialect = native");
 	if (peer->dialect == BUNDLE_NATIVE &&
 	    peer->compress == CONF_COMPRESS_GZIP)
-		conf_fault(draft->faults, line_of(node, "compress"),
+		conf_fault(draft->faults, conf_line_of(node, "compress"),
 		    "dialect = native takes compress = together, each or "
 		    "none");
 	if (peer->dialect != BUNDLE_NATIVE &&
 	    peer->compress > CONF_COMPRESS_GZIP)
-		conf_fault(draft->faults, line_of(node, "compress"),
+		conf_fault(draft->faults, conf_line_of(node, "compress"),
 		    "compress = together and each are for dialect = native");
 	if (peer->shape.kind == SHAPE_EXACT && draft->conf->site != NULL &&
 	    !seal_size_possible(&to, peer->shape.octets))
-		conf_fault(draft->faults, line_of(node, "shape"),
+		conf_fault(draft->faults, conf_line_of(node, "shape"),
 		    "no parcel has exactly %llu octets: take some more",
 		    (unsigned long long)peer->shape.octets);
 	if (peer->sign && (peer->shape.kind == SHAPE_EXACT ?
 	    peer->shape.octets : peer->parcel_octets) > SIGNED_MAX)
-		conf_fault(draft->faults, line_of(node, "seal"),
+		conf_fault(draft->faults, conf_line_of(node, "seal"),
 		    "a signed parcel has at most 4 MiB");
 	if (peer->forward_signed && !peer->sign)
-		conf_warning(draft->faults, line_of(node, "forward-signed"),
+		conf_warning(draft->faults,
+		    conf_line_of(node, "forward-signed"),
 		    "forward-signed is for seal = sign: it changes nothing "
 		    "here");
 }
@@ -388,7 +376,7 @@ check_encoding(struct conf_draft *draft, struct conf_peer *peer,
 		peer->path = CONF_PATH_UNKNOWN;
 	}
 	if (peer->gzip && peer->encoding != MIME_BASE64)
-		conf_fault(draft->faults, line_of(node, "encoding"),
+		conf_fault(draft->faults, conf_line_of(node, "encoding"),
 		    "compress = gzip needs encoding = base64: gzip is binary");
 }
 
@@ -401,86 +389,28 @@ check_dialect(struct conf_draft *draft, size_t n)
 
 	check_encoding(draft, peer, node);
 	if ((peer->extensions & both) == SMTP_EXT_BINARYMIME)
-		conf_fault(draft->faults, line_of(node, "extensions"),
+		conf_fault(draft->faults, conf_line_of(node, "extensions"),
 		    "BINARYMIME needs CHUNKING beside it (RFC 3030)");
 	if (peer->plain && peer->dialect != BUNDLE_BSMTP)
-		conf_fault(draft->faults, line_of(node, "parameters"),
+		conf_fault(draft->faults, conf_line_of(node, "parameters"),
 		    "parameters = no is for dialect = bsmtp");
 	if (peer->plain && peer->extensions != 0)
-		conf_fault(draft->faults, line_of(node, "parameters"),
+		conf_fault(draft->faults, conf_line_of(node, "parameters"),
 		    "parameters = no leaves no extensions");
 }
 
-static bool
-has_setting(const struct conf_strings *set, const char *key)
-{
-	size_t i, len = strlen(key);
-
-	for (i = 0; i < set->n; i++)
-		if (strncmp(set->item[i], key, len) == 0 &&
-		    set->item[i][len] == '=')
-			return true;
-	return false;
-}
-
-static void
-check_settings(struct conf_draft *draft, size_t n)
-{
-	const struct conf_peer *peer = &draft->conf->peer[n];
-	size_t i, j;
-
-	for (i = 0; i < peer->set.n; i++) {
-		size_t len = strcspn(peer->set.item[i], "=");
-
-		for (j = 0; j < i; j++)
-			if (strncmp(peer->set.item[j], peer->set.item[i],
-			    len + 1) == 0)
-				conf_fault(draft->faults,
-				    item_line(draft->peer[n], "set", i),
-				    "set: %.*s is set twice", (int)len,
-				    peer->set.item[i]);
-	}
-}
-
-/* What the table of transports knows of this one. */
-static void
-check_transport(struct conf_draft *draft, size_t n)
-{
-	const struct conf_peer *peer = &draft->conf->peer[n];
-	const struct conf_node *node = draft->peer[n];
-	const struct conf_transport *t = conf_transport_find(peer->transport);
-
-	if (t == NULL)
-		return;
-	if (t->needs[0] != NULL && !has_setting(&peer->set, t->needs[0]) &&
-	    !has_setting(&peer->set, t->needs[1]))
-		conf_warning(draft->faults, line_of(node, "transport"),
-		    "peer %s: the %s transport has neither %s= nor %s= in "
-		    "set", peer->name, t->name, t->needs[0], t->needs[1]);
-	if (!conf_transport_carries(t, peer->dialect))
-		conf_fault(draft->faults, line_of(node, "dialect"),
-		    "the transport %s does not carry this dialect: "
-		    "postrider-%s(8) says which it does", t->name, t->name);
-}
-
-/* The server of the transport mail, as far as it is an address in numbers. */
+/* Who brings an object by mail is known by the address it comes from. */
 static void
 check_mail(struct conf_draft *draft, size_t n)
 {
 	const struct conf_peer *peer = &draft->conf->peer[n];
-	const struct conf_node *node = draft->peer[n];
 	size_t i;
 
-	if (peer->transport == NULL || strcmp(peer->transport, "mail") != 0)
-		return;
-	for (i = 0; i < peer->set.n; i++)
-		if (strncmp(peer->set.item[i], "server=", 7) == 0)
-			check_not_ours(draft, peer->set.item[i] + 7,
-			    item_line(node, "set", i));
-	for (i = 0; i < n; i++)
+	for (i = 0; i < n && conf_peer_by_mail(peer); i++)
 		if (address_equal(draft->conf->peer[i].address,
 		    peer->address))
-			conf_fault(draft->faults, line_of(node, "address"),
+			conf_fault(draft->faults,
+			    conf_line_of(draft->peer[n], "address"),
 			    "peers %s and %s have the same address: their "
 			    "objects cannot be told apart",
 			    draft->conf->peer[i].name, peer->name);
@@ -494,14 +424,10 @@ check_peer(struct conf_draft *draft, size_t n)
 
 	check_dialect(draft, n);
 	check_parcels(draft, n);
-	check_settings(draft, n);
-	check_transport(draft, n);
+	conf_lanes_check(draft, n);
 	check_mail(draft, n);
-	if (peer->retry_min_secs > peer->retry_max_secs)
-		conf_fault(draft->faults, line_of(node, "retry-max"),
-		    "retry-max is less than retry-min");
 	if (peer->may_relay && peer->may_reach.n > 0)
-		conf_fault(draft->faults, line_of(node, "may-relay"),
+		conf_fault(draft->faults, conf_line_of(node, "may-relay"),
 		    "may-relay = yes means whatever is routed: may-reach has "
 		    "no use beside it");
 }
@@ -518,7 +444,7 @@ route_locals(struct conf_draft *draft, const char *file)
 
 		routing_name_delivery(conf->routing, i, d->name);
 		for (j = 0; j < d->domains.n; j++) {
-			unsigned line = item_line(draft->delivery[i],
+			unsigned line = conf_item_line(draft->delivery[i],
 			    "domains", j);
 
 			routing_set_origin(conf->routing, file, line);
@@ -596,7 +522,8 @@ route_maps(struct conf_draft *draft)
 		    tell_placed, draft->faults, &e) < 0 &&
 		    draft->faults->count == before)
 			conf_fault(draft->faults,
-			    item_line(draft->site, "maps", i), "%s", e.text);
+			    conf_item_line(draft->site, "maps", i), "%s",
+			    e.text);
 	}
 	(void)routing_check(conf->routing, tell_placed, draft->faults);
 }
@@ -616,7 +543,7 @@ static void
 check_postmaster(struct conf_draft *draft)
 {
 	const struct conf *conf = draft->conf;
-	unsigned line = line_of(draft->site, "postmaster");
+	unsigned line = conf_line_of(draft->site, "postmaster");
 	struct routing_decision d;
 
 	if (conf->postmaster == NULL)
@@ -647,7 +574,7 @@ conf_check(struct conf_draft *draft)
 	check_template(draft);
 	check_keys(draft);
 	check_listeners(draft);
-	check_not_ours(draft, conf->via, line_of(draft->site, "via"));
+	conf_check_not_ours(draft, conf->via, conf_line_of(draft->site, "via"));
 	for (i = 0; i < conf->ndeliveries; i++)
 		check_delivery(draft, i);
 	for (i = 0; i < conf->npeers; i++)

@@ -286,6 +286,32 @@ static const struct conf_row peer_rows[] = {
 	    0, 0, no_yes },
 };
 
+/* What has no default here is as in the section of the peer. */
+static const struct conf_row transport_rows[] = {
+	{ "program", conf_value_transport, AT(conf_lane, program), NULL,
+	    CONF_TEXT | CONF_REQUIRED, 0, 0, NULL },
+	{ "set", conf_value_setting, AT(conf_lane, set), NULL, CONF_STRINGS,
+	    0, 0, NULL },
+	{ "stays", conf_value_flag, AT(conf_lane, stays), NULL, 0,
+	    0, 0, no_yes },
+	{ "priority-min", conf_value_priority, AT(conf_lane, priority_min),
+	    "-9", 0, 0, 0, NULL },
+	{ "priority-max", conf_value_priority, AT(conf_lane, priority_max),
+	    "9", 0, 0, 0, NULL },
+	{ "size-max", conf_value_size, AT(conf_lane, size_max), "none",
+	    CONF_NONE, 1024, 0, NULL },
+	{ "call", conf_value_call, AT(conf_lane, own_call), NULL, CONF_EACH,
+	    0, 0, NULL },
+	{ "call-min-interval", conf_value_call_interval,
+	    AT(conf_lane, own_call), NULL, 0, 0, 0, NULL },
+	{ "retry-min", conf_value_duration, AT(conf_lane, retry_min_secs),
+	    NULL, 0, SOONEST, 0, NULL },
+	{ "retry-max", conf_value_duration, AT(conf_lane, retry_max_secs),
+	    NULL, 0, SOONEST, 0, NULL },
+	{ "parcel-size", conf_value_size, AT(conf_lane, parcel_octets), NULL,
+	    0, PARCEL_MIN, PARCEL_MAX, NULL },
+};
+
 static const struct conf_row link_rows[] = {
 	{ "cost", conf_value_count_uint, AT(conf_link, cost), "1", 0,
 	    1, 1000000, NULL },
@@ -297,13 +323,14 @@ static const struct conf_row via_rows[] = {
 };
 
 static const struct conf_table tables[] = {
-	{ "site", 1, ROWS(site_rows) },
-	{ "listen", 1, ROWS(listen_rows) },
-	{ "delivery", 1, ROWS(delivery_rows) },
-	{ "peer", 1, ROWS(peer_rows) },
-	{ "link", 2, ROWS(link_rows) },
-	{ "via", 1, ROWS(via_rows) },
-	{ "routes", 0, NULL, 0 },
+	{ "site", 1, NULL, ROWS(site_rows) },
+	{ "listen", 1, NULL, ROWS(listen_rows) },
+	{ "delivery", 1, NULL, ROWS(delivery_rows) },
+	{ "peer", 1, NULL, ROWS(peer_rows) },
+	{ "transport", 1, "peer", ROWS(transport_rows) },
+	{ "link", 2, NULL, ROWS(link_rows) },
+	{ "via", 1, NULL, ROWS(via_rows) },
+	{ "routes", 0, NULL, NULL, 0 },
 };
 
 const struct conf_table *
@@ -483,6 +510,17 @@ read_statement(const struct conf_table *table,
 	}
 }
 
+/* A section of its own inside this one. */
+static bool
+is_inner(const struct conf_table *table, const struct conf_node *node)
+{
+	const struct conf_table *inner = node->kind == CONF_SECTION ?
+	    conf_table_find(node->key) : NULL;
+
+	return inner != NULL && inner->inside != NULL &&
+	    strcmp(inner->inside, table->section) == 0;
+}
+
 void
 conf_table_read(const struct conf_table *table,
     const struct conf_node *section, void *object, struct conf_faults *faults)
@@ -491,8 +529,9 @@ conf_table_read(const struct conf_table *table,
 
 	set_defaults(table, section, object, faults);
 	for (i = 0; i < section->nchildren; i++)
-		read_statement(table, section, &section->child[i], object,
-		    faults);
+		if (!is_inner(table, &section->child[i]))
+			read_statement(table, section, &section->child[i],
+			    object, faults);
 	for (i = 0; i < table->nrows; i++)
 		if ((table->row[i].flags & CONF_REQUIRED) != 0 &&
 		    conf_node_find(section, table->row[i].key) == NULL)

@@ -35,6 +35,7 @@ struct conf_row {
 struct conf_table {
 	const char *section;
 	size_t ntitles;
+	const char *inside;	/* a section of this name; NULL: of none */
 	const struct conf_row *row;	/* none: keys are free (routes) */
 	size_t nrows;
 };

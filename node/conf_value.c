@@ -353,6 +353,23 @@ conf_value_count_uint(const struct conf_row *row, const char *value,
 	return rc;
 }
 
+int
+conf_value_priority(const struct conf_row *row, const char *value,
+    void *field, struct err *e)
+{
+	bool less = value[0] == '-';
+	uint64_t n;
+
+	(void)row;
+	if (num_parse(slice_of(value + less), CONF_PRIORITY_MAX, &n) < 0 ||
+	    (less && n == 0))
+		return err_set(e, ERR_SYNTAX, "write a priority from %d to "
+		    "%d", CONF_PRIORITY_MIN, CONF_PRIORITY_MAX);
+	if (field != NULL)
+		*(int *)field = less ? -(int)n : (int)n;
+	return 0;
+}
+
 /* Octal, as chmod(1) takes it: the one number whose zero in front is usual. */
 int
 conf_value_mode(const struct conf_row *row, const char *value, void *field,

@@ -30,6 +30,7 @@ CONF_VALUE(duration);	/* uint64_t, seconds */
 CONF_VALUE(count);	/* uint64_t */
 CONF_VALUE(count_size);	/* size_t */
 CONF_VALUE(count_uint);	/* unsigned */
+CONF_VALUE(priority);	/* int: of mail, see RFC 6710 */
 CONF_VALUE(mode);	/* mode_t, octal */
 CONF_VALUE(choice);	/* an enum: index of the word */
 CONF_VALUE(flag);	/* bool: 0 or 1, index of the word */

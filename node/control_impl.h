@@ -7,7 +7,8 @@
  *	control.c	  listening, lines, whose request it is
  *	control_queue.c	  list, show, hold, release, delete, retry
  *	control_broken.c  the quarantine
- *	control_order.c	  status, route, flush, reload, stop, verify, backup
+ *	control_status.c  status
+ *	control_order.c	  route, flush, reload, stop, verify, backup
  *	control_receive.c objects that are handed in
  *	control_keys.c	  the site's keys and its card
  *	control_trace.c	  trace, peer-test

@@ -33,18 +33,18 @@ custody_goes_by(struct custody *c, const char *site, const char *peer)
 }
 
 static void
-on_fill(void *ctx, const char *peer)
+on_fill(void *ctx, const char *peer, struct lane *lane)
 {
 	struct custody *c = ctx;
 	struct exchange *x = c->x;
-	struct target *t, *road = queue_peer(x, peer);
+	struct target *t;
 	size_t i;
 
-	for (i = 0; road != NULL && i < x->ntargets; i++) {
+	for (i = 0; i < x->ntargets; i++) {
 		t = x->target[i];
 		if (t->kind == TARGET_SITE && !list_empty(&t->ready) &&
 		    custody_goes_by(c, t->name, peer))
-			(void)cut_lot(c, t, road);
+			(void)cut_lot(c, t, lane);
 	}
 }
 
@@ -65,7 +65,7 @@ answer_waits(struct custody *c, const char *peer)
 }
 
 static bool
-on_waits(void *ctx, const char *peer)
+on_waits(void *ctx, const char *peer, const struct lane *lane)
 {
 	struct custody *c = ctx;
 	struct exchange *x = c->x;
@@ -74,10 +74,12 @@ on_waits(void *ctx, const char *peer)
 	for (i = 0; i < x->ntargets; i++) {
 		if (x->target[i]->kind == TARGET_SITE &&
 		    x->target[i]->ready_count > 0 &&
-		    custody_goes_by(c, x->target[i]->name, peer))
+		    custody_goes_by(c, x->target[i]->name, peer) &&
+		    cut_waits(x, x->target[i], lane))
 			return true;
 	}
-	return answer_waits(c, peer);
+	return lane_gets(x, lane, ANSWER_PRIORITY, 0) &&
+	    answer_waits(c, peer);
 }
 
 static bool
@@ -573,7 +575,8 @@ lot_tick(struct custody *c, struct lot *lot, uint64_t now, struct err *e)
 	road = custody_road(c->x, lot->flow->target);
 	if (lot->expire_secs + grace_secs(c->x) <= now &&
 	    (lot->legs > 0 || lot->test) &&
-	    (lot->hop_done || road == NULL || road->chance))
+	    (lot->hop_done || road == NULL ||
+	    lanes_were_tried(road, lot->priority, 0, 0)))
 		return expire_lot(c, lot, e);
 	if (lot->next_secs > now || lot->expire_secs <= now)
 		return 0;

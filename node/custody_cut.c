@@ -62,11 +62,56 @@ take_serial(struct custody *c, struct flow *f, uint64_t *serial_out,
 	return 0;
 }
 
+/* What of the mail for a site would go by a lane; not more of it than makes a
+ * bundle. */
+struct share {
+	uint64_t count, octets;
+	const struct leg *first;	/* NULL: nothing */
+};
+
 static bool
-has_limit(const struct target *t, const struct conf_peer *p)
+has_limit(const struct conf_peer *p, const struct share *s)
 {
-	return (p->batch_octets != 0 && t->ready_octets >= p->batch_octets) ||
-	    (p->batch_count != 0 && t->ready_count >= p->batch_count);
+	return (p->batch_octets != 0 && s->octets >= p->batch_octets) ||
+	    (p->batch_count != 0 && s->count >= p->batch_count);
+}
+
+static bool
+gets_leg(struct exchange *x, const struct lane *l, const struct leg *leg)
+{
+	return lane_gets(x, l, leg->entry->rank, leg->entry->octets);
+}
+
+static struct share
+share_of(struct exchange *x, const struct target *t, const struct lane *l)
+{
+	struct share s = { t->ready_count, t->ready_octets, NULL };
+	struct list *item;
+	struct leg *leg;
+
+	if (!lane_has_others(l)) {
+		if (!list_empty(&t->ready))
+			s.first = list_entry(t->ready.next, struct leg, link);
+		return s;
+	}
+	s.count = s.octets = 0;
+	list_for_each(item, &t->ready) {
+		leg = list_entry(item, struct leg, link);
+		if (!gets_leg(x, l, leg))
+			continue;
+		s.first = s.first == NULL ? leg : s.first;
+		s.count++;
+		s.octets += leg->entry->octets;
+		if (has_limit(l->target->peer, &s))
+			break;
+	}
+	return s;
+}
+
+bool
+cut_waits(struct exchange *x, const struct target *t, const struct lane *l)
+{
+	return share_of(x, t, l).first != NULL;
 }
 
 static bool
@@ -83,22 +128,25 @@ is_making(const struct custody *c, const struct flow *f)
 
 static bool
 should_cut(struct custody *c, struct target *t, struct flow *f,
-    const struct target *road)
+    const struct lane *l)
 {
+	const struct conf_peer *peer = l->target->peer;
 	struct exchange *x = c->x;
 	int64_t now = clock_mono_ms(x->clock);
-	const struct leg *leg;
+	struct share s;
 
 	if (f->nlots >= LOTS_MAX || is_making(c, f) || c->pause_ms > now)
 		return false;
-	if (road->wanted || t->urgent > 0 || has_limit(t, road->peer))
+	s = share_of(x, t, l);
+	if (s.first == NULL)
+		return false;
+	if (l->wanted || s.first->entry->rank > 0 || has_limit(peer, &s))
 		return true;
-	if (!schedule_is_empty(road->peer->call))
+	if (!schedule_is_empty(l->conf->call))
 		return true;	/* transit asks when the road takes it */
 	if (f->cut_ms != 0 && f->cut_ms + PACE_MS > now)
 		return false;
-	leg = list_entry(t->ready.next, struct leg, link);
-	return leg->entry->accepted_secs + road->peer->batch_age_secs <=
+	return s.first->entry->accepted_secs + peer->batch_age_secs <=
 	    now_secs(x);
 }
 
@@ -108,17 +156,23 @@ later(int64_t a, int64_t b)
 	return a > b ? a : b;
 }
 
-/* When what waits for t may be cut, as far as time decides. */
+/* When what waits for t may be cut for l, as far as time decides; in the past:
+ * it waits for something that happens. */
 static int64_t
-cut_due_ms(struct custody *c, const struct target *t,
-    const struct target *road)
+cut_due_ms(struct custody *c, const struct target *t, const struct lane *l)
 {
 	const struct flow *f = flow_find(c, t->name);
-	int64_t mono = clock_mono_ms(c->x->clock), at = cut_pace_ms(road);
-	const struct leg *leg = list_entry(t->ready.next, struct leg, link);
+	int64_t mono = clock_mono_ms(c->x->clock), at = cut_pace_ms(l);
 	uint64_t full, now = now_secs(c->x);
+	struct share s;
 
-	full = leg->entry->accepted_secs + road->peer->batch_age_secs;
+	if (l->conf == NULL || !schedule_is_empty(l->conf->call))
+		return INT64_MIN;
+	s = share_of(c->x, t, l);
+	if (s.first == NULL)
+		return INT64_MIN;
+	full = s.first->entry->accepted_secs +
+	    l->target->peer->batch_age_secs;
 	if (f != NULL && f->cut_ms != 0)
 		at = later(at, f->cut_ms + PACE_MS);
 	if (full > now)
@@ -132,19 +186,17 @@ cut_deadline_ms(struct custody *c)
 	struct exchange *x = c->x;
 	int64_t at = INT64_MAX, when, mono = clock_mono_ms(x->clock);
 	const struct target *t, *road;
-	size_t i;
+	size_t i, k;
 
 	for (i = 0; i < x->ntargets; i++) {
 		t = x->target[i];
 		if (t->kind != TARGET_SITE || list_empty(&t->ready))
 			continue;
 		road = custody_road(x, t);
-		if (road == NULL || road->peer == NULL ||
-		    !schedule_is_empty(road->peer->call))
-			continue;
-		/* In the past: it waits for something that happens. */
-		when = cut_due_ms(c, t, road);
-		at = when > mono && when < at ? when : at;
+		for (k = 0; road != NULL && k < road->nlanes; k++) {
+			when = cut_due_ms(c, t, road->lane[k]);
+			at = when > mono && when < at ? when : at;
+		}
 	}
 	return at;
 }
@@ -187,19 +239,28 @@ take_leg(struct custody *c, struct lot *lot, struct leg *leg)
 	lot->expire_secs = end > lot->expire_secs ? end : lot->expire_secs;
 }
 
+static uint64_t
+most_octets(const struct lane *l)
+{
+	uint64_t most = l->target->peer->batch_octets, max = l->conf->size_max;
+
+	most = most == 0 ? LOT_OCTETS : most;
+	return max != 0 && max < most ? max : most;
+}
+
 static void
 gather(struct custody *c, struct lot *lot, struct target *t,
-    const struct conf_peer *p)
+    const struct lane *l)
 {
-	uint64_t octets = 0, most = p->batch_octets;
+	const struct conf_peer *p = l->target->peer;
+	uint64_t octets = 0, most = most_octets(l);
 	struct list *item, *after;
 	struct leg *leg;
 	int rank = 0;
 
-	most = most == 0 ? LOT_OCTETS : most;
 	list_for_each_safe(item, after, &t->ready) {
 		leg = list_entry(item, struct leg, link);
-		if (too_large(c->x, leg, p))
+		if (too_large(c->x, leg, p) || !gets_leg(c->x, l, leg))
 			continue;
 		if (lot->legs == 0)
 			rank = leg->entry->rank;
@@ -216,15 +277,15 @@ gather(struct custody *c, struct lot *lot, struct target *t,
 }
 
 bool
-cut_lot(struct custody *c, struct target *t, const struct target *road)
+cut_lot(struct custody *c, struct target *t, const struct lane *l)
 {
 	struct flow *f = flow_need(c, t);
 	struct err e = ERR_INIT;
 	struct lot *lot;
 	uint64_t serial;
 
-	if (road->peer == NULL || list_empty(&t->ready) ||
-	    !should_cut(c, t, f, road) || !seal_can(c, t->name))
+	if (list_empty(&t->ready) || !should_cut(c, t, f, l) ||
+	    !seal_can(c, t->name))
 		return false;
 	if (take_serial(c, f, &serial, &e) != 0) {
 		log_event(c->x->log, LOG_LEVEL_WARNING, "bundle-not-made",
@@ -235,7 +296,7 @@ cut_lot(struct custody *c, struct target *t, const struct target *road)
 	lot = lot_new(c, f, serial);
 	lot->rec = mem_alloc(1, sizeof(*lot->rec));
 	serial_out_init(lot->rec);
-	gather(c, lot, t, road->peer);
+	gather(c, lot, t, l);
 	if (lot->legs == 0) {
 		lot_free(c, lot);
 		return false;
@@ -301,6 +362,7 @@ custody_test(struct exchange *x, const char *site, uint64_t *serial_out,
 {
 	struct custody *c = x->custody;
 	struct target *t, *road;
+	struct lane *l;
 	struct lot *lot;
 	int rc;
 
@@ -320,7 +382,10 @@ custody_test(struct exchange *x, const char *site, uint64_t *serial_out,
 	if (rc != 0)
 		return rc;
 	*serial_out = lot->serial;
-	road->wanted = true;
+	l = lane_for(x, road, lot->priority, 0);
+	if (l == NULL)
+		l = road->lane[0];
+	l->wanted = true;
 	return 0;
 }
 

@@ -86,7 +86,9 @@ load_lot(struct custody *c, const struct serial_out *s)
 	if (s->status == SERIAL_SETTLED) {
 		f->nlots--;
 		lot->state = LOT_VOID;
-		lot_unconfirmed(c, lot, s);
+		/* Its legs fail at the first tick: until all lots are loaded
+		 * they move. */
+		lot->next_secs = 0;
 	} else if (s->nparts == 0 || lot->legs == 0) {
 		/* A test, or settled just before the end. */
 		lot_complete(c, lot);

@@ -21,6 +21,10 @@
 #include "node/transit.h"
 #include "spool/custody.h"
 
+/* Results are small and end the far end's custody: they go where what is
+ * urgent goes. */
+#define ANSWER_PRIORITY 1
+
 enum lot_state {
 	LOT_SEALING,	/* a bundle is to be made of it */
 	LOT_UNDERWAY,
@@ -159,7 +163,10 @@ bool custody_goes_by(struct custody *c, const char *site, const char *peer);
 
 /* custody_cut.c */
 /* Cuts a lot of what waits for t, if it is time; false: not now. */
-bool cut_lot(struct custody *c, struct target *t, const struct target *road);
+bool cut_lot(struct custody *c, struct target *t, const struct lane *l);
+/* Does mail for t wait that would go by l? */
+bool cut_waits(struct exchange *x, const struct target *t,
+    const struct lane *l);
 /* Monotonic: when a lot may be cut that is not to be cut yet. */
 int64_t cut_deadline_ms(struct custody *c);
 /* Takes a serial, with a reserved block behind it. */

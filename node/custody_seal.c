@@ -737,7 +737,8 @@ seal_answer(struct custody *c, struct answer *a, struct err *e)
 	}
 	free(site);
 	s = sealing_new(c, a->site, NULL);
-	rc = chain_begin(s, SEAL_BUNDLE, 0, c->x->conf->lifetime_secs, e);
+	rc = chain_begin(s, SEAL_BUNDLE, ANSWER_PRIORITY,
+	    c->x->conf->lifetime_secs, e);
 	if (rc == 0)
 		rc = add_extras(s, 0, a->card, e);
 	if (rc == 0 && s->nowed == 0 && !s->card) {

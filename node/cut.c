@@ -19,13 +19,30 @@
 #define PACE_MS 50		/* between objects of a burst of mail */
 
 int64_t
-cut_pace_ms(const struct target *t)
+cut_pace_ms(const struct lane *l)
 {
-	return t->cut_ms == 0 ? 0 : t->cut_ms + PACE_MS;
+	return l->cut_ms == 0 ? 0 : l->cut_ms + PACE_MS;
+}
+
+static void
+into_lane(struct cut *c, struct lane *l)
+{
+	c->lane = l;
+	list_add_tail(&l->objects, &c->link);
+	l->nobjects++;
+	l->object_octets += c->weight;
+}
+
+static void
+out_of_lane(struct cut *c)
+{
+	list_del(&c->link);
+	c->lane->nobjects--;
+	c->lane->object_octets -= c->weight;
 }
 
 static struct cut *
-cut_new(struct exchange *x, const struct object *o, struct target *t)
+cut_new(struct exchange *x, const struct object *o, struct lane *l)
 {
 	struct cut *c = mem_alloc(1, sizeof(*c));
 
@@ -33,38 +50,34 @@ cut_new(struct exchange *x, const struct object *o, struct target *t)
 	c->id = o->id;
 	c->dialect = dialect_of_object(o);
 	c->status = o->status;
-	c->target = t;
 	c->name = mem_strdup(o->name);
 	c->octets = o->octets;
 	c->cut_secs = o->cut_secs;
 	memcpy(c->digest, o->digest, sizeof(c->digest));
 	c->missing = true;
 	map_put_u64(x->cuts, c->id, c);
-	list_add_tail(&t->objects, &c->link);
-	t->nobjects++;
+	into_lane(c, l);
 	return c;
 }
 
 static void
 cut_free(struct exchange *x, struct cut *c)
 {
-	list_del(&c->link);
-	c->target->nobjects--;
-	c->target->object_octets -= c->weight;
+	out_of_lane(c);
 	map_del_u64(x->cuts, c->id);
 	free(c->name);
 	free(c);
 }
 
 struct cut *
-cut_find(struct exchange *x, const char *peer, const char *name)
+cut_find(struct exchange *x, const char *road, const char *name)
 {
-	struct target *t = queue_peer(x, peer);
+	struct lane *l = lane_find(x, road);
 	struct list *item;
 
-	if (t == NULL)
+	if (l == NULL)
 		return NULL;
-	list_for_each(item, &t->objects) {
+	list_for_each(item, &l->objects) {
 		struct cut *c = list_entry(item, struct cut, link);
 
 		if (strcmp(c->name, name) == 0)
@@ -102,35 +115,37 @@ cut_record(struct exchange *x, struct object *o, struct err *e)
 }
 
 struct cut *
-cut_object(struct exchange *x, struct target *t, struct object *o)
+cut_object(struct exchange *x, struct lane *l, struct object *o)
 {
 	struct err e = ERR_INIT;
 
 	o->status = OBJECT_CUT;
-	o->peer = mem_strdup(t->name);
+	o->road = mem_strdup(l->road);
 	name_object(x, o);
 	o->cut_wall_ms = clock_wall_ms(x->clock);
 	o->cut_secs = now_secs(x);
 	if (cut_record(x, o, &e) != 0) {
 		log_event(x->log, LOG_LEVEL_WARNING, "object-not-cut",
-		    "peer", t->name, "reason", e.text, NULL);
+		    "peer", l->target->name, "reason", e.text,
+		    "transport", lane_word(l), NULL);
 		return NULL;
 	}
-	t->cut_ms = clock_mono_ms(x->clock);
-	return cut_new(x, o, t);
+	l->cut_ms = clock_mono_ms(x->clock);
+	return cut_new(x, o, l);
 }
 
 void
 cut_weigh(struct cut *c, uint64_t octets)
 {
 	c->weight += octets;
-	c->target->object_octets += octets;
+	c->lane->object_octets += octets;
 }
 
 static void
 ask_write(struct exchange *x, struct cut *c)
 {
-	struct exchange_action *a = action_add(x, EXCHANGE_WRITE, c->target);
+	struct exchange_action *a = action_for_lane(x, EXCHANGE_WRITE,
+	    c->lane);
 
 	c->asked = true;
 	a->object = c->id;
@@ -140,17 +155,17 @@ ask_write(struct exchange *x, struct cut *c)
 }
 
 void
-cut_pump(struct exchange *x, struct target *t)
+cut_pump(struct exchange *x, struct lane *l)
 {
 	struct list *item;
 
-	while (t->peer != NULL && t->nobjects < OBJECTS_MAX &&
-	    dialect_of_peer(t->peer)->cut(x, t))
+	while (l->conf != NULL && l->nobjects < OBJECTS_MAX &&
+	    dialect_of_peer(l->target->peer)->cut(x, l))
 		;
-	if (t->pause_ms > clock_mono_ms(x->clock))
+	if (l->pause_ms > clock_mono_ms(x->clock))
 		return;
 	/* One at a time is written. */
-	list_for_each(item, &t->objects) {
+	list_for_each(item, &l->objects) {
 		struct cut *c = list_entry(item, struct cut, link);
 
 		if (c->asked)
@@ -189,8 +204,8 @@ exchange_object_written(struct exchange *x, uint64_t object, uint64_t octets,
 	c->octets = octets;
 	memcpy(c->digest, digest, sizeof(c->digest));
 	c->missing = c->asked = c->offered = false;
-	c->target->told = false;
-	c->target->nwritten++;
+	c->lane->told = false;
+	c->lane->nwritten++;
 	return 0;
 }
 
@@ -204,61 +219,74 @@ exchange_object_unwritten(struct exchange *x, uint64_t object,
 		return;
 	c->asked = false;
 	log_event(x->log, LOG_LEVEL_WARNING, "object-not-written",
-	    "peer", c->target->name, "name", c->name, "reason", why, NULL);
-	road_failed(x, c->target, why);
+	    "peer", c->lane->target->name, "name", c->name, "reason", why,
+	    "transport", lane_word(c->lane), NULL);
+	road_failed(x, c->lane, why);
 }
 
 bool
-exchange_knows_object(struct exchange *x, const char *peer, const char *name)
+exchange_knows_object(struct exchange *x, const char *road, const char *name)
 {
-	return cut_find(x, peer, name) != NULL;
+	return cut_find(x, road, name) != NULL;
 }
 
 /*
  * The end of an object.
  */
 int
-exchange_transport_sent(struct exchange *x, const char *peer,
+exchange_transport_sent(struct exchange *x, const char *road,
     const char *name, struct err *e)
 {
-	struct cut *c = cut_find(x, peer, name);
+	struct cut *c = cut_find(x, road, name);
+	struct lane *l = lane_find(x, road);
 	struct exchange_action *a;
-	struct target *t;
 	bool was_there;
 	int rc;
 
 	if (c == NULL || c->status == OBJECT_CUT) {
 		log_event(x->log, LOG_LEVEL_WARNING, "transport-confused",
-		    "peer", peer, "name", name, "reason",
-		    "sent what was not there to send", NULL);
+		    "peer", l != NULL ? l->target->name : road, "name", name,
+		    "reason", "sent what was not there to send", "transport",
+		    l != NULL ? lane_word(l) : NULL, NULL);
 		return 0;
 	}
-	t = c->target;
 	was_there = !c->missing;
 	rc = c->dialect->sent(x, c, e);
 	if (rc != 0)
 		return rc;
-	log_event(x->log, LOG_LEVEL_INFO, "object-sent", "peer", peer,
-	    "name", name, "octets", num_str(c->octets).s, NULL);
+	log_event(x->log, LOG_LEVEL_INFO, "object-sent", "peer",
+	    l->target->name, "name", name, "octets",
+	    num_str(c->octets).s, "transport", lane_word(l), NULL);
 	x->counters.objects_out++;
-	t->last_sent_ms = clock_wall_ms(x->clock);
-	t->nwritten -= was_there;
+	l->last_sent_ms = clock_wall_ms(x->clock);
+	l->nwritten -= was_there;
 	/* Its transport looks again while it runs: that was the call. */
-	if (!c->offered && t->nwritten == 0 && t->peer != NULL &&
-	    !dialect_of_peer(t->peer)->waits(x, t))
-		t->wanted = false;
-	a = action_add(x, EXCHANGE_UNLINK, t);
+	if (!c->offered && l->nwritten == 0 && l->conf != NULL &&
+	    !dialect_of_peer(l->target->peer)->waits(x, l))
+		l->wanted = false;
+	a = action_for_lane(x, EXCHANGE_UNLINK, l);
 	a->name = mem_strdup(name);
 	cut_free(x, c);
-	road_good(x, t);
+	road_good(x, l);
 	x->dirty = true;
 	return 0;
+}
+
+/* Its file, whole or not, is no more. */
+static void
+ask_unlink(struct exchange *x, struct cut *c)
+{
+	struct exchange_action *a = action_for_lane(x, EXCHANGE_UNLINK,
+	    c->lane);
+
+	a->name = mem_strdup(c->name);
+	c->lane->nwritten -= c->status == OBJECT_WRITTEN && !c->missing &&
+	    c->lane->nwritten > 0;
 }
 
 int
 cut_withdraw(struct exchange *x, struct cut *c, struct err *e)
 {
-	struct exchange_action *a;
 	struct spool_unit *u;
 	struct object o;
 	int rc;
@@ -276,10 +304,7 @@ cut_withdraw(struct exchange *x, struct cut *c, struct err *e)
 	}
 	if (rc == 0) {
 		c->dialect->withdrawn(x, &o);
-		a = action_add(x, EXCHANGE_UNLINK, c->target);
-		a->name = mem_strdup(c->name);
-		c->target->nwritten -= c->status == OBJECT_WRITTEN &&
-		    !c->missing && c->target->nwritten > 0;
+		ask_unlink(x, c);
 		cut_free(x, c);
 		x->dirty = true;
 	}
@@ -287,20 +312,82 @@ cut_withdraw(struct exchange *x, struct cut *c, struct err *e)
 	return rc;
 }
 
+int
+cut_move(struct exchange *x, struct cut *c, struct lane *to, struct err *e)
+{
+	struct object o;
+	int rc;
+
+	object_init(&o);
+	rc = spool_get_object(x->spool, c->id, &o, e);
+	if (rc == 0) {
+		free(o.road);
+		o.road = mem_strdup(to->road);
+		rc = cut_record(x, &o, e);
+	}
+	object_release(&o);
+	if (rc != 0)
+		return rc;
+	log_event(x->log, LOG_LEVEL_INFO, "object-moved", "peer",
+	    to->target->name, "name", c->name, "transport", lane_word(to),
+	    "from", lane_word(c->lane), NULL);
+	ask_unlink(x, c);
+	out_of_lane(c);
+	into_lane(c, to);
+	c->missing = true;
+	c->offered = false;
+	x->dirty = true;
+	return 0;
+}
+
+/* At most one transport has an object before it: the one that had it must
+ * have ended, and nobody be writing its file. */
+static void
+hand_on(struct exchange *x, struct lane *l)
+{
+	struct list *item, *after;
+	struct err e = ERR_INIT;
+
+	if (l->up || lane_is_usable(x, l))
+		return;
+	list_for_each_safe(item, after, &l->objects) {
+		struct cut *c = list_entry(item, struct cut, link);
+
+		if (c->asked || c->status == OBJECT_SENT)
+			continue;
+		if (c->dialect->hand_on(x, c, &e) != 0) {
+			log_event(x->log, LOG_LEVEL_WARNING, "object-not-moved",
+			    "peer", l->target->name, "name", c->name,
+			    "reason", e.text, NULL);
+			return;
+		}
+	}
+}
+
 void
-exchange_transport_failed(struct exchange *x, const char *peer,
+cut_hand_on(struct exchange *x, struct target *t)
+{
+	size_t i;
+
+	for (i = 0; t->peer != NULL && t->nlanes > 1 && i < t->nlanes; i++)
+		hand_on(x, t->lane[i]);
+}
+
+void
+exchange_transport_failed(struct exchange *x, const char *road,
     const char *name, bool permanent, const char *text)
 {
-	struct cut *c = cut_find(x, peer, name);
-	struct target *t = queue_peer(x, peer);
+	struct cut *c = cut_find(x, road, name);
+	struct lane *l = lane_find(x, road);
 
-	log_event(x->log, LOG_LEVEL_WARNING, "object-failed", "peer", peer,
-	    "name", name, "kind", permanent ? "permanent" : "temporary",
-	    "reason", text, NULL);
-	if (t == NULL)
+	log_event(x->log, LOG_LEVEL_WARNING, "object-failed", "peer",
+	    l != NULL ? l->target->name : road, "name", name,
+	    "kind", permanent ? "permanent" : "temporary", "reason", text,
+	    "transport", l != NULL ? lane_word(l) : NULL, NULL);
+	if (l == NULL)
 		return;
-	free(t->last_error);
-	t->last_error = mem_strdup(text);
+	free(l->last_error);
+	l->last_error = mem_strdup(text);
 	if (c != NULL && permanent)
 		c->dialect->failed(x, c);
 	x->dirty = true;
@@ -322,7 +409,7 @@ cut_load(struct exchange *x, struct err *e)
 		rc = spool_next_object(x->spool, &id, &o, e);
 		if (rc != 0)
 			break;
-		c = cut_new(x, &o, queue_peer_or_gone(x, o.peer));
+		c = cut_new(x, &o, lane_find_or_gone(x, o.road));
 		rc = c->dialect->load(x, &o, c, e);
 		object_release(&o);
 		if (rc == 0 && c->status != OBJECT_SENT)

@@ -25,19 +25,22 @@ struct outbound {
 };
 
 struct dialect {
-	/* Makes one object of what waits for t, if its limits and schedule
+	/* Makes one object of what waits for l, if its limits and schedule
 	 * say so; false: nothing to make now. */
-	bool (*cut)(struct exchange *x, struct target *t);
+	bool (*cut)(struct exchange *x, struct lane *l);
 	/* Does something wait that is in no object and is worth a call? */
-	bool (*waits)(struct exchange *x, const struct target *t);
+	bool (*waits)(struct exchange *x, const struct lane *l);
 	/* Is it being made ready?  Then a call waits for it. */
-	bool (*making)(struct exchange *x, const struct target *t);
+	bool (*making)(struct exchange *x, const struct lane *l);
 	/* Monotonic: when `cut` is to be asked again; INT64_MAX. */
-	int64_t (*deadline_ms)(struct exchange *x, const struct target *t);
+	int64_t (*deadline_ms)(struct exchange *x, const struct lane *l);
 	/* The transport has handed c over: settles it; its record goes. */
 	int (*sent)(struct exchange *x, struct cut *c, struct err *e);
 	/* The record has gone: what was in it waits again. */
 	void (*withdrawn)(struct exchange *x, const struct object *o);
+	/* Its lane cannot be used, and its transport has ended: whether and
+	 * how it goes by another is for the dialect to say. */
+	int (*hand_on)(struct exchange *x, struct cut *c, struct err *e);
 	/* The transport cannot send it, for good. */
 	void (*failed)(struct exchange *x, struct cut *c);
 	/* At start. */

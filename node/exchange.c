@@ -176,6 +176,8 @@ exchange_reload(struct exchange *x, const struct conf *conf)
 		if (x->target[i]->peer != NULL && x->target[i]->down)
 			routing_set_down(conf->routing, x->target[i]->name,
 			    true);
+		if (x->target[i]->peer != NULL)
+			road_judge(x, x->target[i], "the others are gone");
 	}
 	queue_reroute(x);
 	transit_reroute(x);
@@ -480,93 +482,6 @@ exchange_forget(struct exchange *x, void *cookie)
 	}
 }
 
-struct exchange_action *
-action_add(struct exchange *x, enum exchange_action_kind kind,
-    const struct target *t)
-{
-	struct pending_action *p = mem_alloc(1, sizeof(*p));
-
-	p->a.kind = kind;
-	if (t->kind == TARGET_PEER)
-		p->a.peer = mem_strdup(t->name);
-	p->a.delivery = t->index;
-	list_add_tail(&x->actions, &p->link);
-	return &p->a;
-}
-
-/* Gives a delivery as many legs as it may hold. */
-static void
-delivery_pump(struct exchange *x, struct target *t)
-{
-	struct exchange_action *a;
-	struct outcome *o;
-	struct leg *leg;
-	size_t i, max = t->failures > 0 ? 1 : JOBS_MAX;
-
-	if (t->pause_ms > clock_mono_ms(x->clock))
-		return;
-	while (t->running < max && !list_empty(&t->ready)) {
-		leg = list_entry(t->ready.next, struct leg, link);
-		leg_take(leg, LEG_RUNNING);
-		o = outcome_new(x, leg);
-		o->job = x->next_job++;
-		map_put_u64(x->jobs, o->job, o);
-		t->running++;
-		a = action_add(x, EXCHANGE_DELIVER, t);
-		a->job = o->job;
-		a->message = leg->entry->id;
-		a->nrcpt = leg->nrcpt;
-		a->rcpt = mem_alloc(leg->nrcpt, sizeof(*a->rcpt));
-		for (i = 0; i < leg->nrcpt; i++)
-			a->rcpt[i] = leg_rcpt(leg)[i];
-	}
-}
-
-static void
-pump(struct exchange *x)
-{
-	struct target *t;
-	size_t i;
-
-	x->dirty = false;
-	transit_pump(x);
-	for (i = 0; i < x->ntargets; i++) {
-		t = x->target[i];
-		queue_wake(t, now_secs(x));
-		if (t->kind == TARGET_DELIVERY)
-			delivery_pump(x, t);
-		if (t->kind == TARGET_PEER) {
-			cut_pump(x, t);
-			road_pump(x, t);
-		}
-	}
-}
-
-int
-exchange_next_action(struct exchange *x, struct exchange_action *a_out)
-{
-	struct pending_action *p;
-
-	if (list_empty(&x->actions) && x->dirty)
-		pump(x);
-	if (list_empty(&x->actions))
-		return 0;
-	p = list_entry(x->actions.next, struct pending_action, link);
-	list_del(&p->link);
-	*a_out = p->a;
-	free(p);
-	return 1;
-}
-
-void
-exchange_action_release(struct exchange_action *a)
-{
-	free(a->peer);
-	free(a->name);
-	free(a->rcpt);
-	memset(a, 0, sizeof(*a));
-}
-
 /* From here on a message waits: what is held by FUTURERELEASE does not. */
 static uint64_t
 waits_since(const struct entry *entry)
@@ -597,20 +512,31 @@ expire_by(struct exchange *x, struct leg *leg, uint64_t now)
 /* An object whose messages are all too old is taken back, so that they fail;
  * a younger one stays as it is, since it may have arrived unnoticed. */
 static int
-expire_objects(struct exchange *x, struct target *t, uint64_t now,
-    struct err *e)
+expire_lane(struct exchange *x, struct lane *l, uint64_t now, struct err *e)
 {
 	struct list *item, *after;
 	struct cut *c;
 	int rc = 0;
 
-	list_for_each_safe(item, after, &t->objects) {
+	list_for_each_safe(item, after, &l->objects) {
 		c = list_entry(item, struct cut, link);
-		if (rc == 0 && !t->up && t->peer != NULL && t->chance &&
-		    t->last_chance_secs >= c->cut_secs &&
-		    c->cut_secs + queue_lifetime_secs(x, t) <= now)
+		if (rc == 0 && !l->up && l->conf != NULL && l->chance &&
+		    l->last_chance_secs >= c->cut_secs &&
+		    c->cut_secs + queue_lifetime_secs(x, l->target) <= now)
 			rc = cut_withdraw(x, c, e);
 	}
+	return rc;
+}
+
+static int
+expire_objects(struct exchange *x, struct target *t, uint64_t now,
+    struct err *e)
+{
+	size_t i;
+	int rc = 0;
+
+	for (i = 0; rc == 0 && i < t->nlanes; i++)
+		rc = expire_lane(x, t->lane[i], now, e);
 	return rc;
 }
 
@@ -621,8 +547,8 @@ had_chance(struct exchange *x, const struct target *t, const struct leg *leg)
 
 	if (road == NULL || road->kind != TARGET_PEER)
 		return true;
-	return road->chance &&
-	    road->last_chance_secs >= waits_since(leg->entry);
+	return lanes_were_tried(road, leg->entry->rank, leg->entry->octets,
+	    waits_since(leg->entry));
 }
 
 /* Mail that waited too long for t fails, once its road has been tried. */
@@ -720,6 +646,19 @@ elapsed_to_ms(struct exchange *x, uint64_t secs)
 	    (secs > now ? (int64_t)(secs - now) * 1000 : 0);
 }
 
+static int64_t
+lanes_deadline_ms(struct exchange *x, struct target *t)
+{
+	int64_t at = INT64_MAX, when;
+	size_t i;
+
+	for (i = 0; i < t->nlanes; i++) {
+		when = road_deadline_ms(x, t->lane[i]);
+		at = when < at ? when : at;
+	}
+	return at;
+}
+
 /* When the first leg that sleeps in t wakes. */
 static int64_t
 wake_ms(struct exchange *x, const struct target *t)
@@ -757,7 +696,7 @@ exchange_deadline_ms(struct exchange *x)
 		t = x->target[i];
 		wake = wake_ms(x, t);
 		if (t->kind == TARGET_PEER)
-			when = road_deadline_ms(x, t);
+			when = lanes_deadline_ms(x, t);
 		else if (t->kind == TARGET_DELIVERY &&
 		    !list_empty(&t->ready) && t->pause_ms > now)
 			when = t->pause_ms;

@@ -164,17 +164,20 @@ int exchange_object_written(struct exchange *x, uint64_t object,
 /* It could not be written: try later. */
 void exchange_object_unwritten(struct exchange *x, uint64_t object,
     const char *why);
-/* Is this name in out/ one of ours? (Others are leftovers: remove them.) */
-bool exchange_knows_object(struct exchange *x, const char *peer,
+/* A road is a transport of a peer, each with an out/ of its own: PEER, or
+ * PEER/TRANSPORT where the configuration names several.  Is this name in its
+ * out/ one of ours? (Others are leftovers: remove them.) */
+bool exchange_knows_object(struct exchange *x, const char *road,
     const char *name);
 
 /* What a transport said or did. */
-int exchange_transport_sent(struct exchange *x, const char *peer,
+int exchange_transport_sent(struct exchange *x, const char *road,
     const char *name, struct err *e) MUST_CHECK;
-void exchange_transport_failed(struct exchange *x, const char *peer,
+void exchange_transport_failed(struct exchange *x, const char *road,
     const char *name, bool permanent, const char *text);
-/* status: 0, 75 or another; -1: could not run. */
-void exchange_transport_exited(struct exchange *x, const char *peer,
+/* It has ended, so that it sends nothing any more.  status: 0, 75 or another;
+ * -1: could not run. */
+void exchange_transport_exited(struct exchange *x, const char *road,
     int status, const char *text);
 
 /* Are files that came from this peer being read, or waiting for it?  What they
@@ -205,10 +208,10 @@ void exchange_delivery_return(struct exchange *x, uint64_t job);
  * Actions.
  */
 enum exchange_action_kind {
-	EXCHANGE_WRITE,		/* make the file of `object` in peer's out/ */
-	EXCHANGE_UNLINK,	/* remove `name` from peer's out/ */
-	EXCHANGE_RUN,		/* start peer's transport, or tell it `more` */
-	EXCHANGE_STOP,		/* peer's road closes: ask it to end */
+	EXCHANGE_WRITE,		/* make the file of `object` in road's out/ */
+	EXCHANGE_UNLINK,	/* remove `name` from road's out/ */
+	EXCHANGE_RUN,		/* start road's transport, or tell it `more` */
+	EXCHANGE_STOP,		/* the road closes: ask it to end */
 	EXCHANGE_DELIVER,	/* hand `job` to delivery number `delivery`;
 				 * conf->ndeliveries is `via` */
 };
@@ -216,6 +219,7 @@ enum exchange_action_kind {
 struct exchange_action {
 	enum exchange_action_kind kind;
 	char *peer;		/* name; freed by exchange_action_release */
+	char *road;		/* PEER or PEER/TRANSPORT; the same */
 	char *name;
 	uint64_t object;
 	uint64_t octets;	/* WRITE: of the file if it was whole before
@@ -262,6 +266,26 @@ size_t exchange_peer_count(const struct exchange *x);
 void exchange_peer_status(struct exchange *x, size_t i,
     struct exchange_peer_status *st_out);
 
+/* One of a peer's transports. */
+struct exchange_lane_status {
+	const char *name;		/* "": the peer has one alone */
+	const char *road;		/* PEER or PEER/NAME */
+	const char *program;
+	uint64_t objects, object_octets;
+	bool running, calling, down;
+	bool open;			/* by its schedule */
+	unsigned failures;
+	int64_t retry_ms;		/* wall clock; 0: it is not left
+					 * alone */
+	int64_t next_call_ms;		/* as above */
+	int64_t last_sent_ms;
+	const char *last_error;		/* or "" */
+	bool gone;
+};
+/* Number k of peer number i; false: there are no more. */
+bool exchange_lane_status(struct exchange *x, size_t i, size_t k,
+    struct exchange_lane_status *st_out);
+
 struct exchange_counters {
 	uint64_t accepted, delivered, failed, notices;
 	uint64_t objects_out, objects_in, duplicates, broken;
@@ -282,8 +306,9 @@ struct exchange_where {
 bool exchange_where(struct exchange *x, uint64_t message, size_t rcpt,
     struct exchange_where *w_out);
 
-/* Cuts what waits for a peer and opens its road now. */
-int exchange_flush(struct exchange *x, const char *peer, struct err *e)
+/* Cuts what waits for a peer and opens its road now: by all of its transports,
+ * or by one, PEER/TRANSPORT. */
+int exchange_flush(struct exchange *x, const char *road, struct err *e)
     MUST_CHECK;
 /* These three are durable with the next exchange_commit, so that an order for
  * many costs one flush. */

@@ -6,12 +6,15 @@
  * waits, in memory, bounded by the quotas.  Each message is an entry; the
  * recipients of it that go to the same target are a leg; a target is a peer, a
  * site that native bundles go to, a delivery, or `limbo`, where legs stay that
- * lead nowhere now.
+ * lead nowhere now.  The road to a peer has one lane or more: a lane is one of
+ * its transports, with the objects that are before it.
  *
  *	exchange.c  life, group commit	queue.c     the index
+ *	action.c    what is to be done
  *	submit.c    what may come in	settle.c    outcomes
  *	report.c    who is told what
- *	cut.c       objects for peers	road.c      transports, calls
+ *	lane.c      which transport	road.c      when it runs
+ *	cut.c       objects for peers
  *	answer.c    calls for answers
  *	dialect.c   what differs	operate.c   orders
  *	batch.c     objects of batches	outbound.c  their octets
@@ -37,6 +40,7 @@ enum leg_status {
 };
 
 struct dialect;
+struct lane;
 struct neighbour;
 struct notice_recipient;
 struct target;
@@ -86,34 +90,51 @@ struct target {
 	uint64_t ready_count, ready_octets, later_count, held_count;
 	uint64_t later_octets;
 	unsigned running;		/* jobs of a delivery */
-	unsigned failures;		/* in a row, of road or server */
+	unsigned failures;		/* in a row, of a server */
 	int64_t pause_ms;		/* monotonic: not before */
-	int64_t cut_ms;			/* monotonic: the last cut, or 0 */
 	/* peers */
-	struct list objects;		/* struct cut */
-	unsigned nobjects, nwritten;
-	uint64_t object_octets;
-	bool wanted;			/* somebody asked: flush */
-	enum road_answer answer;
-	bool brings;			/* what comes was brought by a call */
+	struct lane **lane;		/* as configured; then those that are
+					 * gone */
+	size_t nlanes;
 	bool taking;			/* files that came are being read */
-	bool again;			/* its transport ended before it saw
-					 * all that was written for it */
 	unsigned urgent;		/* legs waiting of rank above 0 */
-	bool up;			/* its transport runs */
-	bool told;			/* nothing new since RUN was said */
-	bool down;			/* alternates are preferred */
-	int64_t last_call_ms;		/* wall; INT64_MIN: never */
-	int64_t last_sent_ms, last_received_ms;
-	uint64_t last_chance_secs;	/* when its road was last tried */
-	bool chance;			/* it was tried at all */
-	uint64_t call_secs;		/* when the last call began */
-	uint64_t past_call_secs;	/* the last that went well to its end */
+	bool down;			/* all lanes are: alternates are
+					 * preferred */
+	int64_t last_received_ms;
 	struct neighbour *neighbour;	/* transit's; or NULL */
-	char *last_error;
 	unsigned broken_told;		/* notices in the present hour */
 	unsigned broken_untold;
 	int64_t broken_hour_ms;
+};
+
+struct lane {
+	struct target *target;
+	char *name;			/* of its section, or "" */
+	char *road;			/* PEER, or PEER/NAME */
+	const struct conf_lane *conf;	/* NULL: gone from the configuration */
+	struct list objects;		/* struct cut */
+	unsigned nobjects, nwritten;
+	uint64_t object_octets;
+	unsigned failures;		/* in a row */
+	int64_t pause_ms;		/* monotonic: not before */
+	int64_t cut_ms;			/* monotonic: the last cut, or 0 */
+	bool wanted;			/* somebody asked: flush */
+	enum road_answer answer;
+	bool brings;			/* what comes was brought by a call */
+	bool again;			/* its transport ended before it saw
+					 * all that was written for it */
+	bool up;			/* its transport runs */
+	bool told;			/* nothing new since RUN was said */
+	bool down;			/* it failed too often */
+	bool last_full;			/* its last parcel was */
+	bool stale;			/* something in its parcels is gone */
+	int64_t last_call_ms;		/* wall; INT64_MIN: never */
+	int64_t last_sent_ms;
+	uint64_t last_chance_secs;	/* when it was last tried */
+	bool chance;			/* it was tried at all */
+	uint64_t call_secs;		/* when the last call began */
+	uint64_t past_call_secs;	/* the last that went well to its end */
+	char *last_error;
 };
 
 /* An object on its way; the parts stay in the spool's record. */
@@ -122,10 +143,12 @@ struct cut {
 	uint64_t id;
 	const struct dialect *dialect;
 	enum object_status status;
-	struct target *target;
+	struct lane *lane;
 	char *name;
 	uint64_t octets;	/* once written */
 	uint64_t weight;	/* octets of its messages */
+	int rank;		/* of the most urgent of them */
+	const struct lane *refused;	/* the last that did so for good */
 	uint64_t cut_secs;
 	unsigned char digest[32];
 	bool asked;		/* EXCHANGE_WRITE was said */
@@ -332,40 +355,80 @@ int report_relayed(struct exchange *x, const struct leg *leg,
 /* Tells of delays that are due; true while there are more. */
 bool report_delays(struct exchange *x);
 
+/* lane.c */
+/* Makes the lanes that the configuration of t names; others stay for what is
+ * before them. */
+void lanes_configure(struct target *t);
+void lanes_free(struct target *t);
+/* By road: PEER or PEER/NAME; NULL: there is none. */
+struct lane *lane_find(const struct exchange *x, const char *road);
+/* For an object whose transport, or peer, may have left the configuration. */
+struct lane *lane_find_or_gone(struct exchange *x, const char *road);
+/* Of all that is before them. */
+uint64_t lanes_octets(const struct target *t);
+/* Not the only one of its peer? */
+bool lane_has_others(const struct lane *l);
+/* For the log: its name, NULL where the peer has one alone. */
+const char *lane_word(const struct lane *l);
+/* May it be used now: is its schedule open, and it not left alone? */
+bool lane_is_usable(struct exchange *x, const struct lane *l);
+/* Does it take this at all, as configured? */
+bool lane_takes(const struct lane *l, int priority, uint64_t octets);
+/* Would what has this priority and size go by it, were it usable? */
+bool lane_gets(struct exchange *x, const struct lane *l, int priority,
+    uint64_t octets);
+/* And may it now?  An only lane takes whatever its own schedule says. */
+bool lane_takes_now(struct exchange *x, const struct lane *l, int priority,
+    uint64_t octets);
+/* By which it would go now; NULL: by none. */
+struct lane *lane_for(struct exchange *x, const struct target *t,
+    int priority, uint64_t octets);
+/* Has one that takes it been tried since then?  True where none does. */
+bool lanes_were_tried(const struct target *t, int priority, uint64_t octets,
+    uint64_t since_secs);
+/* Has any of them no schedule, so that it is used whenever there is need? */
+bool lanes_are_free(const struct target *t);
+
 /* cut.c */
 int cut_load(struct exchange *x, struct err *e) MUST_CHECK;
-/* Makes objects of what waits for t, as its dialect says, and asks for their
+/* Makes objects of what waits for l, as its dialect says, and asks for their
  * files. */
-void cut_pump(struct exchange *x, struct target *t);
-/* For dialects: records an object of parts or params for t, and gives it a
+void cut_pump(struct exchange *x, struct lane *l);
+/* What lies before a lane that cannot be used now goes by another that can. */
+void cut_hand_on(struct exchange *x, struct target *t);
+/* For dialects: c, with all that is in it, goes by another lane. */
+int cut_move(struct exchange *x, struct cut *c, struct lane *to,
+    struct err *e) MUST_CHECK;
+/* For dialects: records an object of parts or params for l, and gives it a
  * name; NULL, logged, if that fails. */
-struct cut *cut_object(struct exchange *x, struct target *t,
-    struct object *o);
+struct cut *cut_object(struct exchange *x, struct lane *l, struct object *o);
 /* Adds to what it weighs. */
 void cut_weigh(struct cut *c, uint64_t octets);
 /* Writes the record anew, durably. */
 int cut_record(struct exchange *x, struct object *o, struct err *e)
     MUST_CHECK;
 /* Monotonic: until then what waits gathers for the next object. */
-int64_t cut_pace_ms(const struct target *t);
-struct cut *cut_find(struct exchange *x, const char *peer, const char *name);
+int64_t cut_pace_ms(const struct lane *l);
+struct cut *cut_find(struct exchange *x, const char *road, const char *name);
 /* Takes an object back: its messages wait again. */
 int cut_withdraw(struct exchange *x, struct cut *c, struct err *e) MUST_CHECK;
 
 /* road.c */
-void road_pump(struct exchange *x, struct target *t);
-void road_failed(struct exchange *x, struct target *t, const char *why);
-void road_good(struct exchange *x, struct target *t);
-int64_t road_deadline_ms(struct exchange *x, struct target *t);
+void road_pump(struct exchange *x, struct lane *l);
+void road_failed(struct exchange *x, struct lane *l, const char *why);
+void road_good(struct exchange *x, struct lane *l);
+/* A peer is down when all its lanes are. */
+void road_judge(struct exchange *x, struct target *t, const char *why);
+int64_t road_deadline_ms(struct exchange *x, struct lane *l);
 /* Is there something that a call would carry? */
-bool road_has_load(struct exchange *x, const struct target *t);
-bool road_is_open(struct exchange *x, struct target *t);
+bool road_has_load(struct exchange *x, const struct lane *l);
+bool road_is_open(struct exchange *x, const struct lane *l);
 /* Is a call due by the schedule now? */
-bool road_is_due(struct exchange *x, struct target *t);
+bool road_is_due(struct exchange *x, struct lane *l);
 /* Is a call under way that takes along what comes now? */
-bool road_is_taking(struct exchange *x, struct target *t);
+bool road_is_taking(struct exchange *x, const struct lane *l);
 /* Is a call under way, or about to begin, or not yet answered? */
-bool road_is_calling(const struct target *t);
+bool road_is_calling(const struct lane *l);
 /* Back-off for a number of failures, with a little chance in it. */
 uint64_t backoff_secs(struct exchange *x, unsigned failures, uint64_t min,
     uint64_t max);
@@ -374,11 +437,11 @@ uint64_t backoff_secs(struct exchange *x, unsigned failures, uint64_t min,
 /* A parcel with bundles came in. */
 void answer_brought(struct exchange *x, struct target *t);
 /* Is what answers the last call to leave now, by one call more? */
-bool answer_is_due(struct exchange *x, const struct target *t);
+bool answer_is_due(struct exchange *x, const struct lane *l);
 /* It is due, and there is nothing to say after all. */
-void answer_none(struct exchange *x, struct target *t);
+void answer_none(struct exchange *x, struct lane *l);
 /* A transport is started. */
-void answer_begins(struct target *t);
+void answer_begins(struct lane *l);
 
 /* operate.c */
 /* The leg that has this recipient, NULL: it is settled. */
@@ -393,9 +456,14 @@ int quarantine_expire(struct exchange *x, struct err *e) MUST_CHECK;
  * there is more.  now: spool_elapsed_secs. */
 int forget_step(struct exchange *x, uint64_t now, struct err *e) MUST_CHECK;
 
-/* exchange.c */
+/* action.c */
 struct exchange_action *action_add(struct exchange *x,
     enum exchange_action_kind kind, const struct target *t);
+/* The same, for a transport. */
+struct exchange_action *action_for_lane(struct exchange *x,
+    enum exchange_action_kind kind, const struct lane *l);
+
+/* exchange.c */
 uint64_t now_secs(struct exchange *x);
 void exchange_refused_full(struct smtp_refusal *r);
 

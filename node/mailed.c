@@ -31,8 +31,7 @@ struct mailed {
 static bool
 by_mail(const struct conf_peer *peer)
 {
-	return peer->nreceive_hosts > 0 ||
-	    strcmp(peer->transport, "mail") == 0;
+	return peer->nreceive_hosts > 0 || conf_peer_by_mail(peer);
 }
 
 static bool

@@ -47,7 +47,7 @@ static const struct command commands[] = {
 	    "tell the way of a message" },
 	{ "bundles", cmd_bundles, NULL, "[--json]",
 	    "show the bundles under way" },
-	{ "flush", cmd_flush, NULL, "[--wait] PEER...",
+	{ "flush", cmd_flush, NULL, "[--wait] PEER[/TRANSPORT]...",
 	    "send what waits for a peer now" },
 	{ "route", cmd_route, NULL, "[--json] ADDRESS...",
 	    "explain where addresses lead" },

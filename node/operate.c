@@ -62,11 +62,72 @@ add_sites(struct exchange *x, const struct target *road,
 	}
 }
 
+static void
+fill_lane(struct exchange *x, const struct lane *l,
+    struct exchange_lane_status *st)
+{
+	int64_t wall = clock_wall_ms(x->clock), mono = clock_mono_ms(x->clock);
+
+	memset(st, 0, sizeof(*st));
+	st->name = l->name;
+	st->road = l->road;
+	st->program = l->conf != NULL ? l->conf->program : "";
+	st->objects = l->nobjects;
+	st->object_octets = l->object_octets;
+	st->running = l->up;
+	st->calling = road_is_calling(l);
+	st->down = l->down;
+	st->open = road_is_open(x, l);
+	st->failures = l->failures;
+	st->retry_ms = l->failures > 0 && l->pause_ms > mono ?
+	    wall + (l->pause_ms - mono) : 0;
+	st->next_call_ms = l->conf == NULL ? INT64_MAX : schedule_next(
+	    l->conf->call, wall, l->last_call_ms, road_has_load(x, l));
+	st->last_sent_ms = l->last_sent_ms;
+	st->last_error = l->last_error != NULL ? l->last_error : "";
+	st->gone = l->conf == NULL;
+}
+
+bool
+exchange_lane_status(struct exchange *x, size_t i, size_t k,
+    struct exchange_lane_status *st)
+{
+	const struct target *t = nth_peer(x, i);
+
+	if (t == NULL || k >= t->nlanes)
+		return false;
+	fill_lane(x, t->lane[k], st);
+	return true;
+}
+
+/* What is said of a peer is what its transports say together. */
+static void
+add_lane(struct exchange *x, const struct lane *l,
+    struct exchange_peer_status *st)
+{
+	struct exchange_lane_status one;
+
+	fill_lane(x, l, &one);
+	st->objects += one.objects;
+	st->object_octets += one.object_octets;
+	st->running = st->running || one.running;
+	st->calling = st->calling || one.calling;
+	if (one.failures > st->failures)
+		st->failures = one.failures;
+	if (one.next_call_ms < st->next_call_ms)
+		st->next_call_ms = one.next_call_ms;
+	if (one.last_sent_ms > st->last_sent_ms)
+		st->last_sent_ms = one.last_sent_ms;
+	if (st->last_error[0] == '\0')
+		st->last_error = one.last_error;
+}
+
 void
 exchange_peer_status(struct exchange *x, size_t i,
     struct exchange_peer_status *st)
 {
 	struct target *t = nth_peer(x, i);
+	size_t k;
 
 	memset(st, 0, sizeof(*st));
 	if (t == NULL)
@@ -75,21 +136,15 @@ exchange_peer_status(struct exchange *x, size_t i,
 	st->waiting_count = t->ready_count + t->later_count;
 	st->waiting_octets = t->ready_octets + t->later_octets;
 	st->held_count = t->held_count;
-	st->objects = t->nobjects;
-	st->object_octets = t->object_octets;
 	transit_waiting(x, t->name, &st->bundles, &st->bundle_octets);
 	st->oldest_secs = oldest(x, &t->later, oldest(x, &t->ready, 0));
 	add_sites(x, t, st);
-	st->running = t->up;
-	st->calling = road_is_calling(t);
 	st->down = t->down;
-	st->failures = t->failures;
-	st->next_call_ms = t->peer == NULL ? INT64_MAX : schedule_next(
-	    t->peer->call, clock_wall_ms(x->clock), t->last_call_ms,
-	    road_has_load(x, t));
-	st->last_sent_ms = t->last_sent_ms;
+	st->next_call_ms = INT64_MAX;
+	st->last_error = "";
+	for (k = 0; k < t->nlanes; k++)
+		add_lane(x, t->lane[k], st);
 	st->last_received_ms = t->last_received_ms;
-	st->last_error = t->last_error != NULL ? t->last_error : "";
 	st->gone = t->peer == NULL;
 }
 
@@ -153,24 +208,37 @@ exchange_where(struct exchange *x, uint64_t message, size_t rcpt,
 	return true;
 }
 
-int
-exchange_flush(struct exchange *x, const char *peer, struct err *e)
+static void
+want(struct lane *l)
 {
-	struct target *t = queue_peer(x, peer);
+	if (l->conf == NULL)
+		return;
+	l->pause_ms = 0;
+	l->wanted = true;
+	l->told = false;
+}
+
+int
+exchange_flush(struct exchange *x, const char *road, struct err *e)
+{
+	struct target *t = queue_peer(x, road);
+	struct lane *one = t == NULL ? lane_find(x, road) : NULL;
 	size_t i;
 
-	if (t == NULL || t->peer == NULL)
+	if (one != NULL)
+		t = one->target;
+	if (t == NULL || t->peer == NULL || (one != NULL && one->conf == NULL))
 		return err_set(e, ERR_NOT_FOUND, "there is no peer \"%s\" in "
-		    "the configuration", peer);
+		    "the configuration", road);
+	for (i = 0; i < t->nlanes; i++)
+		if (one == NULL || t->lane[i] == one)
+			want(t->lane[i]);
 	queue_wake_all(t, now_secs(x));
 	for (i = 0; i < x->ntargets; i++) {
 		if (x->target[i]->kind == TARGET_SITE &&
 		    queue_road(x, x->target[i]) == t)
 			queue_wake_all(x->target[i], now_secs(x));
 	}
-	t->pause_ms = 0;
-	t->wanted = true;
-	t->told = false;
 	x->dirty = true;
 	return 0;
 }
@@ -204,11 +272,11 @@ take_back(struct exchange *x, struct entry *entry, struct err *e)
 			return err_set(e, ERR_STATE, "message %s is on its "
 			    "way to %s in a sealed bundle",
 			    message_name(entry->id).s, leg->target->name);
-		if (leg->target->up)
+		c = map_get_u64(x->cuts, leg->object);
+		if (c != NULL && c->lane->up)
 			return err_set(e, ERR_STATE, "message %s is in a "
 			    "bundle that the transport of %s has before it",
 			    message_name(entry->id).s, leg->target->name);
-		c = map_get_u64(x->cuts, leg->object);
 		if (c != NULL && c->asked)
 			return err_set(e, ERR_STATE, "message %s is being "
 			    "bundled for %s: try again in a moment",
@@ -308,6 +376,16 @@ exchange_release(struct exchange *x, uint64_t message, struct err *e)
 	return rc;
 }
 
+static void
+forget_pause(struct target *t)
+{
+	size_t i;
+
+	t->pause_ms = 0;
+	for (i = 0; i < t->nlanes; i++)
+		t->lane[i]->pause_ms = 0;
+}
+
 int
 exchange_retry(struct exchange *x, uint64_t message, struct err *e)
 {
@@ -317,7 +395,7 @@ exchange_retry(struct exchange *x, uint64_t message, struct err *e)
 	x->dirty = true;
 	if (message == 0) {
 		for (i = 0; i < x->ntargets; i++) {
-			x->target[i]->pause_ms = 0;
+			forget_pause(x->target[i]);
 			queue_wake_all(x->target[i], now_secs(x));
 		}
 		return 0;
@@ -326,7 +404,7 @@ exchange_retry(struct exchange *x, uint64_t message, struct err *e)
 	if (entry == NULL)
 		return ERR_NOT_FOUND;
 	for (i = 0; i < entry->nlegs; i++) {
-		entry->leg[i].target->pause_ms = 0;
+		forget_pause(entry->leg[i].target);
 		if (entry->leg[i].status == LEG_LATER)
 			(void)leg_wake(&entry->leg[i], now_secs(x));
 	}

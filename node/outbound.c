@@ -243,13 +243,15 @@ put_aside(struct batch_out *ob, struct target **t_out)
 	struct cut *c = map_get_u64(x->cuts, ob->base.object.id);
 	uint64_t id = feed_message(&ob->feed);
 	struct err e = ERR_INIT;
+	struct lane *l;
 
 	if (c == NULL)
 		return NULL;
-	*t_out = c->target;
+	l = c->lane;
+	*t_out = l->target;
 	if (cut_withdraw(x, c, &e) != 0)
 		return NULL;
-	(*t_out)->wanted = true;	/* and not for the next call */
+	l->wanted = true;	/* and not for the next call */
 	return map_get_u64(x->entries, id);
 }
 

@@ -82,6 +82,20 @@ card_is_due(struct exchange *x, const struct neighbour *nb,
 	    (nb->card_asked || nb->card_told != counter);
 }
 
+/* Acknowledgements and cards are small, and others wait for them: they go by
+ * the first lane that can be used, whatever that takes. */
+static bool
+is_first(struct exchange *x, const struct lane *l)
+{
+	const struct target *t = l->target;
+	size_t i;
+
+	for (i = 0; t->lane[i] != l; i++)
+		if (lane_is_usable(x, t->lane[i]))
+			return false;
+	return true;
+}
+
 /* Would an acknowledgement or a card go alone? */
 static bool
 small_things_wait(struct exchange *x, struct neighbour *nb, int64_t wait_ms)
@@ -98,66 +112,87 @@ small_things_wait(struct exchange *x, struct neighbour *nb, int64_t wait_ms)
 	return due;
 }
 
+/* Would one of the bundles that are ready go by l? */
 static bool
-parcel_waits(struct exchange *x, const struct target *t)
+has_ready(struct exchange *x, const struct lane *l)
+{
+	const struct neighbour *nb = l->target->neighbour;
+	const struct passage *p;
+	struct list *item;
+
+	if (nb == NULL || list_empty(&nb->ready))
+		return false;
+	if (!lane_has_others(l))
+		return true;
+	list_for_each(item, &nb->ready) {
+		p = list_entry(item, struct passage, link);
+		if (lane_gets(x, l, p->b.priority, p->b.octets))
+			return true;
+	}
+	return false;
+}
+
+static bool
+parcel_waits(struct exchange *x, const struct lane *l)
 {
 	const struct transit *tr = x->transit;
-	struct neighbour *nb = t->neighbour;
+	struct neighbour *nb = l->target->neighbour;
 
 	if (tr->hooks == NULL)
 		return false;
-	if (tr->hooks->waits(tr->ctx, t->name))
+	if (tr->hooks->waits(tr->ctx, l->target->name, l))
 		return true;
-	return nb != NULL && (!list_empty(&nb->ready) ||
-	    owed_since_ms(nb) <= clock_mono_ms(x->clock) - ACK_MS) &&
+	return nb != NULL && (has_ready(x, l) || (is_first(x, l) &&
+	    owed_since_ms(nb) <= clock_mono_ms(x->clock) - ACK_MS)) &&
 	    may_seal(x, nb) != 0;
 }
 
 static bool
-parcel_making(struct exchange *x, const struct target *t)
+parcel_making(struct exchange *x, const struct lane *l)
 {
 	const struct transit *tr = x->transit;
 
 	return tr->hooks != NULL &&
-	    (t->taking || !list_empty(&tr->checks) ||
-	    tr->hooks->making(tr->ctx, t->name));
+	    (l->target->taking || !list_empty(&tr->checks) ||
+	    tr->hooks->making(tr->ctx, l->target->name));
 }
 
 /* Does the road take a parcel now? */
 static bool
-road_takes(struct exchange *x, struct target *t)
+road_takes(struct exchange *x, struct lane *l)
 {
-	if (t->wanted || answer_is_due(x, t))
+	if (lane_has_others(l) && !lane_is_usable(x, l))
+		return false;
+	if (l->wanted || answer_is_due(x, l))
 		return true;
-	if (!schedule_is_empty(t->peer->call))
-		return road_is_due(x, t) || road_is_taking(x, t);
-	return t->nobjects < READY_MAX &&
-	    t->pause_ms <= clock_mono_ms(x->clock) &&
-	    (neighbour_of(t)->last_full ||
-	    cut_pace_ms(t) <= clock_mono_ms(x->clock));
+	if (!schedule_is_empty(l->conf->call))
+		return road_is_due(x, l) || road_is_taking(x, l);
+	return l->nobjects < READY_MAX &&
+	    l->pause_ms <= clock_mono_ms(x->clock) &&
+	    (l->last_full || cut_pace_ms(l) <= clock_mono_ms(x->clock));
 }
 
 static bool
-has_content(struct exchange *x, struct target *t)
+has_content(struct exchange *x, struct lane *l)
 {
-	struct neighbour *nb = neighbour_of(t);
-	bool alone = schedule_is_empty(t->peer->call) && !t->wanted;
+	struct neighbour *nb = neighbour_of(l->target);
+	bool alone = schedule_is_empty(l->conf->call) && !l->wanted;
 
-	return !list_empty(&nb->ready) ||
-	    small_things_wait(x, nb, alone ? ACK_MS : 0);
+	return has_ready(x, l) || (is_first(x, l) &&
+	    small_things_wait(x, nb, alone ? ACK_MS : 0));
 }
 
 static int64_t
-parcel_deadline_ms(struct exchange *x, const struct target *t)
+parcel_deadline_ms(struct exchange *x, const struct lane *l)
 {
 	int64_t mono = clock_mono_ms(x->clock), at = INT64_MAX, since;
-	struct neighbour *nb = t->neighbour;
+	struct neighbour *nb = l->target->neighbour;
 
 	if (nb == NULL || x->transit->hooks == NULL ||
-	    !schedule_is_empty(t->peer->call))
+	    !schedule_is_empty(l->conf->call))
 		return INT64_MAX;
-	if (!list_empty(&nb->ready) && cut_pace_ms(t) > mono)
-		at = cut_pace_ms(t);
+	if (!list_empty(&nb->ready) && cut_pace_ms(l) > mono)
+		at = cut_pace_ms(l);
 	since = owed_since_ms(nb);
 	if (since != INT64_MAX && since + ACK_MS > mono &&
 	    since + ACK_MS < at)
@@ -172,14 +207,15 @@ parcel_deadline_ms(struct exchange *x, const struct target *t)
  * What.
  */
 
-/* Octets that a parcel for t has room for inside. */
+/* Octets that a parcel for l has room for inside. */
 static uint64_t
-room_of(const struct exchange *x, const struct conf_peer *peer)
+room_of(const struct exchange *x, const struct lane *l)
 {
+	const struct conf_peer *peer = l->target->peer;
 	struct seal_to to = { .kind = SEAL_PARCEL, .sign = peer->sign,
 	    .origin = x->conf->site, .destination = peer->name };
 	uint64_t plain, size = peer->shape.kind == SHAPE_EXACT ?
-	    peer->shape.octets : peer->parcel_octets;
+	    peer->shape.octets : l->conf->parcel_octets;
 
 	if (!seal_room(&to, size, &plain))
 		return 0;
@@ -342,16 +378,17 @@ gather_bundle(struct exchange *x, struct passage *p, struct parcel *parcel,
 }
 
 static void
-gather_bundles(struct exchange *x, struct target *t, struct parcel *parcel,
+gather_bundles(struct exchange *x, struct lane *l, struct parcel *parcel,
     uint64_t *room_io)
 {
 	unsigned misses = 0;
 	struct passage *p;
 	struct list *item;
 
-	list_for_each(item, &t->neighbour->ready) {
+	list_for_each(item, &l->target->neighbour->ready) {
 		p = list_entry(item, struct passage, link);
-		if (!passage_may_use(t->peer, p->b.direct))
+		if (!passage_may_use(l->target->peer, p->b.direct) ||
+		    !lane_gets(x, l, p->b.priority, p->b.octets))
 			continue;
 		if (!gather_bundle(x, p, parcel, room_io) &&
 		    ++misses >= MISSES_MAX)
@@ -416,23 +453,24 @@ weight_of(const struct parcel *p)
 }
 
 static bool
-record(struct exchange *x, struct target *t, const struct parcel *p)
+record(struct exchange *x, struct lane *l, const struct parcel *p)
 {
 	struct object o;
 	struct cut *c;
 
 	object_init(&o);
 	o.params = parcel_text(p);
-	c = cut_object(x, t, &o);
+	c = cut_object(x, l, &o);
 	if (c != NULL) {
 		cut_weigh(c, weight_of(p));
-		mark(x, t->neighbour, p, c->id, true);
+		mark(x, l->target->neighbour, p, c->id, true);
 		log_event(x->log, LOG_LEVEL_INFO, "parcel-cut", "peer",
-		    t->name, "name", c->name, "pieces",
+		    l->target->name, "name", c->name, "pieces",
 		    num_str(p->npieces).s, "acks", num_str(p->nacks).s,
 		    "octets", num_str(weight_of(p)).s,
 		    "card", p->card != 0 ? num_str(p->card).s : NULL,
-		    "request", p->request ? "yes" : NULL, NULL);
+		    "request", p->request ? "yes" : NULL,
+		    "transport", lane_word(l), NULL);
 	}
 	object_release(&o);
 	return c != NULL;
@@ -441,9 +479,9 @@ record(struct exchange *x, struct target *t, const struct parcel *p)
 /* His receiving keys are not known, or have come to their end: our card goes
  * to his other key, and his card comes back. */
 static bool
-cut_request(struct exchange *x, struct target *t)
+cut_request(struct exchange *x, struct lane *l)
 {
-	struct neighbour *nb = t->neighbour;
+	struct neighbour *nb = l->target->neighbour;
 	struct buf card = BUF_INIT;
 	struct parcel p;
 	bool good = false;
@@ -452,7 +490,7 @@ cut_request(struct exchange *x, struct target *t)
 	p.request = true;
 	p.card = hooks_of(x)->our_card(x->transit->ctx, &card);
 	if (p.card != 0)
-		good = record(x, t, &p);
+		good = record(x, l, &p);
 	nb->request_ms = clock_mono_ms(x->clock) + (int64_t)backoff_secs(x,
 	    ++nb->requests, REQUEST_MIN_SECS, REQUEST_MAX_SECS) * 1000;
 	nb->may_until_ms = 0;
@@ -462,19 +500,20 @@ cut_request(struct exchange *x, struct target *t)
 }
 
 static bool
-cut_full(struct exchange *x, struct target *t)
+cut_full(struct exchange *x, struct lane *l)
 {
-	uint64_t all = room_of(x, t->peer), room = all;
+	uint64_t all = room_of(x, l), room = all;
+	struct neighbour *nb = l->target->neighbour;
 	struct parcel p;
 	bool good = false;
 
 	parcel_init(&p);
-	gather_acks(t->neighbour, &p, &room);
-	gather_card(x, t->neighbour, &p, &room);
-	gather_bundles(x, t, &p, &room);
+	gather_acks(nb, &p, &room);
+	gather_card(x, nb, &p, &room);
+	gather_bundles(x, l, &p, &room);
 	if (p.npieces > 0 || p.nacks > 0 || p.card != 0)
-		good = record(x, t, &p);
-	t->neighbour->last_full = room < all / 8;
+		good = record(x, l, &p);
+	l->last_full = room < all / 8;
 	parcel_release(&p);
 	return good;
 }
@@ -482,40 +521,41 @@ cut_full(struct exchange *x, struct target *t)
 /* Parcels that lie before a closed road are made anew without what has gone:
  * it was settled, or its time is over, and it must not arrive any more. */
 static void
-freshen(struct exchange *x, struct target *t)
+freshen(struct exchange *x, struct lane *l)
 {
 	struct list *item, *after;
 	struct err e = ERR_INIT;
 
-	if (t->up || !neighbour_of(t)->stale)
+	if (l->up || !l->stale)
 		return;
-	list_for_each_safe(item, after, &t->objects) {
+	list_for_each_safe(item, after, &l->objects) {
 		if (cut_withdraw(x, list_entry(item, struct cut, link),
 		    &e) != 0)
 			return;
 	}
-	neighbour_of(t)->stale = false;
+	l->stale = false;
 }
 
 static bool
-parcel_cut(struct exchange *x, struct target *t)
+parcel_cut(struct exchange *x, struct lane *l)
 {
+	struct neighbour *nb = neighbour_of(l->target);
 	int may;
 
-	freshen(x, t);
-	if (x->transit->hooks == NULL || !road_takes(x, t))
+	freshen(x, l);
+	if (x->transit->hooks == NULL || !road_takes(x, l))
 		return false;
-	hooks_of(x)->fill(x->transit->ctx, t->name);
+	hooks_of(x)->fill(x->transit->ctx, l->target->name, l);
 	/* A call takes along what is being made; the road waits for it. */
-	if (!t->up && !schedule_is_empty(t->peer->call) &&
-	    parcel_making(x, t))
+	if (!l->up && !schedule_is_empty(l->conf->call) &&
+	    parcel_making(x, l))
 		return false;
-	if (!has_content(x, t))
+	if (!has_content(x, l))
 		return false;
-	may = may_seal(x, t->neighbour);
+	may = may_seal(x, nb);
 	if (may < 0)
-		return cut_request(x, t);
-	return may > 0 && cut_full(x, t);
+		return is_first(x, l) && cut_request(x, l);
+	return may > 0 && cut_full(x, l);
 }
 
 /*
@@ -576,16 +616,18 @@ piece_counts(const struct passage *p, const struct neighbour *nb,
 /* The hoard keeps the bundles as they will be; acknowledgements and the card
  * are written beside it. */
 static void
-sent_pieces(struct hoard *h, const struct parcel *p)
+sent_pieces(struct hoard *h, const struct parcel *p, const struct lane *by)
 {
 	struct passage *passage;
 	size_t i;
 
 	for (i = 0; i < p->npieces; i++) {
 		passage = map_get_u64(h->x->transit->by_id, p->piece[i].id);
-		if (piece_counts(passage, h->nb, &p->piece[i]))
-			hand_over(&hoard_touch(h, passage)->b, &p->piece[i],
-			    now_secs(h->x));
+		if (!piece_counts(passage, h->nb, &p->piece[i]))
+			continue;
+		passage->by = by;
+		hand_over(&hoard_touch(h, passage)->b, &p->piece[i],
+		    now_secs(h->x));
 	}
 }
 
@@ -605,7 +647,7 @@ sent_acks(struct hoard *h, const struct parcel *p)
 static int
 parcel_sent(struct exchange *x, struct cut *c, struct err *e)
 {
-	struct neighbour *nb = neighbour_of(c->target);
+	struct neighbour *nb = neighbour_of(c->lane->target);
 	struct parcel p;
 	struct object o;
 	struct hoard h;
@@ -618,7 +660,7 @@ parcel_sent(struct exchange *x, struct cut *c, struct err *e)
 	if (rc == 0)
 		rc = parcel_parse(o.params, &p, e);
 	if (rc == 0) {
-		sent_pieces(&h, &p);
+		sent_pieces(&h, &p, c->lane);
 		sent_acks(&h, &p);
 		h.sent = c->id;
 		h.card = p.card;
@@ -643,13 +685,13 @@ parcel_sent(struct exchange *x, struct cut *c, struct err *e)
 static void
 parcel_withdrawn(struct exchange *x, const struct object *o)
 {
-	struct target *t = queue_peer(x, o->peer);
+	struct lane *l = lane_find(x, o->road);
 	struct err e = ERR_INIT;
 	struct parcel p;
 
-	if (t == NULL || parcel_parse(o->params, &p, &e) != 0)
+	if (l == NULL || parcel_parse(o->params, &p, &e) != 0)
 		return;
-	mark(x, neighbour_of(t), &p, o->id, false);
+	mark(x, neighbour_of(l->target), &p, o->id, false);
 	parcel_release(&p);
 }
 
@@ -658,11 +700,24 @@ parcel_withdrawn(struct exchange *x, const struct object *o)
 static void
 parcel_failed(struct exchange *x, struct cut *c)
 {
-	struct target *t = c->target;
+	struct lane *l = c->lane;
 	struct err e = ERR_INIT;
 
 	if (cut_withdraw(x, c, &e) == 0)
-		road_failed(x, t, NULL);
+		road_failed(x, l, NULL);
+}
+
+/* What is in it is cut anew, into parcels of the size that is best there. */
+static int
+parcel_hand_on(struct exchange *x, struct cut *c, struct err *e)
+{
+	const struct target *t = c->lane->target;
+	size_t i;
+
+	for (i = 0; i < t->nlanes; i++)
+		if (t->lane[i] != c->lane && lane_is_usable(x, t->lane[i]))
+			return cut_withdraw(x, c, e);
+	return 0;
 }
 
 static int
@@ -674,7 +729,7 @@ parcel_load(struct exchange *x, const struct object *o, struct cut *c,
 
 	if (rc != 0)
 		return rc;
-	mark(x, neighbour_of(c->target), &p, c->id, true);
+	mark(x, neighbour_of(c->lane->target), &p, c->id, true);
 	cut_weigh(c, weight_of(&p));
 	parcel_release(&p);
 	return 0;
@@ -687,6 +742,7 @@ const struct dialect parcel_dialect = {
 	.deadline_ms = parcel_deadline_ms,
 	.sent = parcel_sent,
 	.withdrawn = parcel_withdrawn,
+	.hand_on = parcel_hand_on,
 	.failed = parcel_failed,
 	.load = parcel_load,
 	.outbound_new = parcel_out_new,

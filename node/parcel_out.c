@@ -20,6 +20,7 @@
 struct parcel_out {
 	struct outbound base;
 	struct parcel parcel;
+	char *peer;
 	/* Keys of our own, wiped at the end. */
 	unsigned char remote[SEAL_KEY_LEN], secret[SEAL_KEY_LEN];
 	unsigned char psk[SEAL_KEY_LEN], sign_secret[SEAL_KEY_LEN];
@@ -86,7 +87,7 @@ take_keys(struct parcel_out *po, const char *peer, struct err *e)
 	if (rc != 0)
 		return rc;
 	to->kind = po->parcel.request ? SEAL_REQUEST : SEAL_PARCEL;
-	to->destination = po->base.object.peer;
+	to->destination = po->peer;
 	to->origin = x->conf->site;
 	to->rng = x->rng;
 	to->remote = copy_key(po->remote, to->remote);
@@ -165,7 +166,7 @@ static int
 measure(struct parcel_out *po, struct err *e)
 {
 	const struct conf_peer *peer = conf_find_peer(po->base.x->conf,
-	    po->base.object.peer);
+	    po->peer);
 	uint64_t plain = po->head.len;
 	size_t i;
 	int rc = 0;
@@ -192,7 +193,7 @@ begin(struct parcel_out *po, struct err *e)
 	if (rc == 0 && o->status != OBJECT_CUT)
 		rc = err_set(e, ERR_STATE, "its file is gone");
 	if (rc == 0)
-		rc = take_keys(po, o->peer, e);
+		rc = take_keys(po, po->peer, e);
 	if (rc == 0)
 		rc = write_head(po, e);
 	if (rc == 0)
@@ -210,10 +211,11 @@ give_up(struct exchange *x, uint64_t object, struct err *e)
 
 	if (c == NULL)
 		return ERR_CORRUPT;
-	if (c->target->pause_ms < pause)
-		c->target->pause_ms = pause;
+	if (c->lane->pause_ms < pause)
+		c->lane->pause_ms = pause;
 	log_event(x->log, LOG_LEVEL_INFO, "parcel-taken-back", "peer",
-	    c->target->name, "name", c->name, "reason", e->text, NULL);
+	    c->lane->target->name, "name", c->name, "reason", e->text,
+	    "transport", lane_word(c->lane), NULL);
 	if (cut_withdraw(x, c, &e2) != 0)
 		return err_set(e, e2.code, "%s", e2.text);
 	return err_set(e, ERR_CORRUPT, "it was taken back");
@@ -229,6 +231,7 @@ parcel_out_new(struct exchange *x, struct object *o, struct outbound **ob_out,
 	po->base.dialect = &parcel_dialect;
 	po->base.x = x;
 	po->base.object = *o;
+	po->peer = mem_strndup(o->road, strcspn(o->road, "/"));
 	rc = begin(po, e);
 	if (rc != 0) {
 		rc = give_up(x, o->id, e);
@@ -250,6 +253,7 @@ parcel_out_free(struct outbound *base)
 		sealer_free(po->sealer);
 	object_release(&po->base.object);
 	parcel_release(&po->parcel);
+	free(po->peer);
 	buf_release(&po->head);
 	buf_release(&po->text);
 	buf_release(&po->made);

@@ -21,8 +21,6 @@ target_new(enum target_kind kind, const char *name, size_t index)
 	list_init(&t->ready);
 	list_init(&t->later);
 	list_init(&t->held);
-	list_init(&t->objects);
-	t->last_call_ms = INT64_MIN;
 	return t;
 }
 
@@ -70,6 +68,8 @@ queue_targets(struct exchange *x)
 	for (i = 0; i < conf->npeers; i++)
 		target_need(x, TARGET_PEER, conf->peer[i].name, i)->peer =
 		    &conf->peer[i];
+	for (i = 0; i < x->ntargets; i++)
+		lanes_configure(x->target[i]);
 	for (i = 0; i < conf->ndeliveries; i++)
 		(void)target_need(x, TARGET_DELIVERY, conf->delivery[i].name,
 		    i);
@@ -99,7 +99,7 @@ queue_free(struct exchange *x)
 	}
 	for (i = 0; i < x->ntargets; i++) {
 		free(x->target[i]->name);
-		free(x->target[i]->last_error);
+		lanes_free(x->target[i]);
 		free(x->target[i]);
 	}
 	free(x->target);

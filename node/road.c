@@ -25,67 +25,72 @@ backoff_secs(struct exchange *x, unsigned failures, uint64_t min,
 }
 
 bool
-road_is_open(struct exchange *x, struct target *t)
+road_is_open(struct exchange *x, const struct lane *l)
 {
-	return t->peer != NULL &&
-	    schedule_is_open(t->peer->call, clock_wall_ms(x->clock));
+	return l->conf != NULL &&
+	    schedule_is_open(l->conf->call, clock_wall_ms(x->clock));
 }
 
 bool
-road_has_load(struct exchange *x, const struct target *t)
+road_has_load(struct exchange *x, const struct lane *l)
 {
-	return t->nobjects > 0 || dialect_of_peer(t->peer)->waits(x, t);
+	return l->nobjects > 0 || dialect_of_peer(l->target->peer)->waits(x, l);
 }
 
 /* Where the clock was set back, the last call was now: an interval later the
  * next is due, and not when the clock is where it was. */
 static int64_t
-last_call_ms(struct exchange *x, struct target *t)
+last_call_ms(struct exchange *x, struct lane *l)
 {
-	if (t->last_call_ms > clock_wall_ms(x->clock))
-		t->last_call_ms = clock_wall_ms(x->clock);
-	return t->last_call_ms;
+	if (l->last_call_ms > clock_wall_ms(x->clock))
+		l->last_call_ms = clock_wall_ms(x->clock);
+	return l->last_call_ms;
 }
 
 bool
-road_is_due(struct exchange *x, struct target *t)
+road_is_due(struct exchange *x, struct lane *l)
 {
 	int64_t now = clock_wall_ms(x->clock);
 
-	return t->peer != NULL && schedule_next(t->peer->call, now,
-	    last_call_ms(x, t), road_has_load(x, t)) <= now;
+	return l->conf != NULL && schedule_next(l->conf->call, now,
+	    last_call_ms(x, l), road_has_load(x, l)) <= now;
 }
 
 /* A transport that stays between calls that are timed waits for what comes in;
  * that it runs is no call. */
 static bool
-stays_between_calls(const struct target *t)
+stays_between_calls(const struct lane *l)
 {
-	return t->peer->stays && schedule_is_timed(t->peer->call);
+	return l->conf->stays && schedule_is_timed(l->conf->call);
 }
 
 bool
-road_is_taking(struct exchange *x, struct target *t)
+road_is_taking(struct exchange *x, const struct lane *l)
 {
-	return t->up && road_is_open(x, t) && !stays_between_calls(t);
+	return l->up && road_is_open(x, l) && !stays_between_calls(l);
 }
 
 bool
-road_is_calling(const struct target *t)
+road_is_calling(const struct lane *l)
 {
-	return t->peer != NULL && (t->wanted || t->again || t->taking ||
-	    t->answer == ANSWER_OWED || (t->up && !t->peer->stays));
+	return l->conf != NULL && (l->wanted || l->again || l->target->taking ||
+	    l->answer == ANSWER_OWED || (l->up && !l->conf->stays));
 }
 
-static void
-set_down(struct exchange *x, struct target *t, bool down)
+void
+road_judge(struct exchange *x, struct target *t, const char *why)
 {
+	bool down = t->peer != NULL;
+	size_t i;
+
+	for (i = 0; i < t->nlanes; i++)
+		down = down && (t->lane[i]->down || t->lane[i]->conf == NULL);
 	if (t->down == down)
 		return;
 	t->down = down;
 	if (down)
 		log_event(x->log, LOG_LEVEL_WARNING, "peer-down",
-		    "peer", t->name, "reason", t->last_error, NULL);
+		    "peer", t->name, "reason", why, NULL);
 	else
 		log_event(x->log, LOG_LEVEL_INFO, "peer-up",
 		    "peer", t->name, NULL);
@@ -94,57 +99,73 @@ set_down(struct exchange *x, struct target *t, bool down)
 	transit_reroute(x);
 }
 
-void
-road_good(struct exchange *x, struct target *t)
+static void
+set_down(struct exchange *x, struct lane *l, bool down)
 {
-	t->failures = 0;
-	t->pause_ms = 0;
-	t->chance = true;
-	t->last_chance_secs = now_secs(x);
-	free(t->last_error);
-	t->last_error = NULL;
-	set_down(x, t, false);
+	bool tell = l->down != down && lane_has_others(l);
+
+	if (tell && down)
+		log_event(x->log, LOG_LEVEL_WARNING, "transport-down",
+		    "peer", l->target->name, "transport", lane_word(l),
+		    "reason", l->last_error, NULL);
+	else if (tell)
+		log_event(x->log, LOG_LEVEL_INFO, "transport-up",
+		    "peer", l->target->name, "transport", lane_word(l), NULL);
+	l->down = down;
+	road_judge(x, l->target, l->last_error);
 }
 
 void
-road_failed(struct exchange *x, struct target *t, const char *why)
+road_good(struct exchange *x, struct lane *l)
+{
+	l->failures = 0;
+	l->pause_ms = 0;
+	l->chance = true;
+	l->last_chance_secs = now_secs(x);
+	free(l->last_error);
+	l->last_error = NULL;
+	set_down(x, l, false);
+}
+
+void
+road_failed(struct exchange *x, struct lane *l, const char *why)
 {
 	uint64_t wait = 60;
 
-	t->failures++;
-	t->again = false;
-	t->chance = true;
-	t->last_chance_secs = now_secs(x);
+	l->failures++;
+	l->again = false;
+	l->chance = true;
+	l->last_chance_secs = now_secs(x);
 	if (why != NULL && why[0] != '\0') {
-		free(t->last_error);
-		t->last_error = mem_strdup(why);
+		free(l->last_error);
+		l->last_error = mem_strdup(why);
 	}
-	if (t->peer != NULL)
-		wait = backoff_secs(x, t->failures, t->peer->retry_min_secs,
-		    t->peer->retry_max_secs);
-	t->pause_ms = clock_mono_ms(x->clock) + (int64_t)wait * 1000;
-	if (t->failures >= DOWN_AFTER && t->peer != NULL)
-		set_down(x, t, true);
+	if (l->conf != NULL)
+		wait = backoff_secs(x, l->failures, l->conf->retry_min_secs,
+		    l->conf->retry_max_secs);
+	l->pause_ms = clock_mono_ms(x->clock) + (int64_t)wait * 1000;
+	if (l->failures >= DOWN_AFTER && l->conf != NULL)
+		set_down(x, l, true);
 	x->dirty = true;
 }
 
 static void
-call_begins(struct exchange *x, struct target *t)
+call_begins(struct exchange *x, struct lane *l)
 {
 	/* One that stays has ended the last call by now. */
-	if (t->up)
-		t->past_call_secs = t->call_secs;
-	t->call_secs = now_secs(x);
-	t->last_call_ms = clock_wall_ms(x->clock);
+	if (l->up)
+		l->past_call_secs = l->call_secs;
+	l->call_secs = now_secs(x);
+	l->last_call_ms = clock_wall_ms(x->clock);
 }
 
 /* What its transport finds; what is written later it may miss. */
 static void
-offer(struct target *t)
+offer(struct lane *l)
 {
 	struct list *item;
 
-	list_for_each(item, &t->objects) {
+	list_for_each(item, &l->objects) {
 		struct cut *c = list_entry(item, struct cut, link);
 
 		c->offered = c->status == OBJECT_WRITTEN && !c->missing;
@@ -153,11 +174,11 @@ offer(struct target *t)
 
 /* Of what was offered, has it left something? */
 static bool
-left_unsent(const struct target *t)
+left_unsent(const struct lane *l)
 {
 	struct list *item;
 
-	list_for_each(item, &t->objects) {
+	list_for_each(item, &l->objects) {
 		if (list_entry(item, struct cut, link)->offered)
 			return true;
 	}
@@ -165,133 +186,134 @@ left_unsent(const struct target *t)
 }
 
 static void
-say_run(struct exchange *x, struct target *t)
+say_run(struct exchange *x, struct lane *l)
 {
-	(void)action_add(x, EXCHANGE_RUN, t);
-	if (!t->up) {
-		if (!stays_between_calls(t) || t->wanted || road_is_due(x, t))
-			call_begins(x, t);
-		answer_begins(t);
-		offer(t);
-		t->again = false;
+	(void)action_for_lane(x, EXCHANGE_RUN, l);
+	if (!l->up) {
+		if (!stays_between_calls(l) || l->wanted || road_is_due(x, l))
+			call_begins(x, l);
+		answer_begins(l);
+		offer(l);
+		l->again = false;
 	}
 	/* What did not fit goes with the same call, or the next. */
-	if (!t->up || t->peer->stays)
-		t->wanted = t->wanted && t->nobjects == OBJECTS_MAX;
-	t->up = true;
-	t->told = true;
+	if (!l->up || l->conf->stays)
+		l->wanted = l->wanted && l->nobjects == OBJECTS_MAX;
+	l->up = true;
+	l->told = true;
 }
 
 static bool
-should_run(struct exchange *x, struct target *t)
+should_run(struct exchange *x, struct lane *l)
 {
-	if (t->wanted || t->again)
+	if (l->wanted || l->again)
 		return true;
-	if (t->pause_ms > clock_mono_ms(x->clock))
+	if (l->pause_ms > clock_mono_ms(x->clock))
 		return false;
-	if (t->answer == ANSWER_OWED)
+	if (l->answer == ANSWER_OWED)
 		return true;
-	if (!schedule_is_empty(t->peer->call))
-		return road_is_due(x, t) ||
-		    (stays_between_calls(t) && road_is_open(x, t));
-	return t->peer->stays || t->nwritten > 0;
+	if (!schedule_is_empty(l->conf->call))
+		return road_is_due(x, l) ||
+		    (stays_between_calls(l) && road_is_open(x, l));
+	return l->conf->stays || l->nwritten > 0;
 }
 
 void
-road_pump(struct exchange *x, struct target *t)
+road_pump(struct exchange *x, struct lane *l)
 {
-	const struct dialect *dialect = dialect_of_peer(t->peer);
+	const struct dialect *dialect = dialect_of_peer(l->target->peer);
 
-	if (t->peer == NULL) {
-		if (t->up && !t->told)
-			(void)action_add(x, EXCHANGE_STOP, t);
-		t->told = true;
+	if (l->conf == NULL) {
+		if (l->up && !l->told)
+			(void)action_for_lane(x, EXCHANGE_STOP, l);
+		l->told = true;
 		return;
 	}
 	/* An object is still being made or written: the call waits for it. */
-	if (!t->up && !t->peer->stays && (dialect->making(x, t) ||
-	    (t->nwritten < t->nobjects && t->nwritten == 0)))
+	if (!l->up && !l->conf->stays && (dialect->making(x, l) ||
+	    (l->nwritten < l->nobjects && l->nwritten == 0)))
 		return;
-	if (t->up) {
-		if (!t->told && t->nwritten > 0)
-			say_run(x, t);
-		else if (t->peer->stays && !road_is_open(x, t) && t->told) {
-			(void)action_add(x, EXCHANGE_STOP, t);
-			t->told = false;
+	if (l->up) {
+		if (!l->told && l->nwritten > 0)
+			say_run(x, l);
+		else if (l->conf->stays && !road_is_open(x, l) && l->told) {
+			(void)action_for_lane(x, EXCHANGE_STOP, l);
+			l->told = false;
 		}
 		/* What waited has just been cut: that was the call. */
-		if (stays_between_calls(t) && (t->wanted || road_is_due(x, t)))
-			call_begins(x, t);
+		if (stays_between_calls(l) && (l->wanted || road_is_due(x, l)))
+			call_begins(x, l);
 		/* One that does not stay may have had its look already. */
-		if (t->peer->stays && !dialect->waits(x, t))
-			t->wanted = false;
+		if (l->conf->stays && !dialect->waits(x, l))
+			l->wanted = false;
 		return;
 	}
-	if (t->nobjects == 0 && answer_is_due(x, t))
-		answer_none(x, t);
-	if (should_run(x, t))
-		say_run(x, t);
+	if (l->nobjects == 0 && answer_is_due(x, l))
+		answer_none(x, l);
+	if (should_run(x, l))
+		say_run(x, l);
 }
 
 /* One that should have stayed is not started in a circle, nor is one that
  * found nothing of what waits. */
 static void
-ended_well(struct exchange *x, struct target *t)
+ended_well(struct exchange *x, struct lane *l)
 {
-	road_good(x, t);
+	road_good(x, l);
 	/* Also what was cut for this call and is still to be written. */
-	t->again = t->peer != NULL &&
-	    (t->peer->stays ? t->nwritten : t->nobjects) > 0;
-	if (t->peer == NULL || t->again || t->wanted ||
-	    t->answer == ANSWER_OWED)
+	l->again = (l->conf->stays ? l->nwritten : l->nobjects) > 0;
+	if (l->again || l->wanted || l->answer == ANSWER_OWED)
 		return;
-	if (t->peer->stays || (!schedule_is_empty(t->peer->call) &&
-	    road_has_load(x, t)))
-		t->pause_ms = clock_mono_ms(x->clock) +
-		    (int64_t)t->peer->retry_min_secs * 1000;
+	if (l->conf->stays || (!schedule_is_empty(l->conf->call) &&
+	    road_has_load(x, l)))
+		l->pause_ms = clock_mono_ms(x->clock) +
+		    (int64_t)l->conf->retry_min_secs * 1000;
 }
 
 void
-exchange_transport_exited(struct exchange *x, const char *peer, int status,
+exchange_transport_exited(struct exchange *x, const char *road, int status,
     const char *text)
 {
-	struct target *t = queue_peer(x, peer);
+	struct lane *l = lane_find(x, road);
 	struct num_str code = num_str(status < 0 ? 0 : (uint64_t)status);
 
-	if (t == NULL)
+	if (l == NULL)
 		return;
-	t->up = false;
-	if (!t->taking)
-		t->brings = false;
+	l->up = false;
+	if (!l->target->taking)
+		l->brings = false;
 	if (status == 0)
-		t->past_call_secs = t->call_secs;
+		l->past_call_secs = l->call_secs;
 	x->dirty = true;
 	log_event(x->log, status == 0 ? LOG_LEVEL_DEBUG : LOG_LEVEL_WARNING,
-	    "transport-exited", "peer", peer, "status",
-	    status < 0 ? "killed" : code.s, "reason", text, NULL);
+	    "transport-exited", "peer", l->target->name, "status",
+	    status < 0 ? "killed" : code.s, "reason", text,
+	    "transport", lane_word(l), NULL);
+	if (l->conf == NULL)
+		return;
 	if (status != 0)
-		road_failed(x, t, text);
-	else if (!left_unsent(t))
-		ended_well(x, t);
+		road_failed(x, l, text);
+	else if (!left_unsent(l))
+		ended_well(x, l);
 	else
-		road_failed(x, t, t->failures == 0 && t->last_error == NULL ?
+		road_failed(x, l, l->failures == 0 && l->last_error == NULL ?
 		    "the transport ended and left files unsent" : text);
 }
 
 int64_t
-road_deadline_ms(struct exchange *x, struct target *t)
+road_deadline_ms(struct exchange *x, struct lane *l)
 {
 	int64_t mono = clock_mono_ms(x->clock), at = INT64_MAX, call, wall;
 
-	if (t->peer == NULL)
+	if (l->conf == NULL)
 		return INT64_MAX;
-	if (!schedule_is_empty(t->peer->call)) {
+	if (!schedule_is_empty(l->conf->call)) {
 		wall = clock_wall_ms(x->clock);
-		call = schedule_next(t->peer->call, wall, last_call_ms(x, t),
-		    road_has_load(x, t));
+		call = schedule_next(l->conf->call, wall, last_call_ms(x, l),
+		    road_has_load(x, l));
 		/* Looked at once a minute in any case: the wall clock may
 		 * jump. */
-		if (call != INT64_MAX && (!t->up || stays_between_calls(t)))
+		if (call != INT64_MAX && (!l->up || stays_between_calls(l)))
 			call = mono + (call - wall < 60000 ? call - wall :
 			    60000);
 		else
@@ -300,10 +322,10 @@ road_deadline_ms(struct exchange *x, struct target *t)
 		 * made, and is looked at when that is; or for the pause. */
 		if (call <= mono)
 			call = mono + 1000;
-		return call > t->pause_ms ? call : t->pause_ms;
+		return call > l->pause_ms ? call : l->pause_ms;
 	}
-	if (t->pause_ms > mono)
-		at = t->pause_ms;
-	call = dialect_of_peer(t->peer)->deadline_ms(x, t);
+	if (l->pause_ms > mono)
+		at = l->pause_ms;
+	call = dialect_of_peer(l->target->peer)->deadline_ms(x, l);
 	return call < at ? call : at;
 }

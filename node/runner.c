@@ -63,8 +63,9 @@ static const enum runner_report reports[] = {
 	[REPORT_NOTE] = RUNNER_NOTE,
 };
 
-_Static_assert(sizeof(reports) / sizeof(reports[0]) == REPORT_KINDS,
-    "a runner_report for each kind of report");
+_Static_assert(sizeof(reports) / sizeof(reports[0]) == REPORT_PROGRESS &&
+    REPORT_PROGRESS + 1 == REPORT_KINDS,
+    "a runner_report for each kind of report but progress");
 
 static struct event *
 new_event(struct runner *r, int fd, short what, event_callback_fn fn,
@@ -149,6 +150,11 @@ take_report(struct runner *r, struct slice line)
 
 	if (report_parse(line, &report, &e) < 0) {
 		log_said(r, LOG_LEVEL_WARNING, "stdout", line, e.text);
+		return;
+	}
+	if (report.kind == REPORT_PROGRESS) {
+		if (r->hooks.progress != NULL)
+			r->hooks.progress(r->hooks.ctx, &report.progress);
 		return;
 	}
 	text_escape(&text, report.text, REPORT_LINE_MAX, true);

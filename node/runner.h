@@ -24,6 +24,8 @@ enum runner_report {
 	RUNNER_FAILED_PERMANENT, RUNNER_NOTE
 };
 
+struct report_progress;		/* transports/report.h */
+
 struct runner_hooks {
 	void *ctx;
 	/* name: of the file, checked to be a plain name ("" for a note); text
@@ -34,6 +36,8 @@ struct runner_hooks {
 	/* status: as of exit(3), text ""; -1 with the signal's name in text
 	 * where it was killed.  All its reports have been told before. */
 	void (*exited)(void *ctx, int status, const char *text);
+	/* How it fares; lives until the hook returns.  NULL: nobody asks. */
+	void (*progress)(void *ctx, const struct report_progress *p);
 };
 
 struct runner;

@@ -126,7 +126,8 @@ check_peer(struct exchange *x, const struct target *t, uint64_t size,
 	const struct target *road = queue_road(x, t);
 	const struct conf_peer *peer = road != NULL ? road->peer : NULL;
 	uint64_t count = t->ready_count + t->later_count + t->held_count;
-	uint64_t octets = t->ready_octets + t->later_octets + t->object_octets;
+	uint64_t octets = t->ready_octets + t->later_octets +
+	    lanes_octets(t);
 
 	if (peer == NULL)
 		return 0;

@@ -142,8 +142,11 @@ passage_release(struct passage *p)
 void
 passage_free(struct exchange *x, struct passage *p)
 {
-	if (p->ncut > 0 && p->to != NULL)
-		p->to->stale = true;
+	size_t i;
+
+	for (i = 0; p->ncut > 0 && p->to != NULL &&
+	    i < p->to->target->nlanes; i++)
+		p->to->target->lane[i]->stale = true;
 	passage_unplace(p);
 	forget_name(x, p);
 	map_del_u64(x->transit->by_id, p->b.id);

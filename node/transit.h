@@ -43,6 +43,7 @@
 
 struct bundle;			/* spool/custody.h */
 struct exchange;
+struct lane;
 struct open_with;		/* bundle/seal.h */
 struct seal_to;			/* bundle/seal.h */
 
@@ -76,11 +77,13 @@ struct transit_hooks {
 	/* Appends our own card and returns its counter; 0: there is none. */
 	uint64_t (*our_card)(void *ctx, struct buf *out);
 	/* The road to this neighbour takes something now (schedule, limits):
-	 * mail that waits for it may become bundles, at once or on later
-	 * turns.  Said again and again while it is so. */
-	void (*fill)(void *ctx, const char *peer);
-	/* Does mail wait for this neighbour that is in no bundle yet? */
-	bool (*waits)(void *ctx, const char *peer);
+	 * mail that waits for it, and would go by this lane, may become
+	 * bundles, at once or on later turns.  Said again and again while it
+	 * is so. */
+	void (*fill)(void *ctx, const char *peer, struct lane *lane);
+	/* Does mail wait for this neighbour that is in no bundle yet, and
+	 * would go by this lane? */
+	bool (*waits)(void *ctx, const char *peer, const struct lane *lane);
 	/* Are bundles for it being made right now?  A call waits for them. */
 	bool (*making)(void *ctx, const char *peer);
 	/* How a parcel (SEAL_PARCEL), or a request for keys, for this

@@ -42,6 +42,8 @@ struct passage {
 	size_t ncut;
 	unsigned attempts;		/* repetitions without an answer */
 	uint64_t timeout_secs;		/* of this attempt; 0: not drawn yet */
+	const struct lane *by;		/* that had the last of it; NULL: not
+					 * known since the start */
 	/* ARRIVING and whole: how far its name is checked. */
 	struct sha256 hash;
 	uint64_t hashed;
@@ -79,9 +81,6 @@ struct neighbour {
 	unsigned requests;
 	int may;			/* can parcels be sealed for it? */
 	int64_t may_until_ms;		/* monotonic: good so long */
-	bool stale;			/* something in its parcels has gone */
-	bool last_full;			/* the last parcel was: no waiting for
-					 * company */
 	uint64_t rtt_secs;		/* smoothed, of a hop; 0: unknown */
 	bool rtt_known;
 	uint64_t patience_secs;		/* what had to be repeated was sent so

@@ -265,6 +265,7 @@ turn_to(struct passage *p, struct neighbour *to)
 	bundle_range_clear(&p->cut, &p->ncut, 0, p->b.octets);
 	p->attempts = 0;
 	p->timeout_secs = 0;
+	p->by = NULL;
 	p->to = to;
 	free(p->b.peer);
 	p->b.peer = to != NULL ? mem_strdup(to->target->name) : NULL;

@@ -10,11 +10,26 @@
 #define LOOK_SECS 60		/* to see whether a road was open */
 #define PATIENCE_MAX 4		/* times the longest pause */
 
-/* Where there are calls, these are what an answer waits for. */
 static bool
-answers_at_once(const struct conf_peer *peer)
+lane_is_free(const struct lane *l)
 {
-	return peer != NULL && schedule_is_empty(peer->call);
+	return l->conf == NULL || schedule_is_empty(l->conf->call);
+}
+
+/* Does it go when there is need?  Where there are calls, these are what an
+ * answer waits for. */
+static bool
+is_free(const struct passage *p)
+{
+	const struct target *t = p->to->target;
+	size_t i;
+
+	if (p->by != NULL)
+		return lane_is_free(p->by);
+	for (i = 0; i < t->nlanes; i++)
+		if (!lane_is_free(t->lane[i]))
+			return false;
+	return true;
 }
 
 static uint64_t
@@ -23,7 +38,7 @@ draw_timeout(struct exchange *x, struct passage *p)
 	const struct conf_peer *peer = p->to->target->peer;
 	uint64_t min = FIRST_SECS, max, patience = p->to->patience_secs, secs;
 
-	if (answers_at_once(peer) && 4 * p->to->rtt_secs > min)
+	if (peer != NULL && is_free(p) && 4 * p->to->rtt_secs > min)
 		min = 4 * p->to->rtt_secs;
 	max = peer != NULL && peer->retry_max_secs > min ?
 	    peer->retry_max_secs : min;
@@ -31,7 +46,7 @@ draw_timeout(struct exchange *x, struct passage *p)
 	secs = backoff_secs(x, p->attempts + 1, min + min / 3, max + max / 3);
 	if (p->attempts > 0 && patience > max)
 		patience = max;
-	if (!answers_at_once(peer) || patience <= secs)
+	if (peer == NULL || !is_free(p) || patience <= secs)
 		return secs;
 	patience = backoff_secs(x, 1, patience, UINT64_MAX);
 	return patience > secs ? patience : secs;
@@ -90,20 +105,38 @@ retry_due_secs(struct exchange *x, struct passage *p)
 	if (secs == UINT64_MAX || p->to->target->peer == NULL)
 		return UINT64_MAX;
 	secs += timeout_of(x, p);
-	if (secs <= now || !schedule_is_empty(p->to->target->peer->call))
+	if (secs <= now || !is_free(p))
 		secs = secs < now + LOOK_SECS ? now + LOOK_SECS : secs;
 	return secs;
 }
 
-/* Could an answer to what was handed over at `secs` have come? */
+/* With windows alone calls are made when something waits: there may be none,
+ * for all that was handed over waits for its answer. */
 static bool
-had_a_chance(struct exchange *x, struct target *t, uint64_t secs,
+lane_had_a_chance(struct exchange *x, const struct lane *l, uint64_t secs,
     uint64_t timeout)
 {
-	if (schedule_is_empty(t->peer->call) || t->past_call_secs > secs)
+	if (lane_is_free(l) || l->past_call_secs > secs)
 		return true;
-	return road_is_taking(x, t) &&
-	    t->call_secs + timeout <= now_secs(x);
+	if (!schedule_is_timed(l->conf->call) && road_is_open(x, l))
+		return true;
+	return road_is_taking(x, l) && l->call_secs + timeout <= now_secs(x);
+}
+
+/* Could an answer to what was handed over at `secs` have come? */
+static bool
+had_a_chance(struct exchange *x, const struct passage *p, uint64_t secs,
+    uint64_t timeout)
+{
+	const struct target *t = p->to->target;
+	size_t i;
+
+	if (p->by != NULL)
+		return lane_had_a_chance(x, p->by, secs, timeout);
+	for (i = 0; i < t->nlanes; i++)
+		if (!lane_had_a_chance(x, t->lane[i], secs, timeout))
+			return false;
+	return true;
 }
 
 /* True if something of p waits again. */
@@ -119,7 +152,7 @@ wait_again(struct exchange *x, struct passage *p)
 		struct bundle_range r = b->range[i];
 
 		if (r.done || r.secs + timeout > now_secs(x) || (!detour &&
-		    !had_a_chance(x, p->to->target, r.secs, timeout)))
+		    !had_a_chance(x, p, r.secs, timeout)))
 			continue;
 		bundle_range_clear(&b->range, &b->nranges, r.offset, r.octets);
 		x->transit->counters.repeated_octets += r.octets;
@@ -146,7 +179,7 @@ may_expire(struct exchange *x, const struct passage *p)
 	if (p->b.role == BUNDLE_ARRIVED || p->b.expire_secs > now_secs(x))
 		return false;
 	return p->b.from != NULL || t == NULL || t->peer == NULL ||
-	    (t->chance && t->last_chance_secs >= p->b.born_secs);
+	    lanes_were_tried(t, p->b.priority, p->b.octets, p->b.born_secs);
 }
 
 static uint64_t

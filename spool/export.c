@@ -147,9 +147,9 @@ tell_objects(struct carry *x, struct err *e)
 	    ERR_NOT_FOUND) {
 		if (rc < 0 && (rc = export_weigh(x, rc, e)) < 0)
 			return rc;
-		if (o.name != NULL && o.peer != NULL) {
+		if (o.name != NULL && o.road != NULL) {
 			text = mem_printf("object %s for %s is left out: its "
-			    "mail will be sent again", o.name, o.peer);
+			    "mail will be sent again", o.name, o.road);
 			x->told(x->ctx, text);
 			free(text);
 			x->report->objects++;

@@ -374,7 +374,7 @@ object_record_put(struct buf *out, const struct object *o)
 	record_begin(out);
 	buf_put8(out, RECORD_VERSION);
 	buf_put8(out, (uint8_t)o->status);
-	buf_put_text(out, o->peer);
+	buf_put_text(out, o->road);
 	buf_put_text(out, o->name);
 	buf_put_text(out, o->params);
 	buf_put64(out, (uint64_t)o->cut_wall_ms);
@@ -426,7 +426,7 @@ object_record_get(struct slice value, uint64_t id, struct object *o_out)
 		r.failed = true;
 	o_out->id = id;
 	o_out->status = (enum object_status)record_enum(&r, OBJECT_SENT);
-	o_out->peer = read_text(&r);
+	o_out->road = read_text(&r);
 	o_out->name = read_text(&r);
 	o_out->params = read_text(&r);
 	o_out->cut_wall_ms = (int64_t)read64(&r);

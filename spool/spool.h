@@ -183,7 +183,7 @@ struct object_part {
 struct object {
 	uint64_t id;
 	enum object_status status;
-	char *peer;
+	char *road;		/* PEER, or PEER/TRANSPORT */
 	char *name;		/* of its file in out/ */
 	char *params;		/* how to write it; node/'s, opaque here */
 	int64_t cut_wall_ms;

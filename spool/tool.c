@@ -118,7 +118,7 @@ check_objects(struct check *c, struct err *e)
 		if (got < 0)
 			continue;
 		c->report->objects++;
-		what = mem_printf("object %s for %s", o.name, o.peer);
+		what = mem_printf("object %s for %s", o.name, o.road);
 		if (o.status != OBJECT_SENT)
 			check_parts(c, what, o.part, o.nparts);
 		free(what);

@@ -68,7 +68,7 @@ object_release(struct object *o)
 	for (size_t i = 0; o->part != NULL && i < o->nparts; i++)
 		free(o->part[i].rcpt);
 	free(o->part);
-	free(o->peer);
+	free(o->road);
 	free(o->name);
 	free(o->params);
 	object_init(o);

@@ -416,6 +416,14 @@ contract_failed(struct contract *c, const char *name, bool permanent,
 }
 
 void
+contract_progress(struct contract *c, const struct report_progress *p)
+{
+	struct report r = { .kind = REPORT_PROGRESS, .progress = *p };
+
+	say(c, &r);
+}
+
+void
 contract_note(struct contract *c, const char *fmt, ...)
 {
 	struct report r = { .kind = REPORT_NOTE };

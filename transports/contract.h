@@ -14,6 +14,7 @@
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "transports/report.h"
 
 enum contract_exit {
 	CONTRACT_EXIT_DONE = 0,
@@ -83,6 +84,7 @@ void contract_sent(struct contract *c, const char *name);
 void contract_received(struct contract *c, const char *name);
 void contract_failed(struct contract *c, const char *name, bool permanent,
     const char *text);
+void contract_progress(struct contract *c, const struct report_progress *p);
 void contract_note(struct contract *c, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 

@@ -20,10 +20,20 @@
 #define SECRET_FD 3
 #define STEP 4096
 #define PROGRESS_MS 1000
+#define PACE_LOOKS 9		/* so many seconds make the rate of now */
 #define NOTE_MS 60000
 #define STOP_MS 5000		/* to say END after being told to stop */
 #define SLEEP_MAX_MS 60000
 #define LOOK_MS 60000		/* at out/, whether told or not */
+
+/* What has gone and come in the last seconds. */
+struct pace {
+	struct {
+		int64_t ms;
+		uint64_t octets;
+	} at[PACE_LOOKS];
+	size_t looks;
+};
 
 struct conversation {
 	struct contract *contract;
@@ -38,6 +48,8 @@ struct conversation {
 	const struct conversation_line *line;
 	int64_t now_ms, began_ms;
 	int64_t progress_ms, note_ms, look_ms, stop_ms;
+	struct pace pace;
+	bool told_idle;		/* that nothing is left */
 	char out[STEP];
 	size_t out_at, out_len;
 	bool lost, opened;
@@ -190,14 +202,51 @@ open_link(struct conversation *v)
 	shipment_offer(v->shipment, v->link, v->now_ms);
 }
 
+/* Octets a second, since the oldest look that is remembered. */
+static uint64_t
+pace_look(struct pace *p, int64_t ms, uint64_t octets)
+{
+	if (p->looks == PACE_LOOKS)
+		memmove(&p->at[0], &p->at[1],
+		    --p->looks * sizeof(p->at[0]));
+	p->at[p->looks].ms = ms;
+	p->at[p->looks++].octets = octets;
+	return ms <= p->at[0].ms ? 0 : (octets - p->at[0].octets) * 1000 /
+	    (uint64_t)(ms - p->at[0].ms);
+}
+
+/* Once a second while anything is under way, and once more when it is not. */
+static void
+report_progress(struct conversation *v)
+{
+	struct report_progress p;
+	struct link_stats st;
+	bool idle;
+
+	link_stats(v->link, &st);
+	memset(&p, 0, sizeof(p));
+	shipment_octets(v->shipment, v->link, &p.sent, &p.left);
+	p.rate = pace_look(&v->pace, v->now_ms, st.sent + st.received);
+	p.received = st.received;
+	p.again = st.repeated;
+	p.errors = st.repeated == 0 ? 0 :
+	    st.repeated * 1000000 / (st.sent + st.repeated);
+	p.damaged = st.damaged;
+	idle = p.left == 0 && p.rate == 0;
+	if (!idle || !v->told_idle)
+		contract_progress(v->contract, &p);
+	v->told_idle = idle;
+}
+
 static void
 note_stats(struct conversation *v)
 {
 	int64_t ms = v->now_ms - v->began_ms;
-	uint64_t left = shipment_left(v->shipment), speed;
+	uint64_t sent, left, speed;
 	struct buf text = BUF_INIT;
 	struct link_stats st;
 
+	shipment_octets(v->shipment, v->link, &sent, &left);
 	link_stats(v->link, &st);
 	speed = ms > 0 ? st.sent * 1000 / (uint64_t)ms : 0;
 	buf_addf(&text, "sent %" PRIu64 " received %" PRIu64
@@ -220,9 +269,12 @@ tell(struct conversation *v)
 	if (!v->opened && link_state(v->link) == LINK_OPEN) {
 		v->opened = true;
 		contract_note(v->contract, "link open");
+		report_progress(v);
 	}
 	if (v->now_ms >= v->progress_ms) {
 		shipment_progress(v->shipment, v->link);
+		if (v->opened)
+			report_progress(v);
 		v->progress_ms = v->now_ms + PROGRESS_MS;
 	}
 	if (v->opened && v->now_ms >= v->note_ms)
@@ -402,7 +454,8 @@ conversation_run(struct conversation *v,
 	v->progress_ms = v->now_ms + PROGRESS_MS;
 	v->stop_ms = 0;
 	v->out_len = 0;
-	v->lost = v->opened = v->refused = false;
+	v->lost = v->opened = v->refused = v->told_idle = false;
+	v->pace.looks = 0;
 	make_nonblocking(line->in_fd);
 	make_nonblocking(line->out_fd);
 	open_link(v);

@@ -46,10 +46,10 @@ stream_give(struct stream_sender *s, const void *octets, size_t len)
 }
 
 static struct stream_segment *
-first_lost(const struct stream_sender *s)
+first_lost(const struct stream_sender *s, bool spare)
 {
 	for (size_t i = 0; i < s->nsegments; i++)
-		if (s->segments[i].lost)
+		if (s->segments[i].lost && s->segments[i].spare == spare)
 			return &s->segments[i];
 	return NULL;
 }
@@ -64,15 +64,25 @@ may_send_new(const struct stream_sender *s)
 bool
 stream_ready(const struct stream_sender *s)
 {
-	return first_lost(s) != NULL || may_send_new(s);
+	return first_lost(s, false) != NULL || may_send_new(s) ||
+	    first_lost(s, true) != NULL;
+}
+
+bool
+stream_is_spare(const struct stream_sender *s)
+{
+	return first_lost(s, false) == NULL && !may_send_new(s) &&
+	    first_lost(s, true) != NULL;
 }
 
 struct slice
 stream_next(struct stream_sender *s, size_t max, uint64_t *seq_out)
 {
-	const struct stream_segment *lost = first_lost(s);
+	const struct stream_segment *lost = first_lost(s, false);
 	uint64_t from, end;
 
+	if (lost == NULL && !may_send_new(s))
+		lost = first_lost(s, true);
 	if (lost != NULL) {
 		from = lost->start;
 		end = lost->end;
@@ -154,10 +164,12 @@ stream_gone(struct stream_sender *s, uint64_t seq, size_t len,
 	if (len == 0)
 		return;
 	while (i < s->nsegments && s->segments[i].start < g.end) {
-		if (s->segments[i].end <= g.start)
+		if (s->segments[i].end <= g.start) {
 			i++;
-		else
-			i = cut_segment(s, i, g.start, g.end);
+			continue;
+		}
+		g.echo = g.echo || s->segments[i].spare;
+		i = cut_segment(s, i, g.start, g.end);
 	}
 	for (i = s->nsegments; i > 0 && s->segments[i - 1].start > seq; i--)
 		;
@@ -184,6 +196,8 @@ static void
 segment_arrived(struct stream_sender *s, const struct stream_segment *g,
     int64_t now_us)
 {
+	if (g->echo)
+		return;
 	if (g->turn >= s->arrived_turn)
 		s->arrived_turn = g->turn + 1;
 	if (g->lost && g->again)
@@ -218,9 +232,11 @@ find_lost(struct stream_sender *s)
 	for (size_t i = 0; i < s->nsegments; i++) {
 		struct stream_segment *g = &s->segments[i];
 
-		if (g->lost || g->turn + 1 >= s->arrived_turn)
+		if ((g->lost && !g->spare) ||
+		    g->turn + 1 >= s->arrived_turn)
 			continue;
 		g->lost = true;
+		g->spare = false;
 		tell(s, g, false);
 	}
 }
@@ -278,16 +294,21 @@ stream_probe(struct stream_sender *s, bool blame)
 void
 stream_all_lost(struct stream_sender *s)
 {
-	for (size_t i = 0; i < s->nsegments; i++)
+	for (size_t i = 0; i < s->nsegments; i++) {
 		s->segments[i].lost = true;
+		s->segments[i].spare = false;
+	}
 }
 
 void
 stream_echo(struct stream_sender *s)
 {
-	for (size_t i = 0; i < s->nsegments; i++)
-		if (!s->segments[i].again)
-			s->segments[i].lost = true;
+	for (size_t i = 0; i < s->nsegments; i++) {
+		struct stream_segment *g = &s->segments[i];
+
+		if (!g->again && !g->lost)
+			g->lost = g->spare = true;
+	}
 }
 
 void

@@ -27,6 +27,8 @@ struct stream_segment {
 	size_t wire_len;
 	unsigned level;
 	bool lost;		/* to be sent again */
+	bool spare;		/* but only when there is nothing else */
+	bool echo;		/* and was: which of the two arrives? */
 	bool again;		/* was sent more than once */
 };
 
@@ -79,9 +81,11 @@ int64_t stream_gone_us(const struct stream_sender *s);
  * blame: they count as lost for who tunes the size of frames. */
 void stream_probe(struct stream_sender *s, bool blame);
 
-/* What is in flight and was sent once is sent again, unasked: the line has
- * nothing better to do. */
+/* What is in flight and was sent once is sent again, unasked, as long as
+ * there is nothing better to send. */
 void stream_echo(struct stream_sender *s);
+/* Whether what stream_next would give now is of that kind. */
+bool stream_is_spare(const struct stream_sender *s);
 /* Nothing in flight can arrive any more. */
 void stream_all_lost(struct stream_sender *s);
 

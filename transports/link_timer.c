@@ -8,6 +8,9 @@
 #include "transports/link_private.h"
 
 #define LEAD_US 100000		/* output is made so long before it can go */
+#define SPARE_LEAD_US 20000	/* what may be in vain stays out of the way */
+#define SPARE_US 40000		/* and is short */
+#define SPARE_MIN 64		/* octets */
 #define STALL_US 300000		/* silence inside a frame, rate known */
 #define STALL_UNKNOWN_US 5000000
 #define STALL_OCTETS 64
@@ -157,6 +160,21 @@ give_turn(struct link *l, struct frame *f)
 	l->turn_us = l->free_us > l->now_us ? l->free_us : l->now_us;
 }
 
+/* The longest payload behind that much of a body. */
+static size_t
+payload_max(const struct link *l, size_t head)
+{
+	size_t max = head + PAYLOAD_MIN > l->tune.size ? PAYLOAD_MIN :
+	    l->tune.size - head;
+	size_t spare = (size_t)l->config.rate * SPARE_US / 1000000;
+
+	if (!stream_is_spare(&l->sender) || l->config.rate == 0)
+		return max;
+	if (spare < SPARE_MIN)
+		spare = SPARE_MIN;
+	return max < spare ? max : spare;
+}
+
 static void
 make_frame(struct link *l)
 {
@@ -166,8 +184,7 @@ make_frame(struct link *l)
 	fill_stream(l);
 	fill_head(l, &f);
 	head = frame_overhead(&f);
-	f.payload = stream_next(&l->sender, head + PAYLOAD_MIN >
-	    l->tune.size ? PAYLOAD_MIN : l->tune.size - head, &f.seq);
+	f.payload = stream_next(&l->sender, payload_max(l, head), &f.seq);
 	wire_len = frame_wire_len(head + f.payload.len, f.level);
 	stream_gone(&l->sender, f.seq, f.payload.len, wire_len, f.level,
 	    (l->free_us > l->now_us ? l->free_us : l->now_us) +
@@ -233,11 +250,15 @@ link_frame_due(const struct link *l)
 	    l->ack_us <= l->now_us || keepalive_us(l) <= l->now_us;
 }
 
-/* Whether the line can take more. */
-static bool
-line_free(const struct link *l)
+/* When the line can take more. */
+static int64_t
+line_free_us(const struct link *l)
 {
-	return l->free_us - LEAD_US <= l->now_us;
+	bool spare = l->state == LINK_OPEN && !l->say_line &&
+	    stream_is_spare(&l->sender) && !items_ready(&l->items) &&
+	    l->ack_us > l->now_us;
+
+	return l->free_us - (spare ? SPARE_LEAD_US : LEAD_US);
 }
 
 static void
@@ -279,7 +300,8 @@ link_pull(struct link *l, void *chars, size_t max, int64_t now_ms)
 
 	l->now_us = now_ms * US;
 	end_if_idle(l);
-	if (l->state <= LINK_OPEN && l->out.len == 0 && line_free(l)) {
+	if (l->state <= LINK_OPEN && l->out.len == 0 &&
+	    line_free_us(l) <= l->now_us) {
 		if (l->say_line) {
 			say_line(l);
 		} else if (l->state == LINK_OPEN && link_frame_due(l)) {
@@ -357,7 +379,7 @@ deadline_hello(const struct link *l)
 
 	if (l->config.patience_ms > 0)
 		at = least(at, l->since_us + l->config.patience_ms * US);
-	return l->say_line ? least(at, l->free_us - LEAD_US) : at;
+	return l->say_line ? least(at, line_free_us(l)) : at;
 }
 
 static int64_t
@@ -367,7 +389,7 @@ deadline_open(const struct link *l)
 
 	at = least(at, l->heard_us + l->config.silence_ms * US + 1);
 	if (l->say_line || link_frame_due(l))
-		return least(at, l->free_us - LEAD_US);
+		return least(at, line_free_us(l));
 	if (l->agreed & LINK_HALF)
 		return least(at, l->turn ? l->turn_us + l->idle_us :
 		    claim_us(l));

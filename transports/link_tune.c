@@ -13,6 +13,7 @@
 #define PRIOR_OCTETS 4096.0	/* as if so much had been sent */
 #define PRIOR_LOST 0.004	/* and so many frames lost */
 #define DOUBT 0.05		/* frames that a clean line may lose yet */
+#define DOUBT_FAR 0.12		/* where it is long until that is known */
 #define NOISE_OCTETS 8192.0	/* see noise_rate */
 #define FRAME_SECS_MAX 2.2	/* longest frame */
 #define SIZE_MIN 32
@@ -20,8 +21,9 @@
 #define SIZE_FIRST_SLOW 512	/* where that would take long */
 #define SLOW 4000		/* octets a second */
 #define LEVEL_FIRST 2
-#define FRESH_MAX 16		/* frames between two choices */
-#define BETTER 1.004		/* by so much a change must be better */
+#define FRESH_OCTETS 16384	/* between two choices, at most */
+#define FRESH_FRAMES 16
+#define BETTER 1.002		/* by so much a change must be better */
 #define CREDIT_MAX 64
 #define NOISY 0.2		/* frames lost, of late */
 #define PATIENCE_MIN_US 400000	/* more than the peer waits to acknowledge */
@@ -53,10 +55,11 @@ static double
 plain_rate(const struct tune *t)
 {
 	double wrong = t->noise > 0 ? t->noise * t->sent[1] : 0;
+	double doubt = tune_is_far(t) ? DOUBT_FAR : DOUBT;
 
 	return (t->lost[0] + t->lost[1] + wrong) /
 	    (t->sent[0] + t->sent[1] + PRIOR_OCTETS) +
-	    DOUBT / (t->seen + PRIOR_OCTETS);
+	    doubt / (t->seen + PRIOR_OCTETS);
 }
 
 /* Octets that are wrong, where correction sees them: what the peer says,
@@ -168,6 +171,19 @@ fade(struct tune *t, double octets)
 	t->credit *= keep;
 }
 
+/* How much of the loss of a frame with correction is to be laid to damage
+ * that correction does not help against: the rest is what it was expected
+ * not to manage, and says nothing new. */
+static double
+other_share(const struct tune *t, size_t wire_len, unsigned level)
+{
+	double noise = noise_rate(t, plain_rate(t));
+	double beyond = 1 - corrected(noise, wire_len, level);
+	double other = other_rate(t) * (double)wire_len;
+
+	return other / (other + beyond);
+}
+
 void
 tune_fate(struct tune *t, const struct stream_fate *f)
 {
@@ -181,11 +197,12 @@ tune_fate(struct tune *t, const struct stream_fate *f)
 		t->credit -= 1;
 		lost = 0;
 	}
-	/* What correction was not expected to manage says nothing new. */
-	if (coded && lost > 0 && t->noise >= 0)
-		lost = corrected(t->noise, f->wire_len, f->level);
+	if (coded && lost > 0)
+		lost = other_share(t, f->wire_len, f->level);
 	t->lost[coded] += lost;
-	if (lost > 0 || ++t->fresh >= FRESH_MAX)
+	t->fresh += f->wire_len > FRESH_OCTETS / FRESH_FRAMES ? f->wire_len :
+	    FRESH_OCTETS / FRESH_FRAMES;
+	if (lost > 0 || t->fresh >= FRESH_OCTETS)
 		choose(t);
 }
 
@@ -200,9 +217,8 @@ tune_report(struct tune *t, uint8_t noise, uint8_t bad, unsigned level)
 		t->noise = frame_noise_rate(noise);
 	if (more == 0)
 		return;
-	if (level > 0 && t->noise >= 0)
-		add *= corrected(t->noise, frame_wire_len(t->size, level),
-		    level);
+	if (level > 0)
+		add *= other_share(t, frame_wire_len(t->size, level), level);
 	t->lost[level > 0] += add;
 	t->credit += more;
 	if (t->credit > CREDIT_MAX)

@@ -26,7 +26,7 @@ struct tune {
 	unsigned level;
 	size_t size;		/* of a body, in octets */
 	size_t size_max;
-	unsigned fresh;		/* news since the last choice */
+	size_t fresh;		/* octets of news since the last choice */
 	int64_t srtt_us, rttvar_us;	/* srtt -1: not known */
 };
 

@@ -8,6 +8,7 @@
 
 #include <assert.h>
 #include <inttypes.h>
+#include <stddef.h>
 
 static const struct report_word {
 	const char *word;
@@ -22,7 +23,19 @@ static const struct report_word {
 	[REPORT_FAILED_PERMANENT] =
 	    { "failed", "permanent", true, false, true },
 	[REPORT_NOTE] = { "note", NULL, false, false, true },
+	[REPORT_PROGRESS] = { "progress", NULL, false, false, false },
 };
+
+static const struct progress_key {
+	const char *key;
+	size_t offset;
+} progress_keys[] = {
+#define KEY(name) { #name, offsetof(struct report_progress, name) }
+	KEY(sent), KEY(left), KEY(received), KEY(rate), KEY(again),
+	KEY(errors), KEY(damaged),
+};
+
+#define PROGRESS_KEYS (sizeof(progress_keys) / sizeof(progress_keys[0]))
 
 static_assert(sizeof(words) / sizeof(words[0]) == REPORT_KINDS,
     "a word for each kind of report");
@@ -115,6 +128,44 @@ parse_failed(struct slice *rest, struct report *r, struct err *e)
 	    "\"failed\" wants NAME temporary or permanent TEXT");
 }
 
+/* Where a key's number goes; NULL: it is not known. */
+static uint64_t *
+progress_field(struct report_progress *p, struct slice key)
+{
+	for (size_t i = 0; i < PROGRESS_KEYS; i++)
+		if (slice_eqs(key, progress_keys[i].key))
+			return (uint64_t *)(void *)((char *)p +
+			    progress_keys[i].offset);
+	return NULL;
+}
+
+/* Keys that are not known are passed over: later versions may have more. */
+static int
+parse_progress(struct slice *rest, struct report *r, struct err *e)
+{
+	struct slice word, key, value;
+	const char *sign;
+	uint64_t n, *field;
+
+	do {
+		if (!next_word(rest, &word))
+			return err_set(e, ERR_SYNTAX, "\"progress\" wants "
+			    "KEY=NUMBER");
+		sign = memchr(word.ptr, '=', word.len);
+		key = (struct slice){ word.ptr, sign == NULL ? 0 :
+		    (size_t)(sign - word.ptr) };
+		value = (struct slice){ word.ptr + key.len + 1,
+		    key.len == 0 ? 0 : word.len - key.len - 1 };
+		if (num_parse(value, INT64_MAX, &n) < 0)
+			return err_set(e, ERR_SYNTAX, "\"progress\" with "
+			    "bad numbers");
+		field = progress_field(&r->progress, key);
+		if (field != NULL)
+			*field = n;
+	} while (rest->len > 0);
+	return 0;
+}
+
 static int
 parse_kind(struct slice word, struct report *r, struct err *e)
 {
@@ -151,6 +202,8 @@ report_parse(struct slice line, struct report *r_out, struct err *e)
 		rc = parse_failed(&rest, r_out, e);
 	if (rc == 0 && w->numbers)
 		return parse_numbers(&rest, r_out, e);
+	if (rc == 0 && r_out->kind == REPORT_PROGRESS)
+		return parse_progress(&rest, r_out, e);
 	if (rc == 0 && w->text)
 		r_out->text = rest;
 	else if (rc == 0 && rest.ptr != r_out->name.ptr + r_out->name.len)
@@ -184,6 +237,14 @@ report_format(struct buf *out, const struct report *r)
 		buf_addf(out, " %s", w->second);
 	if (w->numbers)
 		buf_addf(out, " %" PRIu64 " %" PRIu64, r->done, r->total);
+	for (size_t i = 0; r->kind == REPORT_PROGRESS && i < PROGRESS_KEYS;
+	    i++) {
+		const void *at = (const char *)&r->progress +
+		    progress_keys[i].offset;
+		const uint64_t *n = at;
+
+		buf_addf(out, " %s=%" PRIu64, progress_keys[i].key, *n);
+	}
 	if (w->text) {
 		buf_addc(out, ' ');
 		add_text(out, r->text,

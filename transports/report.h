@@ -10,6 +10,7 @@
  *	received NAME
  *	failed NAME temporary|permanent TEXT
  *	note TEXT
+ *	progress KEY=NUMBER...
  *
  * Words are separated by single blanks.  Both directions are here, so that
  * the protocol is written once: transports format, the daemon parses.
@@ -24,14 +25,25 @@
 
 enum report_kind {
 	REPORT_SENDING, REPORT_SENT, REPORT_RECEIVED, REPORT_FAILED_TEMPORARY,
-	REPORT_FAILED_PERMANENT, REPORT_NOTE, REPORT_KINDS
+	REPORT_FAILED_PERMANENT, REPORT_NOTE, REPORT_PROGRESS, REPORT_KINDS
+};
+
+/* How a transport fares, in octets but for the last two. */
+struct report_progress {
+	uint64_t sent, left;	/* of the files that were before it */
+	uint64_t received;	/* since it began */
+	uint64_t rate;		/* a second, now, both ways */
+	uint64_t again;		/* sent again, since it began */
+	uint64_t errors;	/* of a million octets sent, sent again */
+	uint64_t damaged;	/* frames that came so, since it began */
 };
 
 struct report {
 	enum report_kind kind;
-	struct slice name;	/* all but note */
+	struct slice name;	/* all but note and progress */
 	struct slice text;	/* failed and note, else empty */
 	uint64_t done, total;	/* sending: octets, done at most total */
+	struct report_progress progress;
 };
 
 /* Whether it is a plain name that a report can carry: 1 to 255 octets, no

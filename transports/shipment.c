@@ -39,6 +39,7 @@ struct shipment {
 	struct parcel *parcels;	/* the index is the tag while offered */
 	size_t count;
 	uint64_t next_tag;
+	uint64_t gone;		/* octets sent since nothing was left */
 };
 
 struct shipment *
@@ -92,6 +93,19 @@ find_tag(const struct shipment *s, uint64_t tag)
 	return NULL;
 }
 
+/* How large it is, as far as can be seen. */
+static bool
+measure(const struct shipment *s, struct parcel *p)
+{
+	struct stat st;
+
+	if (fstatat(s->dir_fd, p->name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
+	    !S_ISREG(st.st_mode))
+		return false;
+	p->file.size = (uint64_t)st.st_size;
+	return true;
+}
+
 static void
 add_parcel(struct shipment *s, const char *name)
 {
@@ -101,6 +115,7 @@ add_parcel(struct shipment *s, const char *name)
 	p = &s->parcels[s->count++];
 	*p = (struct parcel){ .name = mem_strdup(name), .fd = -1,
 	    .state = PARCEL_WAITING };
+	(void)measure(s, p);
 	p->file.tag = s->next_tag++;
 }
 
@@ -140,6 +155,8 @@ shipment_look(struct shipment *s, struct err *e)
 	if (rc < 0)
 		return rc;
 	forget_gone(s, &names);
+	if (shipment_done(s))
+		s->gone = 0;
 	for (size_t i = 0; i < names.count; i++)
 		if (find_name(s, names.names[i]) == NULL)
 			add_parcel(s, names.names[i]);
@@ -213,17 +230,9 @@ parcel_hash(struct parcel *p)
 static bool
 parcel_ready(const struct shipment *s, struct parcel *p, int64_t now_ms)
 {
-	struct stat st;
-
 	if (p->state != PARCEL_WAITING || p->not_before_ms > now_ms)
 		return false;
-	if (p->hashed)
-		return true;
-	if (fstatat(s->dir_fd, p->name, &st, AT_SYMLINK_NOFOLLOW) < 0 ||
-	    !S_ISREG(st.st_mode))
-		return false;
-	p->file.size = (uint64_t)st.st_size;
-	return true;
+	return p->hashed || measure(s, p);
 }
 
 static struct parcel *
@@ -307,19 +316,23 @@ shipment_done(const struct shipment *s)
 	return true;
 }
 
-uint64_t
-shipment_left(const struct shipment *s)
+void
+shipment_octets(const struct shipment *s, const struct link *l,
+    uint64_t *sent_out, uint64_t *left_out)
 {
-	uint64_t left = 0;
-
+	*sent_out = s->gone;
+	*left_out = 0;
 	for (size_t i = 0; i < s->count; i++) {
 		const struct parcel *p = &s->parcels[i];
+		uint64_t done = p->state != PARCEL_OFFERED ? 0 :
+		    link_progress(l, p->file.tag);
 
-		if (p->state == PARCEL_WAITING || p->state == PARCEL_OFFERED)
-			left += p->file.size - (p->reported < p->file.size ?
-			    p->reported : p->file.size);
+		if (p->state != PARCEL_WAITING && p->state != PARCEL_OFFERED)
+			continue;
+		done = done < p->file.size ? done : p->file.size;
+		*sent_out += done;
+		*left_out += p->file.size - done;
 	}
-	return left;
 }
 
 int
@@ -346,6 +359,7 @@ shipment_sent(struct shipment *s, uint64_t tag)
 		return;
 	parcel_close(p);
 	p->state = PARCEL_SENT;
+	s->gone += p->file.size;
 	contract_sent(s->contract, p->name);
 }
 

@@ -23,8 +23,10 @@ void shipment_offer(struct shipment *s, struct link *l, int64_t now_ms);
 void shipment_progress(struct shipment *s, const struct link *l);
 /* Whether all files that there were have been sent. */
 bool shipment_done(const struct shipment *s);
-/* How many octets are still to be sent, and how many have been. */
-uint64_t shipment_left(const struct shipment *s);
+/* How many octets have been sent, since there was nothing left last, and how
+ * many are still to be. */
+void shipment_octets(const struct shipment *s, const struct link *l,
+    uint64_t *sent_out, uint64_t *left_out);
 
 /* For struct link_host. */
 int shipment_read(struct shipment *s, uint64_t tag, uint64_t offset,

@@ -162,7 +162,7 @@ check_spool(struct site *s)
 		return;
 	object_init(&o);
 	while (spool_next_object(s->spool, &object, &o, &e) == 0) {
-		r = site_road(s, o.peer);
+		r = site_road(s, o.road);
 		if (r == NULL || !r->to->dead)
 			wrong(s->world, "%s: object %" PRIu64 " is left in "
 			    "the spool", s->name, object);
@@ -218,12 +218,19 @@ explain(struct site *s)
 		    s->happened[i]);
 	for (i = 0; i < x->ntargets; i++) {
 		struct target *t = x->target[i];
+		size_t k;
 
-		tell(w, s->name, "sim:     %s: road %" PRId64 ", %" PRIu64
-		    " ready, %" PRIu64 " later, %u objects, %u written, up %d,"
-		    " down %d", t->name, road_deadline_ms(x, t) - w->now_ms,
-		    t->ready_count, t->later_count, t->nobjects, t->nwritten,
-		    t->up, t->down);
+		tell(w, s->name, "sim:     %s: %" PRIu64 " ready, %" PRIu64
+		    " later, down %d", t->name, t->ready_count,
+		    t->later_count, t->down);
+		for (k = 0; k < t->nlanes; k++) {
+			struct lane *l = t->lane[k];
+
+			tell(w, s->name, "sim:       %s: road %" PRId64 ", %u "
+			    "objects, %u written, up %d, down %d", l->road,
+			    road_deadline_ms(x, l) - w->now_ms, l->nobjects,
+			    l->nwritten, l->up, l->down);
+		}
 	}
 	explain_files(s);
 	while (transit_next_status(x, &id, &st))

@@ -8,7 +8,6 @@
 #include "tests/sim/sim.h"
 
 #include <inttypes.h>
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
@@ -26,6 +25,7 @@ struct board {
 	_Atomic uint64_t seed[JOBS_MAX];	/* at work on it; 0: none */
 	_Atomic uint64_t bad_seed[BAD_MAX];
 	_Atomic uint32_t usecs[TIMES];
+	struct tally tally;
 };
 
 static int64_t
@@ -95,6 +95,7 @@ work(const struct crew *c, struct board *b, unsigned job, int64_t end_ms)
 	struct settings set = c->set;
 	uint64_t i, began;
 
+	set.tally = &b->tally;
 	for (;;) {
 		i = atomic_fetch_add(&b->next, 1);
 		if (i >= c->runs || (i >= c->least && now_ms() >= end_ms))
@@ -162,6 +163,24 @@ by_size(const void *a, const void *b)
 }
 
 static void
+tell_tally(struct tally *t)
+{
+	static const char *const size[SIZES] = { "3 sites", "4 sites",
+		"5 or 6", "7 to 12", "13 to 50" };
+	int i;
+
+	for (i = 0; i < SIZES; i++)
+		printf("sim: worlds of %s: %" PRIu64 " old, %" PRIu64
+		    " native, %" PRIu64 " mixed\n", size[i],
+		    (uint64_t)t->worlds[i][REALM_OLD],
+		    (uint64_t)t->worlds[i][REALM_NATIVE],
+		    (uint64_t)t->worlds[i][REALM_MIXED]);
+	printf("sim: %" PRIu64 " mails, %" PRIu64 " files, %" PRIu64
+	    " crashes\n", (uint64_t)t->mails, (uint64_t)t->files,
+	    (uint64_t)t->crashes);
+}
+
+static void
 sum_up(const struct crew *c, struct board *b, int64_t ms)
 {
 	uint64_t i, n = b->played, kept = n < TIMES ? n : TIMES;
@@ -170,6 +189,7 @@ sum_up(const struct crew *c, struct board *b, int64_t ms)
 	for (i = 0; i < kept; i++)
 		usecs[i] = b->usecs[i];
 	qsort(usecs, kept, sizeof(*usecs), by_size);
+	tell_tally(&b->tally);
 	for (i = 0; i < b->bad && i < BAD_MAX; i++)
 		printf("failed: seed %" PRIu64 "; again: make sim SEED=%"
 		    PRIu64 " SEEDS=1\n", (uint64_t)b->bad_seed[i],

@@ -1,42 +1,24 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Curve25519 in place of base/x25519.c, with a memory: in one process both
- * ends of an agreement are computed, and most of the time of a world would go
- * into the multiplications.  What is remembered is what libsodium gave, so
- * nothing else changes; the curve itself is the unit tests' business.  This is
- * the one place of the simulation with state of its own, since the functions
- * of a curve have no context.
+ * Curve25519 in place of base/x25519.c.  Half of the time of a world would go
+ * into multiplications, and no one in it tries to break them; so keys agree by
+ * a hash over both public ones, which the right two ends alone come to, and a
+ * public key is a hash of its secret.  In worlds on Berkeley DB the curve is
+ * libsodium's.  This is the one place of the simulation with state of its own,
+ * since the functions of a curve have no context.
  */
-#include "base/x25519.h"
+#include "tests/sim/sim.h"
 
 #include <sodium.h>
-#include <string.h>
 
-#define PUBLICS 4096		/* secrets whose public keys are known */
-#define SHARED 8192		/* pairs */
+#include "base/x25519.h"
 
-struct known_public {
-	unsigned char secret[X25519_LEN], key[X25519_LEN];
-	bool set;
-};
+static bool pretending;
 
-struct known_shared {
-	unsigned char a[X25519_LEN], b[X25519_LEN], key[X25519_LEN];
-	bool set;
-};
-
-static struct known_public publics[PUBLICS];
-static struct known_shared shareds[SHARED];
-
-static size_t
-slot(const unsigned char *a, const unsigned char *b, size_t slots)
+void
+curve_pretend(bool pretend)
 {
-	uint32_t x, y = 0;
-
-	memcpy(&x, a + 8, sizeof(x));
-	if (b != NULL)
-		memcpy(&y, b + 8, sizeof(y));
-	return ((uint64_t)x ^ ((uint64_t)y * 2654435761U)) % slots;
+	pretending = pretend;
 }
 
 void
@@ -49,32 +31,13 @@ void
 x25519_public(const unsigned char secret[X25519_LEN],
     unsigned char public_out[X25519_LEN])
 {
-	struct known_public *k = &publics[slot(secret, NULL, PUBLICS)];
-
-	if (!k->set || memcmp(k->secret, secret, X25519_LEN) != 0) {
-		memcpy(k->secret, secret, X25519_LEN);
-		(void)crypto_scalarmult_base(k->key, secret);
-		k->set = true;
+	if (!pretending) {
+		(void)crypto_scalarmult_base(public_out, secret);
+		return;
 	}
-	memcpy(public_out, k->key, X25519_LEN);
-}
-
-/* The smaller of the two public keys first: either end asks. */
-static struct known_shared *
-find(const unsigned char *own, const unsigned char *peer, bool *known_out)
-{
-	bool less = memcmp(own, peer, X25519_LEN) < 0;
-	const unsigned char *a = less ? own : peer, *b = less ? peer : own;
-	struct known_shared *k = &shareds[slot(a, b, SHARED)];
-
-	*known_out = k->set && memcmp(k->a, a, X25519_LEN) == 0 &&
-	    memcmp(k->b, b, X25519_LEN) == 0;
-	if (!*known_out) {
-		k->set = false;
-		memcpy(k->a, a, X25519_LEN);
-		memcpy(k->b, b, X25519_LEN);
-	}
-	return k;
+	(void)crypto_generichash(public_out, X25519_LEN, secret, X25519_LEN,
+	    NULL, 0);
+	public_out[31] &= 0x7f;
 }
 
 int
@@ -82,36 +45,39 @@ x25519_shared(const unsigned char secret[X25519_LEN],
     const unsigned char peer[X25519_LEN],
     unsigned char shared_out[X25519_LEN])
 {
-	unsigned char own[X25519_LEN], point[X25519_LEN];
-	struct known_shared *k;
-	bool known;
+	unsigned char both[2 * X25519_LEN], point[X25519_LEN];
+	bool first;
 
 	memcpy(point, peer, X25519_LEN);
 	point[31] &= 0x7f;
-	x25519_public(secret, own);
-	k = find(own, point, &known);
-	if (!known)
-		k->set = crypto_scalarmult(k->key, secret, point) == 0 &&
-		    sodium_is_zero(k->key, X25519_LEN) == 0;
-	memset(shared_out, 0, X25519_LEN);
-	if (!k->set)
+	if (!pretending) {
+		if (crypto_scalarmult(shared_out, secret, point) == 0)
+			return 0;
+		memset(shared_out, 0, X25519_LEN);
 		return ERR_DENIED;
-	memcpy(shared_out, k->key, X25519_LEN);
+	}
+	x25519_public(secret, both);
+	first = memcmp(both, point, X25519_LEN) < 0;
+	memmove(both + (first ? 0 : X25519_LEN), both, X25519_LEN);
+	memcpy(both + (first ? X25519_LEN : 0), point, X25519_LEN);
+	(void)crypto_generichash(shared_out, X25519_LEN, both, sizeof(both),
+	    NULL, 0);
 	return 0;
 }
 
+/* Below 2^255 - 19. */
 bool
 x25519_canonical(const unsigned char key[X25519_LEN])
 {
-	static const unsigned char least[X25519_LEN] = { 0xed, 0xff, 0xff,
-		0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
-		0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff,
-		0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0xff, 0x7f };
+	unsigned char most[X25519_LEN];
 	size_t i;
 
+	memset(most, 0xff, sizeof(most));
+	most[0] = 0xed;
+	most[31] = 0x7f;
 	for (i = X25519_LEN; i-- > 0;) {
-		if (key[i] != least[i])
-			return key[i] < least[i];
+		if (key[i] != most[i])
+			return key[i] < most[i];
 	}
 	return false;
 }

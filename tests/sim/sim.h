@@ -10,9 +10,10 @@
  *	world.c	time and events		haul.c	files between nodes
  *	fault.c	what goes wrong		mails.c	what is submitted
  *	crew.c	many worlds at once	truth.c	what was promised and came
- *	curve.c	agreements, remembered
+ *	curve.c	key agreement, without a curve
  *	keys.c	keys, cards, backups	check.c	the reckoning
  */
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -201,6 +202,13 @@ struct mail {
 	bool accepted;
 };
 
+/* What was played, by all processes together. */
+#define SIZES 5
+struct tally {
+	_Atomic uint64_t worlds[SIZES][3];	/* of a size, of a realm */
+	_Atomic uint64_t mails, files, crashes;
+};
+
 struct settings {
 	uint64_t seed;
 	bool bdb;
@@ -212,6 +220,7 @@ struct settings {
 	const char *dir;	/* for stories and databases */
 	bool verbose;
 	bool story;		/* is it written down? */
+	struct tally *tally;	/* or NULL */
 };
 
 struct world {
@@ -236,10 +245,15 @@ struct world {
 	unsigned wrongs;
 	bool quiet;		/* faults are over */
 	bool chatting;		/* it ended while keys were announced */
+	uint64_t files;		/* that were sent */
 	uint64_t crashes, repeats, losses, torn, absences, partitions;
 	uint64_t damaged, restores, rebuilds, deaths, rotations, unsure;
 	size_t held_most;	/* octets that an exchange kept in memory */
 };
+
+/* curve.c */
+/* From now on keys agree without any curve. */
+void curve_pretend(bool pretend);
 
 /* world.c */
 /* 0, or 1 if something was wrong; prints a line about it. */

@@ -152,14 +152,15 @@ happen(struct world *w, const struct event *e)
 		site_settle(s);
 }
 
-/* In a large world somebody announces a key at any time: mail is what has to
- * come to rest. */
+/* In a large world somebody announces a key at any time, and where a relay is
+ * dead those behind it are told in vain: mail is what has to come to rest. */
 static bool
 is_as_good_as_over(struct world *w)
 {
+	bool rests = w->nsites <= 6 && w->deaths == 0;
 	size_t i;
 
-	if (!w->quiet || w->nsites <= 6 || w->now_ms < w->faults_end_ms +
+	if (!w->quiet || rests || w->now_ms < w->faults_end_ms +
 	    (int64_t)(2 * w->lifetime_days + 3) * DAY_MS)
 		return false;
 	for (i = 0; i < w->nsites; i++) {
@@ -269,6 +270,20 @@ start(struct world *w)
 		event_add(w, HOUR_MS, EVENT_FAULT, NULL, 0, NULL);
 }
 
+/* Sizes are 3, 4, 5 and 6, 7 to 12, and more. */
+static void
+count(struct world *w)
+{
+	size_t n = w->nsites;
+	size_t size = n < 5 ? n - 3 : n < 7 ? 2 : n < 13 ? 3 : 4;
+	struct tally *t = w->set.tally;
+
+	t->worlds[size][w->realm]++;
+	t->mails += w->nmails;
+	t->files += w->files;
+	t->crashes += w->crashes;
+}
+
 static void
 report(const struct world *w)
 {
@@ -280,14 +295,16 @@ report(const struct world *w)
 	    " files repeated, %" PRIu64 " runs lost, %" PRIu64 " torn, %"
 	    PRIu64 " damaged; %" PRIu64 " restores, %" PRIu64 " rebuilds, %"
 	    PRIu64 " deaths, %" PRIu64 " rotations; %" PRIu64
-	    " not confirmed; %" PRIu64 " events, %zu KiB held at most\n",
+	    " not confirmed; %" PRIu64 " events, %"
+	    PRIu64 " files, %zu KiB held at most\n",
 	    w->set.seed, w->set.calm ? " (calm)" :
 	    w->set.bdb ? " (Berkeley DB)" : "",
 	    w->wrongs > 0 ? "FAILED" : "good", realm[w->realm], w->nsites,
 	    w->nmails, w->crashes, w->absences, w->partitions, w->repeats,
 	    w->losses,
 	    w->torn, w->damaged, w->restores, w->rebuilds, w->deaths,
-	    w->rotations, w->unsure, w->events, w->held_most / 1024);
+	    w->rotations, w->unsure, w->events, w->files,
+	    w->held_most / 1024);
 }
 
 static bool
@@ -298,6 +315,7 @@ play_once(const struct settings *set)
 
 	w->set = *set;
 	rng_seeded_init(&w->rng, set->seed);
+	curve_pretend(!set->bdb);
 	start(w);
 	play(w);
 	if (w->wrongs == 0)
@@ -305,6 +323,8 @@ play_once(const struct settings *set)
 	bad = w->wrongs > 0;
 	if (set->story)
 		write_story(w);
+	if (set->tally != NULL)
+		count(w);
 	if (!bad || set->story)
 		report(w);
 	world_release(w);
@@ -323,6 +343,7 @@ world_run(const struct settings *set)
 	if (!bad || again.story)
 		return bad;
 	again.story = true;
+	again.tally = NULL;
 	if (!play_once(&again))
 		printf("seed %" PRIu64 ": FAILED, but not when played again: "
 		    "it does not follow from its seed\n", set->seed);

@@ -128,8 +128,8 @@ test_defaults(void **state)
 	assert_int_equal(p->batch_age_secs, 0);
 	assert_int_equal(p->retry_min_secs, 10);
 	assert_true(schedule_is_empty(p->call));
-	assert_string_equal(p->transport, "file");
-	assert_true(p->stays);
+	assert_string_equal(p->lane[0].program, "file");
+	assert_true(p->lane[0].stays);
 	assert_string_equal(p->address, "bundle@london");
 	assert_null(conf_find_peer(c, "oslo"));
 	conf_free(c);
@@ -189,14 +189,14 @@ test_full(void **state)
 	assert_true(c->delivery[1].crlf);
 	assert_false(c->delivery[1].envelope_headers);
 	assert_int_equal(c->delivery[1].users.n, 2);
-	assert_true(p->gzip && p->ids && p->may_relay && p->stays);
+	assert_true(p->gzip && p->ids && p->may_relay && p->lane[0].stays);
 	assert_int_equal(p->extensions,
 	    SMTP_EXT_CHUNKING | SMTP_EXT_BINARYMIME);
 	assert_int_equal(p->batch_octets, 9);
 	assert_int_equal(p->batch_age_secs, 60);
 	assert_false(schedule_is_empty(p->call));
-	assert_int_equal(p->set.n, 2);
-	assert_string_equal(p->set.item[1], "x=a,b");
+	assert_int_equal(p->lane[0].set.n, 2);
+	assert_string_equal(p->lane[0].set.item[1], "x=a,b");
 	assert_string_equal(p->address, "bundle@london.example");
 	assert_string_equal(p->receive_users.item[0], "uucp");
 	routing_lookup(c->routing, "bob+x@c.example", &d, NULL);
@@ -551,7 +551,7 @@ test_syntax(void **state)
 	for (i = 0; i < COUNT(good); i++)
 		conf_free(load_good(good[i]));
 	c = load_good(SITE "peer a { set = { \"a=\\\"\\\\\", 'b=\\\"' } }");
-	assert_string_equal(c->peer[0].set.item[0], "a=\"\\");
+	assert_string_equal(c->peer[0].lane[0].set.item[0], "a=\"\\");
 	conf_free(c);
 }
 

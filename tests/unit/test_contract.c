@@ -60,6 +60,34 @@ test_report_good(void **state)
 }
 
 static void
+test_report_progress(void **state)
+{
+	static const struct {
+		const char *line;
+		struct report_progress want;
+	} cases[] = {
+		{ "progress sent=1 left=2 received=3 rate=4 again=5 errors=6 "
+		    "damaged=7", { 1, 2, 3, 4, 5, 6, 7 } },
+		{ "progress damaged=7 sent=1", { .sent = 1, .damaged = 7 } },
+		{ "progress rate=960 colour=5", { .rate = 960 } },
+		{ "progress left=9223372036854775807",
+		    { .left = INT64_MAX } },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < NELEM(cases); i++) {
+		struct err e = ERR_INIT;
+		struct report r;
+
+		assert_int_equal(report_parse(slice_of(cases[i].line), &r,
+		    &e), 0);
+		assert_int_equal(r.kind, REPORT_PROGRESS);
+		assert_memory_equal(&r.progress, &cases[i].want,
+		    sizeof(r.progress));
+	}
+}
+
+static void
 test_report_bad(void **state)
 {
 	static const char *const bads[] = {
@@ -70,6 +98,10 @@ test_report_bad(void **state)
 		"sending a  1 2", "sending a 3 2", "sending a -1 2",
 		"sending a 0x1 2", "sending a 1 18446744073709551616",
 		"failed", "failed n", "failed n maybe x", "failed n Temporary",
+		"progress", "progress ", "progress  rate=1", "progress rate",
+		"progress rate=", "progress =1", "progress rate=-1",
+		"progress rate=1,left=2", "progress rate=0x10",
+		"progress rate=9223372036854775808", "progress rate=1.5",
 		"failed temporary x", "more", "stop", "notes x", "hello",
 	};
 
@@ -115,19 +147,24 @@ test_report_format(void **state)
 		struct report r;
 		const char *line;
 	} cases[] = {
-		{ { REPORT_SENDING, SLICE_LIT("a"), SLICE_LIT(""), 1, 2 },
-		    "sending a 1 2\n" },
-		{ { REPORT_SENT, SLICE_LIT("a"), SLICE_LIT(""), 0, 0 },
+		{ { REPORT_SENDING, SLICE_LIT("a"), SLICE_LIT(""), 1, 2,
+		    { 0 } }, "sending a 1 2\n" },
+		{ { REPORT_SENT, SLICE_LIT("a"), SLICE_LIT(""), 0, 0, { 0 } },
 		    "sent a\n" },
-		{ { REPORT_RECEIVED, SLICE_LIT("b"), SLICE_LIT(""), 0, 0 },
-		    "received b\n" },
+		{ { REPORT_RECEIVED, SLICE_LIT("b"), SLICE_LIT(""), 0, 0,
+		    { 0 } }, "received b\n" },
 		{ { REPORT_FAILED_TEMPORARY, SLICE_LIT("b"),
-		    SLICE_LIT("why\nsent x"), 0, 0 },
+		    SLICE_LIT("why\nsent x"), 0, 0, { 0 } },
 		    "failed b temporary why sent x\n" },
 		{ { REPORT_FAILED_PERMANENT, SLICE_LIT("b"), SLICE_LIT("t"),
-		    0, 0 }, "failed b permanent t\n" },
-		{ { REPORT_NOTE, SLICE_LIT(""), SLICE_LIT("a\tb"), 0, 0 },
+		    0, 0, { 0 } }, "failed b permanent t\n" },
+		{ { REPORT_NOTE, SLICE_LIT(""), SLICE_LIT("a\tb"), 0, 0,
+		    { 0 } },
 		    "note a b\n" },
+		{ { .kind = REPORT_PROGRESS,
+		    .progress = { 1, 2, 3, 4, 5, 6, 7 } },
+		    "progress sent=1 left=2 received=3 rate=4 again=5 "
+		    "errors=6 damaged=7\n" },
 	};
 	struct buf out = BUF_INIT;
 	struct buf lengthy = BUF_INIT;
@@ -518,6 +555,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_report_good),
+		cmocka_unit_test(test_report_progress),
 		cmocka_unit_test(test_report_bad),
 		cmocka_unit_test(test_report_bounds),
 		cmocka_unit_test(test_report_format),

@@ -191,6 +191,32 @@ test_stays_unconfirmed(void **state)
 	assert_int_equal(0, nw_messages(w, AT_PARIS));
 }
 
+/* The same of two serials with parts of one message. */
+static void
+test_two_unconfirmed(void **state)
+{
+	struct nw *w = *state;
+	struct nw_site *paris = &w->site[AT_PARIS];
+
+	w->site[AT_LONDON].road[AT_PARIS].cut = true;
+	assert_true(nw_submit(w, AT_PARIS, "ann@paris.example",
+	    "bob@oslo.example bob@london.example", MAIL) != 0);
+	nw_pass(w, 86400);
+	paris->full = true;
+	nw_pass(w, 3 * 86400);
+	nw_crash(w, AT_PARIS);
+	nw_pass(w, 3600);
+	assert_int_equal(0, paris->delivered);
+	paris->full = false;
+	nw_pass(w, 3600);
+	assert_in_range(paris->delivered, 1, 2);
+	assert_mail(w, AT_PARIS, "bob@oslo.example", true);
+	assert_mail(w, AT_PARIS, "bob@london.example", true);
+	assert_mail(w, AT_PARIS, "not confirmed", true);
+	assert_mail(w, AT_PARIS, "could not be handed on", false);
+	assert_int_equal(0, nw_messages(w, AT_PARIS));
+}
+
 /* What is remembered for a time is forgotten within the hour, however much it
  * is; what is not old stays. */
 static void
@@ -201,7 +227,7 @@ test_forgets(void **state)
 	uint64_t now = spool_elapsed_secs(sp);
 	struct err e = ERR_INIT;
 	struct spool_unit *u;
-	char name[8];
+	char name[16];
 	int i;
 
 	nw_pass(w, 100);
@@ -742,6 +768,7 @@ main(void)
 		TEST(test_expires),
 		TEST(test_not_confirmed),
 		TEST(test_stays_unconfirmed),
+		TEST(test_two_unconfirmed),
 		TEST(test_forgets),
 		TEST(test_restored),
 		TEST(test_new_epoch_midway),

@@ -4,7 +4,8 @@
  * of the serial benchmark, measured at the protocol itself.  "whole" is from
  * the start of both ends to the end of the calling one for one file of
  * 200 KiB, "steady" the rate between the end of the first and of the last of
- * several files.
+ * several files.  Where luck has a part, the median of some seeds counts;
+ * LINK_SEEDS says how many.
  */
 #include "link_world.h"
 
@@ -18,6 +19,8 @@
 #define KIB 1024
 #define FILE_SIZE (200 * KIB)
 #define HOUR_MS 3600000
+#define SEEDS 9
+#define SEEDS_MAX 1000
 
 struct mark {
 	const char *name;
@@ -118,23 +121,53 @@ measure_steady(const struct mark *m, uint64_t seed)
 	return share;
 }
 
+static int
+compare(const void *a, const void *b)
+{
+	double x = *(const double *)a, y = *(const double *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+static size_t
+seeds(const struct mark *m)
+{
+	const char *many = getenv("LINK_SEEDS");
+	size_t n = many == NULL ? SEEDS : strtoul(many, NULL, 10);
+
+	if (m->line.bit_errors <= 0 && m->line.drops <= 0 &&
+	    m->line.bursts <= 0)
+		return 1;
+	return n < 1 ? 1 : n > SEEDS_MAX ? SEEDS_MAX : n;
+}
+
+/* Whether the row keeps its marks. */
+static bool
+measure(const struct mark *m)
+{
+	double wholes[SEEDS_MAX], steady = measure_steady(m, 1), median;
+	size_t n = seeds(m);
+	bool kept;
+
+	for (size_t i = 0; i < n; i++)
+		wholes[i] = measure_whole(m, i + 1);
+	qsort(wholes, n, sizeof(wholes[0]), compare);
+	median = wholes[n / 2];
+	kept = median >= m->whole && steady >= m->steady;
+	printf("%-28s whole %.3f (%.2f), worst %.3f; steady %.3f (%.2f)%s\n",
+	    m->name, median, m->whole, wholes[0], steady, m->steady,
+	    kept ? "" : " MISSED");
+	return kept;
+}
+
 static void
 test_marks(void **state)
 {
 	int missed = 0;
 
 	(void)state;
-	for (size_t i = 0; i < NMARKS; i++) {
-		const struct mark *m = &marks[i];
-		double whole = measure_whole(m, 1), steady;
-
-		steady = measure_steady(m, 1);
-		printf("%-28s whole %.3f (%.2f) steady %.3f (%.2f)%s\n",
-		    m->name, whole, m->whole, steady, m->steady,
-		    whole < m->whole || steady < m->steady ? " MISSED" : "");
-		if (whole < m->whole || steady < m->steady)
-			missed++;
-	}
+	for (size_t i = 0; i < NMARKS; i++)
+		missed += !measure(&marks[i]);
 	assert_int_equal(missed, 0);
 }
 

@@ -10,6 +10,7 @@
 #include "transports/link_hello.h"
 #include "transports/link_keys.h"
 #include "transports/link_stream.h"
+#include "transports/link_tune.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
@@ -388,6 +389,77 @@ test_stream(void **state)
 	stream_receiver_release(&r);
 }
 
+/* Three frames in flight, with nothing else to send: they are sent again, but
+ * after what is new; which of the two copies arrived tells nothing, and one
+ * that was behind them and arrived tells that they are lost. */
+static void
+test_echo(void **state)
+{
+	struct frame f = { .flags = FRAME_ACK, .ack = 20 };
+	int fates[2] = { 0, 0 };
+	char text[80] = { 0 };
+	struct stream_sender s;
+	struct slice part;
+	uint64_t seq;
+	bool news;
+
+	(void)state;
+	stream_sender_init(&s, 4096, count_fates, fates);
+	stream_give(&s, text, 60);
+	for (int i = 0; i < 3; i++) {
+		part = stream_next(&s, 20, &seq);
+		stream_gone(&s, seq, part.len, 30, 1, 1000 * i);
+	}
+	assert_false(stream_ready(&s) || stream_is_spare(&s));
+	stream_echo(&s);
+	assert_true(stream_ready(&s) && stream_is_spare(&s));
+	stream_give(&s, text + 60, 20);
+	assert_false(stream_is_spare(&s));
+	part = stream_next(&s, 20, &seq);
+	assert_int_equal(seq, 60);
+	stream_gone(&s, seq, part.len, 30, 1, 4000);
+	part = stream_next(&s, 20, &seq);
+	assert_int_equal(seq, 0);
+	assert_int_equal(part.len, 20);
+	stream_gone(&s, seq, part.len, 30, 1, 5000);
+	assert_true(stream_acked(&s, &f, 9000, &news));
+	assert_true(news && stream_is_spare(&s));
+	assert_int_equal(fates[0] + fates[1], 0);
+	f.ranges[f.nranges++] = (struct frame_range){ 60, 80 };
+	assert_true(stream_acked(&s, &f, 9000, &news));
+	assert_int_equal(fates[0], 2);
+	assert_int_equal(fates[1], 1);
+	assert_true(stream_ready(&s));
+	assert_false(stream_is_spare(&s));
+	stream_sender_release(&s);
+}
+
+/* What one loss does to the size of frames: little where correction could not
+ * be expected to manage, much where it could. */
+static void
+test_blame(void **state)
+{
+	size_t sizes[2];
+
+	(void)state;
+	for (int noisy = 0; noisy < 2; noisy++) {
+		struct stream_fate f = { .arrived = true, .wire_len = 4130,
+		    .level = 1 };
+		struct tune t;
+
+		tune_init(&t, 11520);
+		tune_report(&t, frame_noise_octet(noisy ? 1e-3 : 1e-6), 0, 1);
+		for (int i = 0; i < 20; i++)
+			tune_fate(&t, &f);
+		f.arrived = false;
+		for (int i = 0; i < 3; i++)
+			tune_fate(&t, &f);
+		sizes[noisy] = t.size;
+		assert_true(noisy == 0 || t.level > 1);
+	}
+	assert_true(sizes[1] > 2 * sizes[0]);
+}
+
 static void
 test_keys(void **state)
 {
@@ -452,6 +524,8 @@ main(void)
 		cmocka_unit_test(test_no_frame),
 		cmocka_unit_test(test_hello),
 		cmocka_unit_test(test_stream),
+		cmocka_unit_test(test_echo),
+		cmocka_unit_test(test_blame),
 		cmocka_unit_test(test_keys),
 	};
 

@@ -386,7 +386,7 @@ test_objects(void **state)
 	struct spool_world *f = *state;
 	uint16_t first[] = { 0, 2 }, second[] = { 65535 };
 	struct object_part parts[] = { { 5, first, 2 }, { 6, second, 1 } };
-	struct object o = { .status = OBJECT_WRITTEN, .peer = NULL,
+	struct object o = { .status = OBJECT_WRITTEN, .road = NULL,
 	    .cut_wall_ms = 1, .cut_secs = 2, .octets = 3, .part = parts,
 	    .nparts = 2, .digest = { 1, 2, 255 } };
 	char peer[] = "oslo", name[] = "0001", params[] = "dialect=bsmtp";
@@ -395,7 +395,7 @@ test_objects(void **state)
 	struct err e = ERR_INIT;
 	uint64_t id = 0;
 
-	o.peer = peer;
+	o.road = peer;
 	o.name = name;
 	o.params = params;
 	assert_int_equal(spool_begin(f->sp, &u, &e), 0);
@@ -406,7 +406,7 @@ test_objects(void **state)
 	assert_int_equal(spool_next_object(f->sp, &id, &got, &e), 0);
 	assert_int_equal(id, o.id);
 	assert_int_equal(got.status, OBJECT_WRITTEN);
-	assert_string_equal(got.peer, "oslo");
+	assert_string_equal(got.road, "oslo");
 	assert_string_equal(got.params, "dialect=bsmtp");
 	assert_memory_equal(got.digest, o.digest, 32);
 	assert_int_equal(got.nparts, 2);

@@ -212,6 +212,29 @@ test_calls(void **state)
 	tw_free(w);
 }
 
+/* On a road with windows alone there is no call while nothing waits: what was
+ * lost is repeated as soon as the window is open. */
+static void
+test_windows(void **state)
+{
+	static const char *const text[] = TW_PAIR(
+	    " call = { \"Any0000-2359\" }\n", "");
+	unsigned char name[BUNDLE_NAME_LEN];
+	struct tw *w = tw_new(tw_names, text, 2, 1);
+	struct tw_road *road = tw_road(w, "paris", "london");
+
+	(void)state;
+	road->lose_next = 1;
+	tw_bundle(tw_node(w, "paris"), &tw_to_london, 1000, 1, name);
+	tw_pass(w, 10);
+	assert_int_equal(1, road->parcels);
+	tw_pass(w, 300);
+	assert_int_equal(2, road->parcels);
+	assert_int_equal(1, tw_opened(tw_node(w, "london"), name));
+	tw_assert_empty(tw_node(w, "paris"));
+	tw_free(w);
+}
+
 /* A call waits while custody makes bundles, and custody is asked to. */
 static void
 test_fill(void **state)
@@ -506,6 +529,7 @@ main(void)
 		cmocka_unit_test(test_back_off),
 		cmocka_unit_test(test_slow_answers),
 		cmocka_unit_test(test_calls),
+		cmocka_unit_test(test_windows),
 		cmocka_unit_test(test_fill),
 		cmocka_unit_test(test_shapes),
 		cmocka_unit_test(test_reroute),

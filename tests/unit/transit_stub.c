@@ -77,14 +77,16 @@ our_card(void *ctx, struct buf *out)
 }
 
 static void
-fill(void *ctx, const char *peer)
+fill(void *ctx, const char *peer, struct lane *lane)
 {
+	(void)lane;
 	tw_road_of(ctx, peer)->fills++;
 }
 
 static bool
-waits(void *ctx, const char *peer)
+waits(void *ctx, const char *peer, const struct lane *lane)
 {
+	(void)lane;
 	return tw_road_of(ctx, peer)->waits;
 }
 

@@ -1,0 +1,264 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * What arrived from one peer.  The folder is the queue: one file at a time is
+ * read, and what comes meanwhile waits there, so nothing is kept twice.
+ */
+#include "node/inbox.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/map.h"
+#include "base/mem.h"
+#include "base/text.h"
+#include "node/aside.h"
+#include "node/intake.h"
+#include "transports/report.h"
+
+#define AGAIN_SECS 30		/* until a file kept is looked at again */
+#define REFUSED_TOLD 100	/* entries refused that are logged */
+
+struct inbox {
+	struct daemon *d;
+	char *peer, *in, *aside;
+	bool stopping;
+	struct intake *intake;
+	char *taking;			/* name in in/ */
+	char *kept;			/* the last one kept for later: the
+					 * round goes on behind it */
+	struct event *again;		/* begins a new round */
+	struct map *refused;		/* names in in/ that were told of */
+};
+
+static void
+look_later(struct inbox *b)
+{
+	struct timeval wait = { AGAIN_SECS, 0 };
+
+	evtimer_add(b->again, &wait);
+}
+
+void
+inbox_trim(const struct inbox *b)
+{
+	struct daemon *d = b->d;
+
+	(void)aside_trim(b->aside, clock_wall_ms(d->clock),
+	    d->conf->broken_expire_secs);
+}
+
+static void
+put_aside(const struct inbox *b, const char *path)
+{
+	struct err e = ERR_INIT;
+
+	if (aside_put(b->aside, path, b->taking, &e) != 0)
+		log_event(b->d->log, LOG_LEVEL_WARNING,
+		    "file-not-kept", "path", path, "reason", e.text, NULL);
+	inbox_trim(b);
+}
+
+static void
+taken(void *ctx, enum inbound_outcome outcome, const char *reason,
+    uint64_t messages)
+{
+	struct inbox *b = ctx;
+	char *path = path_join(b->in, b->taking);
+
+	(void)reason;
+	(void)messages;
+	intake_free(b->intake);
+	b->intake = NULL;
+	if (outcome == INBOUND_ASIDE)
+		put_aside(b, path);
+	else if (outcome != INBOUND_LATER && unlink(path) != 0)
+		log_event(b->d->log, LOG_LEVEL_WARNING,
+		    "file-not-removed", "path", path, "reason",
+		    strerror(errno), NULL);
+	free(path);
+	if (outcome == INBOUND_LATER) {
+		free(b->kept);
+		b->kept = b->taking;
+	} else {
+		free(b->taking);
+	}
+	b->taking = NULL;
+	daemon_wake(b->d);
+	inbox_look(b);
+}
+
+static int
+no_dot_name(const struct dirent *de)
+{
+	return de->d_name[0] != '.';
+}
+
+static int
+by_octets(const struct dirent **a, const struct dirent **b)
+{
+	return strcmp((*a)->d_name, (*b)->d_name);
+}
+
+/* What is wrong with this entry of in/; NULL: it is a file to be taken, or
+ * has gone meanwhile. */
+static const char *
+entry_fault(const struct inbox *b, const struct dirent *de)
+{
+	struct stat st = { .st_mode = DTTOIF(de->d_type) };
+	char *path;
+
+	if (!report_name_ok(slice_of(de->d_name)))
+		return "the name has blanks or control characters";
+	if (de->d_type == DT_UNKNOWN) {
+		path = path_join(b->in, de->d_name);
+		if (lstat(path, &st) != 0)
+			st.st_mode = S_IFREG;
+		free(path);
+	}
+	if (S_ISLNK(st.st_mode))
+		return "a symbolic link";
+	if (S_ISDIR(st.st_mode))
+		return "a directory";
+	return S_ISREG(st.st_mode) ? NULL : "a device, pipe or socket";
+}
+
+/* Says once of each entry that it is refused, and leaves it to people. */
+static void
+refuse_entry(const struct inbox *b, struct map *refused, const char *name,
+    const char *why)
+{
+	struct buf path = BUF_INIT;
+
+	if (map_count(refused) == REFUSED_TOLD)
+		return;
+	if (map_get(b->refused, slice_of(name)) == NULL) {
+		buf_addf(&path, "%s/%s", b->in, name);
+		log_event(b->d->log, LOG_LEVEL_WARNING,
+		    "file-refused", "peer", b->peer, "path", buf_cstr(&path),
+		    "reason", why, NULL);
+		buf_release(&path);
+	}
+	map_put(refused, slice_of(name), refused);
+}
+
+/* The first name in in/ behind the one kept last; the caller frees. */
+static char *
+next_file(struct inbox *b)
+{
+	struct map *refused = map_new();
+	struct dirent **all;
+	const char *fault;
+	char *name = NULL;
+	int i, n;
+
+	n = scandir(b->in, &all, no_dot_name, by_octets);
+	for (i = 0; i < n; i++) {
+		fault = entry_fault(b, all[i]);
+		if (fault != NULL)
+			refuse_entry(b, refused, all[i]->d_name, fault);
+		else if (name == NULL && (b->kept == NULL ||
+		    strcmp(all[i]->d_name, b->kept) > 0))
+			name = mem_strdup(all[i]->d_name);
+		free(all[i]);
+	}
+	if (n >= 0)
+		free(all);
+	map_free(b->refused);
+	b->refused = refused;
+	return name;
+}
+
+void
+inbox_look(struct inbox *b)
+{
+	struct slice pickup = { NULL, 0 };
+	char *path;
+
+	if (b->intake != NULL || b->stopping)
+		return;
+	b->taking = next_file(b);
+	exchange_taking_in(b->d->exchange, b->peer, b->taking != NULL);
+	if (b->taking == NULL) {
+		if (b->kept != NULL && !evtimer_pending(b->again, NULL))
+			look_later(b);
+		return;
+	}
+	/* postrider-transport(7): what stands behind a "~" tells the pick-up
+	 * from any other. */
+	if (strchr(b->taking, '~') != NULL)
+		pickup = slice_of(b->taking);
+	path = path_join(b->in, b->taking);
+	b->intake = intake_start(b->d, b->peer, path, b->taking,
+	    pickup, taken, b);
+	free(path);
+}
+
+static void
+look_again(evutil_socket_t fd, short what, void *ctx)
+{
+	struct inbox *b = ctx;
+
+	(void)fd;
+	(void)what;
+	free(b->kept);
+	b->kept = NULL;
+	inbox_look(b);
+}
+
+struct inbox *
+inbox_new(struct daemon *d, const char *peer, struct err *e)
+{
+	struct inbox *b = mem_alloc(1, sizeof(*b));
+
+	b->d = d;
+	b->peer = mem_strdup(peer);
+	b->in = mem_printf("%s/peers/%s/in", d->conf->spool_dir, peer);
+	b->aside = mem_printf("%s/peers/%s/aside", d->conf->spool_dir, peer);
+	b->refused = map_new();
+	b->again = evtimer_new(d->base, look_again, b);
+	if (file_make_dirs(b->in, 0750, e) != 0) {
+		inbox_free(b);
+		return NULL;
+	}
+	inbox_trim(b);
+	inbox_look(b);
+	return b;
+}
+
+void
+inbox_free(struct inbox *b)
+{
+	if (b == NULL)
+		return;
+	intake_free(b->intake);
+	event_free(b->again);
+	map_free(b->refused);
+	free(b->taking);
+	free(b->kept);
+	free(b->peer);
+	free(b->in);
+	free(b->aside);
+	free(b);
+}
+
+const char *
+inbox_dir(const struct inbox *b)
+{
+	return b->in;
+}
+
+void
+inbox_stop(struct inbox *b)
+{
+	b->stopping = true;
+}
+
+bool
+inbox_busy(const struct inbox *b)
+{
+	return b->intake != NULL;
+}

@@ -1,0 +1,557 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * A peer with several transports: which of them something goes by, and what
+ * becomes of it when that one fails, goes, or refuses it.
+ */
+#include "tests/unit/exchange_world.h"
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#define RADIO " transport radio {\n  program = /bin/true\n"
+#define WIRE " transport wire {\n  program = /bin/true\n }\n"
+#define STICK " transport stick {\n  program = /bin/true\n }\n"
+#define PEER(lanes) SITE HOME "peer london {\n dialect = bsmtp\n" \
+		    " extensions = { MT-PRIORITY }\n" \
+		    " lifetime = 1d\n retry-min = 10m\n" lanes "}\n" ROUTES
+
+/* Another configuration, or the first. */
+static void
+configure(struct xw *w, const char *text)
+{
+	struct conf *old = w->conf;
+
+	w->conf = xw_conf_of(text);
+	exchange_reload(w->x, w->conf);
+	conf_free(old);
+	xw_settle(w);
+}
+
+/* The next object is asked for on this road; its file is made.  The caller
+ * frees the name. */
+static char *
+write_on(struct xw *w, const char *road)
+{
+	struct exchange_action a;
+
+	xw_must_take(w, EXCHANGE_WRITE, &a);
+	assert_string_equal(a.road, road);
+	assert_string_equal(a.peer, "london");
+	w->action[w->nactions++] = a;
+	return xw_write_object(w);
+}
+
+static void
+runs(struct xw *w, const char *road)
+{
+	struct exchange_action a;
+
+	xw_must_take(w, EXCHANGE_RUN, &a);
+	assert_string_equal(a.road, road);
+	exchange_action_release(&a);
+}
+
+static void
+unlinked(struct xw *w, const char *road, const char *name)
+{
+	struct exchange_action a;
+
+	xw_must_take(w, EXCHANGE_UNLINK, &a);
+	assert_string_equal(a.road, road);
+	assert_string_equal(a.name, name);
+	exchange_action_release(&a);
+}
+
+static void
+sent(struct xw *w, const char *road, const char *name)
+{
+	struct err e = ERR_INIT;
+
+	assert_int_equal(0, exchange_transport_sent(w->x, road, name, &e));
+	xw_settle(w);
+	unlinked(w, road, name);
+}
+
+static void
+exits(struct xw *w, const char *road, int status)
+{
+	exchange_transport_exited(w->x, road, status,
+	    status == 0 ? "" : "no carrier");
+	xw_settle(w);
+}
+
+static bool
+lane(struct xw *w, size_t k, struct exchange_lane_status *st)
+{
+	return exchange_lane_status(w->x, 0, k, st);
+}
+
+/* Mail that goes by this road, to its end. */
+static void
+carries(struct xw *w, const char *road)
+{
+	char *name;
+
+	xw_accept(w, "ann@paris.example", "eve@london.example");
+	name = write_on(w, road);
+	runs(w, road);
+	sent(w, road, name);
+	exits(w, road, 0);
+	xw_pass(w, 1);
+	assert_int_equal(0, xw_count(w));
+	free(name);
+}
+
+static void
+test_order(void **state)
+{
+	struct xw *w = *state;
+	struct exchange_lane_status st;
+
+	configure(w, PEER(WIRE STICK));
+	carries(w, "london/wire");
+	assert_true(lane(w, 0, &st));
+	assert_string_equal(st.name, "wire");
+	assert_true(st.last_sent_ms > 0);
+	assert_true(lane(w, 1, &st));
+	assert_string_equal(st.name, "stick");
+	assert_int_equal(st.last_sent_ms, 0);
+	/* The one of the past configuration is told of until the restart. */
+	assert_true(lane(w, 2, &st));
+	assert_true(st.gone);
+	assert_string_equal(st.road, "london");
+	assert_false(lane(w, 3, &st));
+	configure(w, PEER(STICK WIRE));
+	carries(w, "london/stick");
+}
+
+/* The first fails with a file before it: the second has it, the same octets,
+ * and the first is left alone for so long. */
+static void
+test_failover(void **state)
+{
+	struct xw *w = *state;
+	struct exchange_lane_status st;
+	struct exchange_peer_status peer;
+	struct buf octets = BUF_INIT;
+	char *name, *again;
+
+	configure(w, PEER(WIRE STICK));
+	xw_accept(w, "ann@paris.example", "eve@london.example");
+	name = write_on(w, "london/wire");
+	buf_addslice(&octets, buf_slice(&w->text));
+	runs(w, "london/wire");
+	/* While it runs, it alone has it. */
+	xw_pass(w, 3600);
+	xw_must_not(w, EXCHANGE_WRITE);
+	assert_true(exchange_knows_object(w->x, "london/wire", name));
+	assert_false(exchange_knows_object(w->x, "london/stick", name));
+	exits(w, "london/wire", 75);
+	unlinked(w, "london/wire", name);
+	again = write_on(w, "london/stick");
+	assert_string_equal(name, again);
+	assert_int_equal(octets.len, w->text.len);
+	assert_memory_equal(octets.ptr, w->text.ptr, octets.len);
+	assert_false(exchange_knows_object(w->x, "london/wire", name));
+	assert_true(exchange_knows_object(w->x, "london/stick", name));
+	runs(w, "london/stick");
+	assert_true(lane(w, 0, &st));
+	assert_int_equal(st.failures, 1);
+	assert_true(st.retry_ms > 0);
+	assert_string_equal(st.last_error, "no carrier");
+	exchange_peer_status(w->x, 0, &peer);
+	assert_true(peer.running);
+	assert_false(peer.down);
+	sent(w, "london/stick", name);
+	assert_int_equal(0, xw_count(w));
+	exits(w, "london/stick", 0);
+	carries(w, "london/stick");
+	/* retry-min is 10m */
+	xw_pass(w, 600);
+	carries(w, "london/wire");
+	assert_true(lane(w, 0, &st));
+	assert_int_equal(st.failures, 0);
+	free(name);
+	free(again);
+	buf_release(&octets);
+}
+
+/* Said too late, after it was given to another. */
+static void
+test_late_word(void **state)
+{
+	struct xw *w = *state;
+	struct err e = ERR_INIT;
+	char *name, *again;
+
+	configure(w, PEER(WIRE STICK));
+	xw_accept(w, "ann@paris.example", "eve@london.example");
+	name = write_on(w, "london/wire");
+	runs(w, "london/wire");
+	exits(w, "london/wire", 1);
+	unlinked(w, "london/wire", name);
+	assert_int_equal(0, exchange_transport_sent(w->x, "london/wire", name,
+	    &e));
+	assert_int_equal(1, xw_count(w));
+	again = write_on(w, "london/stick");
+	runs(w, "london/stick");
+	sent(w, "london/stick", again);
+	assert_int_equal(0, xw_count(w));
+	free(name);
+	free(again);
+}
+
+/* All fail: the object stays with the last, the peer is down, and goes by
+ * whichever can be used first. */
+static void
+test_all_fail(void **state)
+{
+	struct xw *w = *state;
+	struct exchange_peer_status peer;
+	struct exchange_action a;
+	unsigned failed[2] = { 0, 0 };
+	char *name = NULL;
+
+	configure(w, PEER(WIRE STICK));
+	xw_accept(w, "ann@paris.example", "eve@london.example");
+	while (failed[0] < 4 || failed[1] < 4) {
+		if (xw_take(w, EXCHANGE_WRITE, &a)) {
+			w->action[w->nactions++] = a;
+			free(name);
+			name = xw_write_object(w);
+		} else if (xw_take(w, EXCHANGE_RUN, &a)) {
+			failed[strcmp(a.road, "london/wire") != 0]++;
+			exits(w, a.road, 75);
+			exchange_action_release(&a);
+		} else {
+			xw_pass(w, 60);
+		}
+		assert_true(w->now_ms < 86400000);
+	}
+	exchange_peer_status(w->x, 0, &peer);
+	assert_true(peer.down);
+	assert_int_equal(peer.objects, 1);
+	assert_int_equal(1, xw_count(w));
+	free(name);
+}
+
+static void
+accept_as(struct xw *w, int priority, size_t octets)
+{
+	char *text = mem_alloc(1, octets + 1);
+	struct smtp_refusal r;
+	size_t i;
+
+	for (i = 0; i < octets; i++)
+		text[i] = i % 64 == 62 ? '\r' : i % 64 == 63 ? '\n' : 'x';
+	memcpy(text, "Subject: x\r\n\r\n", 14);
+	memcpy(text + octets - 2, "\r\n", 2);
+	w->timing.priority = priority;
+	assert_true(xw_submit(w, "ann@paris.example", "eve@london.example",
+	    text, &r) != 0);
+	w->timing.priority = 0;
+	free(text);
+}
+
+static void
+test_priority_and_size(void **state)
+{
+	static const struct {
+		int priority;
+		size_t octets;
+		const char *road;
+	} cases[] = {
+		{ 0, 200, "london/stick" },
+		{ 3, 200, "london/stick" },
+		{ 4, 200, "london/radio" },
+		{ 9, 2048, "london/radio" },
+		{ 9, 2050, "london/stick" },
+		{ -9, 10, "london/stick" },
+		{ 4, 4000, "london/stick" },
+	};
+	struct xw *w = *state;
+	char *name;
+	size_t i;
+
+	configure(w, PEER(RADIO "  priority-min = 4\n  size-max = 2K\n }\n"
+	    STICK));
+	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		accept_as(w, cases[i].priority,
+		    cases[i].octets < 64 ? 64 : cases[i].octets);
+		name = write_on(w, cases[i].road);
+		runs(w, cases[i].road);
+		sent(w, cases[i].road, name);
+		exits(w, cases[i].road, 0);
+		xw_pass(w, 1);
+		free(name);
+	}
+	assert_int_equal(0, xw_count(w));
+}
+
+/* What is gathered for one leaves what is for the other, and an object is not
+ * larger than its transport takes. */
+static void
+test_shares(void **state)
+{
+	struct xw *w = *state;
+	char *a, *b;
+
+	configure(w, PEER(RADIO "  size-max = 2K\n }\n" STICK));
+	accept_as(w, 0, 5000);
+	a = write_on(w, "london/stick");
+	runs(w, "london/stick");
+	accept_as(w, 0, 1500);
+	b = write_on(w, "london/radio");
+	runs(w, "london/radio");
+	accept_as(w, 0, 1500);
+	accept_as(w, 0, 1500);
+	xw_must_not(w, EXCHANGE_WRITE);	/* one at a time */
+	sent(w, "london/radio", b);
+	xw_pass(w, 1);
+	free(b);
+	b = write_on(w, "london/radio");
+	assert_true(w->text.len < 2000);
+	sent(w, "london/radio", b);
+	xw_pass(w, 1);
+	free(b);
+	b = write_on(w, "london/radio");
+	sent(w, "london/radio", b);
+	assert_int_equal(1, xw_count(w));
+	sent(w, "london/stick", a);
+	assert_int_equal(0, xw_count(w));
+	free(a);
+	free(b);
+}
+
+/* Urgent and small goes by radio; that has failed, and the stick takes it. */
+static void
+test_urgent_falls_back(void **state)
+{
+	struct xw *w = *state;
+	char *name, *again;
+
+	configure(w, PEER(RADIO "  priority-min = 1\n }\n" STICK));
+	accept_as(w, 2, 100);
+	name = write_on(w, "london/radio");
+	runs(w, "london/radio");
+	exits(w, "london/radio", 75);
+	unlinked(w, "london/radio", name);
+	again = write_on(w, "london/stick");
+	runs(w, "london/stick");
+	sent(w, "london/stick", again);
+	/* What the radio does not take never goes by it. */
+	free(name);
+	exits(w, "london/stick", 0);
+	xw_pass(w, 700);
+	accept_as(w, 0, 100);
+	name = write_on(w, "london/stick");
+	runs(w, "london/stick");
+	exits(w, "london/stick", 75);
+	xw_pass(w, 60);
+	xw_must_not(w, EXCHANGE_WRITE);
+	xw_must_not(w, EXCHANGE_RUN);
+	xw_pass(w, 700);
+	runs(w, "london/stick");
+	sent(w, "london/stick", name);
+	assert_int_equal(0, xw_count(w));
+	free(name);
+	free(again);
+}
+
+/* One refuses it for good: those behind it are asked, never it again. */
+static void
+test_refused(void **state)
+{
+	struct xw *w = *state;
+	char *name;
+
+	configure(w, PEER(WIRE STICK));
+	xw_accept(w, "ann@paris.example", "eve@london.example");
+	name = write_on(w, "london/wire");
+	runs(w, "london/wire");
+	exchange_transport_failed(w->x, "london/wire", name, true, "too odd");
+	xw_settle(w);
+	unlinked(w, "london/wire", name);
+	free(name);
+	name = write_on(w, "london/stick");
+	runs(w, "london/stick");
+	exits(w, "london/wire", 0);
+	exits(w, "london/stick", 75);
+	xw_must_not(w, EXCHANGE_WRITE);
+	xw_pass(w, 700);
+	runs(w, "london/stick");
+	exchange_transport_failed(w->x, "london/stick", name, true, "odd");
+	xw_settle(w);
+	unlinked(w, "london/stick", name);
+	free(name);
+	/* Nobody is left: its sender is told. */
+	xw_answer(w, VERDICT_DONE, "2.0.0");
+	xw_contains(w, "\r\nStatus: 5.4.4\r\n");
+	assert_int_equal(0, xw_count(w));
+}
+
+/* Where an object is, is durable: after a crash the same transport goes on
+ * with the same file. */
+static void
+test_restart(void **state)
+{
+	struct xw *w = *state;
+	char *name, *again;
+
+	configure(w, PEER(WIRE STICK));
+	xw_accept(w, "ann@paris.example", "eve@london.example");
+	name = write_on(w, "london/wire");
+	runs(w, "london/wire");
+	exits(w, "london/wire", 75);
+	unlinked(w, "london/wire", name);
+	xw_crash(w);
+	xw_settle(w);
+	assert_true(exchange_knows_object(w->x, "london/stick", name));
+	assert_false(exchange_knows_object(w->x, "london/wire", name));
+	again = write_on(w, "london/stick");
+	assert_string_equal(name, again);
+	runs(w, "london/stick");
+	xw_crash(w);
+	xw_settle(w);
+	free(again);
+	again = write_on(w, "london/stick");
+	runs(w, "london/stick");
+	sent(w, "london/stick", again);
+	assert_int_equal(0, xw_count(w));
+	free(name);
+	free(again);
+}
+
+/* A transport leaves the configuration: it is stopped, and what it had goes
+ * by another once it has ended. */
+static void
+test_removed(void **state)
+{
+	struct xw *w = *state;
+	struct exchange_action a;
+	char *name, *again;
+
+	configure(w, PEER(WIRE STICK));
+	xw_accept(w, "ann@paris.example", "eve@london.example");
+	name = write_on(w, "london/wire");
+	runs(w, "london/wire");
+	configure(w, PEER(STICK));
+	xw_must_take(w, EXCHANGE_STOP, &a);
+	assert_string_equal(a.road, "london/wire");
+	exchange_action_release(&a);
+	xw_must_not(w, EXCHANGE_WRITE);
+	exits(w, "london/wire", 0);
+	unlinked(w, "london/wire", name);
+	again = write_on(w, "london/stick");
+	assert_string_equal(name, again);
+	runs(w, "london/stick");
+	/* It comes back, and the other goes while the daemon is down. */
+	configure(w, PEER(WIRE));
+	xw_crash(w);
+	xw_settle(w);
+	unlinked(w, "london/stick", name);
+	free(again);
+	again = write_on(w, "london/wire");
+	runs(w, "london/wire");
+	sent(w, "london/wire", again);
+	assert_int_equal(0, xw_count(w));
+	free(name);
+	free(again);
+}
+
+/* From the short form to the long one and back. */
+static void
+test_forms(void **state)
+{
+	struct xw *w = *state;
+	char *name, *again;
+
+	xw_accept(w, "ann@paris.example", "eve@london.example");
+	name = write_on(w, "london");
+	runs(w, "london");
+	configure(w, PEER(WIRE));
+	exits(w, "london", 0);
+	unlinked(w, "london", name);
+	again = write_on(w, "london/wire");
+	runs(w, "london/wire");
+	configure(w, CONF);
+	exits(w, "london/wire", 0);
+	unlinked(w, "london/wire", name);
+	free(again);
+	again = write_on(w, "london");
+	runs(w, "london");
+	sent(w, "london", again);
+	assert_int_equal(0, xw_count(w));
+	free(name);
+	free(again);
+}
+
+/* A window closes: what waits goes by the one that is open. */
+static void
+test_windows(void **state)
+{
+	struct xw *w = *state;
+	struct exchange_lane_status st;
+
+	/* The world begins on a Tuesday, at 22:13:20 UTC. */
+	configure(w, PEER(RADIO "  call = { Any2200-2230 }\n }\n" STICK));
+	carries(w, "london/radio");
+	xw_pass(w, 1200);
+	assert_true(lane(w, 0, &st));
+	assert_false(st.open);
+	carries(w, "london/stick");
+	xw_pass(w, 86400 - 1000);
+	assert_true(lane(w, 0, &st));
+	assert_true(st.open);
+	carries(w, "london/radio");
+}
+
+static void
+test_flush(void **state)
+{
+	struct xw *w = *state;
+	struct err e = ERR_INIT;
+	struct exchange_action a;
+
+	configure(w, PEER(WIRE STICK));
+	assert_int_equal(ERR_NOT_FOUND, exchange_flush(w->x,
+	    "london/radio", &e));
+	assert_int_equal(0, exchange_flush(w->x, "london/stick", &e));
+	xw_settle(w);
+	runs(w, "london/stick");
+	xw_must_not(w, EXCHANGE_RUN);
+	exits(w, "london/stick", 0);
+	assert_int_equal(0, exchange_flush(w->x, "london", &e));
+	xw_settle(w);
+	runs(w, "london/wire");
+	runs(w, "london/stick");
+	assert_false(xw_take(w, EXCHANGE_RUN, &a));
+}
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+#define TEST(name) \
+	cmocka_unit_test_setup_teardown(name, xw_set_up, xw_tear_down)
+		TEST(test_order),
+		TEST(test_failover),
+		TEST(test_late_word),
+		TEST(test_all_fail),
+		TEST(test_priority_and_size),
+		TEST(test_shares),
+		TEST(test_urgent_falls_back),
+		TEST(test_refused),
+		TEST(test_restart),
+		TEST(test_removed),
+		TEST(test_forms),
+		TEST(test_windows),
+		TEST(test_flush),
+	};
+
+	setenv("TZ", "UTC", 1);
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
