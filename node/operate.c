@@ -147,7 +147,20 @@ exchange_peer_status(struct exchange *x, size_t i,
 	for (k = 0; k < t->nlanes; k++)
 		add_lane(x, t->lane[k], st);
 	st->last_received_ms = t->last_received_ms;
+	if (st->last_error[0] == '\0' && t->stuck != NULL)
+		st->last_error = t->stuck;
 	st->gone = t->peer == NULL;
+}
+
+void
+exchange_peer_stuck(struct exchange *x, const char *peer, const char *why)
+{
+	struct target *t = queue_peer(x, peer);
+
+	if (t == NULL)
+		return;
+	free(t->stuck);
+	t->stuck = why != NULL ? mem_strdup(why) : NULL;
 }
 
 void

@@ -100,6 +100,7 @@ queue_free(struct exchange *x)
 	for (i = 0; i < x->ntargets; i++) {
 		free(x->target[i]->name);
 		lanes_free(x->target[i]);
+		free(x->target[i]->stuck);
 		free(x->target[i]);
 	}
 	free(x->target);

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "node/dialect.h"
+#include "node/returned.h"
 #include "node/transit.h"
 
 #define DOWN_AFTER 3	/* failures in a row make a peer "down" */
@@ -118,12 +119,14 @@ set_down(struct exchange *x, struct lane *l, bool down)
 void
 road_good(struct exchange *x, struct lane *l)
 {
-	l->failures = 0;
-	l->pause_ms = 0;
-	l->shun_ms = 0;
 	l->life_ms = clock_mono_ms(x->clock);
 	l->chance = true;
 	l->last_chance_secs = now_secs(x);
+	if (returned_lately(x, l))
+		return;
+	l->failures = 0;
+	l->pause_ms = 0;
+	l->shun_ms = 0;
 	free(l->last_error);
 	l->last_error = NULL;
 	set_down(x, l, false);
@@ -253,6 +256,7 @@ say_run(struct exchange *x, struct lane *l)
 		answer_begins(l);
 		offer(l);
 		l->again = false;
+		l->refused = false;
 	}
 	/* What did not fit goes with the same call, or the next. */
 	if (!l->up || l->conf->stays)
@@ -363,7 +367,8 @@ exchange_transport_exited(struct exchange *x, const char *road, int status,
 	    "transport-exited", "peer", l->target->name, "status",
 	    status < 0 ? "killed" : code.s, "reason", text,
 	    "transport", lane_word(l), NULL);
-	if (l->conf == NULL || l->given_up) {
+	if (l->conf == NULL || l->given_up || (status == 0 && l->refused)) {
+		/* Of what failed it was told, and why. */
 		l->given_up = false;
 		return;
 	}

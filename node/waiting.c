@@ -28,68 +28,71 @@ add_until(struct exchange *x, struct buf *out, const struct leg *leg)
 	    (int64_t)(leg->next_secs - now) * 1000 : 0);
 }
 
-/* The transport that it would go by, or could go by first; NULL: none takes
- * it. */
-static const struct lane *
-lane_awaited(struct exchange *x, const struct target *road,
-    const struct leg *leg)
+/* Milliseconds until this lane may take something; INT64_MAX: when somebody
+ * orders it. */
+static int64_t
+lane_wait_ms(struct exchange *x, const struct lane *l)
 {
-	const struct entry *entry = leg->entry;
-	const struct lane *l = lane_for(x, road, entry->rank, entry->octets);
+	int64_t wall = clock_wall_ms(x->clock), call = wall;
+	int64_t pause = l->pause_ms - clock_mono_ms(x->clock);
+
+	if (!schedule_is_empty(l->conf->call))
+		call = schedule_next(l->conf->call, wall, l->last_call_ms,
+		    true);
+	if (call == INT64_MAX)
+		return INT64_MAX;
+	return pause > call - wall ? pause : call - wall;
+}
+
+/* Of the lane that is the first to take something. */
+static void
+lane_waits(struct exchange *x, struct buf *out, const struct lane *l,
+    int64_t wait)
+{
+	if (l->pause_ms > clock_mono_ms(x->clock))
+		buf_addf(out, "for the next try of the road to %s, ",
+		    l->road);
+	else
+		buf_addf(out, "for a call of %s, ", l->road);
+	if (wait == INT64_MAX) {
+		buf_adds(out, "when it is ordered");
+	} else if (wait <= 0) {
+		buf_adds(out, "which is due");
+	} else {
+		buf_adds(out, "in ");
+		add_in(out, wait);
+	}
+	if (l->last_error != NULL)
+		buf_addf(out, ": %s", l->last_error);
+}
+
+/* Of the road: true if it is what mail waits for. */
+static bool
+road_waits(struct exchange *x, struct buf *out, const struct target *road)
+{
+	const struct lane *first = NULL;
+	int64_t wait, best = INT64_MAX;
 	size_t i;
 
-	for (i = 0; l == NULL && i < road->nlanes; i++)
-		if (road->lane[i]->up && lane_takes(road->lane[i],
-		    entry->rank, entry->octets))
-			l = road->lane[i];
-	if (l != NULL)
-		return l;
-	for (i = 0; i < road->nlanes; i++)
-		if (lane_takes(road->lane[i], entry->rank, entry->octets) &&
-		    (l == NULL || road->lane[i]->pause_ms < l->pause_ms))
-			l = road->lane[i];
-	return l;
-}
+	for (i = 0; i < road->nlanes; i++) {
+		const struct lane *l = road->lane[i];
 
-static void
-add_call(struct exchange *x, struct buf *out, const struct lane *l)
-{
-	int64_t wall = clock_wall_ms(x->clock), call;
-
-	call = schedule_next(l->conf->call, wall, l->last_call_ms, true);
-	buf_addf(out, "for a call of %s, ", l->road);
-	if (call == INT64_MAX)
-		buf_adds(out, "when it is ordered");
-	else if (call <= wall)
-		buf_adds(out, "which is due");
-	else
-		buf_adds(out, "in ");
-	if (call != INT64_MAX && call > wall)
-		add_in(out, call - wall);
-}
-
-/* Of the road: true if it is what mail waits for.  l: NULL is none. */
-static bool
-road_waits(struct exchange *x, struct buf *out, const struct target *road,
-    const struct lane *l)
-{
-	int64_t pause = l == NULL ? 0 : l->pause_ms - clock_mono_ms(x->clock);
-
-	if (road->peer == NULL) {
+		if (l->conf == NULL)
+			continue;
+		wait = lane_wait_ms(x, l);
+		if (l->up || (wait <= 0 && schedule_is_empty(l->conf->call)))
+			return false;
+		if (first == NULL || wait < best) {
+			first = l;
+			best = wait;
+		}
+	}
+	if (first == NULL)
 		buf_addf(out, "%s is not in the configuration any more",
 		    road->name);
-	} else if (l == NULL || l->conf == NULL || l->up) {
-		return false;
-	} else if (pause > 0) {
-		buf_addf(out, "for the next try of the road to %s, in ",
-		    l->road);
-		add_in(out, pause);
-		if (l->last_error != NULL)
-			buf_addf(out, ": %s", l->last_error);
-	} else if (!schedule_is_empty(l->conf->call)) {
-		add_call(x, out, l);
-	}
-	return out->len > 0;
+	else
+		lane_waits(x, out, first, best);
+	return true;
 }
 
 /* Of the site's keys. */
@@ -107,19 +110,9 @@ keys_wait(struct exchange *x, struct buf *out, const struct target *t)
 	return true;
 }
 
-/* The one that has the object that it is in. */
-static const struct lane *
-lane_of(struct exchange *x, const struct leg *leg)
-{
-	const struct cut *c = map_get_u64(x->cuts, leg->object);
-
-	return c != NULL ? c->lane : NULL;
-}
-
 static void
-ready_waits(struct exchange *x, struct buf *out, const struct leg *leg)
+ready_waits(struct exchange *x, struct buf *out, struct target *t)
 {
-	struct target *t = leg->target;
 	const struct target *road = queue_road(x, t);
 	int64_t pause = t->pause_ms - clock_mono_ms(x->clock);
 
@@ -134,7 +127,7 @@ ready_waits(struct exchange *x, struct buf *out, const struct leg *leg)
 	if (road == NULL)
 		buf_addf(out, "no road leads to %s now", t->name);
 	else if (!keys_wait(x, out, t) &&
-	    !road_waits(x, out, road, lane_awaited(x, road, leg)))
+	    !road_waits(x, out, road))
 		buf_addf(out, "for its bundle, which is about to be made for "
 		    "%s", road->name);
 }
@@ -155,8 +148,8 @@ waiting_for(struct exchange *x, uint64_t message, size_t rcpt,
 	else if (leg->status == LEG_LATER)
 		add_until(x, out, leg);
 	else if (leg->status == LEG_READY)
-		ready_waits(x, out, leg);
+		ready_waits(x, out, leg->target);
 	else if (leg->status == LEG_CUT && leg->target->kind == TARGET_PEER)
-		(void)road_waits(x, out, leg->target, lane_of(x, leg));
+		(void)road_waits(x, out, leg->target);
 	return out->len > 0;
 }
