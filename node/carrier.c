@@ -25,6 +25,7 @@
 #include "node/conf_lane.h"
 #include "node/departure.h"
 #include "node/inbox.h"
+#include "node/outbox.h"
 #include "node/runner.h"
 #include "node/screening.h"
 
@@ -51,6 +52,7 @@ struct road {
 	uint64_t done, total;
 	struct report_progress progress;
 	int64_t progress_ms;		/* monotonic; 0: not yet */
+	char *note;			/* its last, or NULL */
 };
 
 struct carrier {
@@ -76,8 +78,17 @@ lane_word(const struct road *r)
  * The transport.
  */
 static void
+alive(struct road *r)
+{
+	exchange_transport_alive(daemon_of(r)->exchange, r->name);
+	daemon_wake(daemon_of(r));
+}
+
+static void
 sending(struct road *r, const char *name, uint64_t done, uint64_t total)
 {
+	if (strcmp(r->sending, name) != 0 || done > r->done)
+		alive(r);
 	(void)snprintf(r->sending, sizeof(r->sending), "%s", name);
 	r->done = done;
 	r->total = total;
@@ -88,15 +99,20 @@ progress(void *ctx, const struct report_progress *p)
 {
 	struct road *r = ctx;
 
+	if (p->sent != r->progress.sent || p->received != r->progress.received)
+		alive(r);
 	r->progress = *p;
 	r->progress_ms = clock_mono_ms(daemon_of(r)->clock);
 }
 
 static void
-forget_progress(struct road *r)
+forget_said(struct road *r)
 {
+	free(r->note);
+	r->note = NULL;
 	r->sending[0] = '\0';
 	r->done = r->total = 0;
+	memset(&r->progress, 0, sizeof(r->progress));
 	r->progress_ms = 0;
 }
 
@@ -122,6 +138,7 @@ report(void *ctx, enum runner_report what, const char *name, const char *text,
 			    e.text, "transport", lane_word(r), NULL);
 		break;
 	case RUNNER_RECEIVED:
+		alive(r);
 		inbox_look(r->station->inbox);
 		break;
 	case RUNNER_FAILED_TEMPORARY:
@@ -129,7 +146,14 @@ report(void *ctx, enum runner_report what, const char *name, const char *text,
 		exchange_transport_failed(d->exchange, r->name, name,
 		    what == RUNNER_FAILED_PERMANENT, text);
 		break;
+	case RUNNER_RETURNED_TEMPORARY:
+	case RUNNER_RETURNED_PERMANENT:
+		exchange_transport_returned(d->exchange, r->name, name,
+		    what == RUNNER_RETURNED_PERMANENT, text);
+		break;
 	case RUNNER_NOTE:
+		free(r->note);
+		r->note = mem_strdup(text);
 		log_event(d->log, LOG_LEVEL_INFO, "transport-note", "peer",
 		    r->station->peer, "text", text, "transport",
 		    lane_word(r), NULL);
@@ -143,11 +167,30 @@ exited(void *ctx, int status, const char *text)
 {
 	struct road *r = ctx;
 
-	forget_progress(r);
+	if (!departure_busy(r->departure))
+		outbox_sweep(daemon_of(r), r->name, r->out);
+	outbox_check(daemon_of(r), r->name, r->out);
 	inbox_look(r->station->inbox);
+	/* Of one that failed without a word, what it noted last. */
+	if (status != 0 && text[0] == '\0' && r->note != NULL)
+		text = r->note;
 	exchange_transport_exited(daemon_of(r)->exchange, r->name, status,
 	    text);
+	forget_said(r);
 	daemon_wake(daemon_of(r));
+}
+
+/* What the transport may put into in/. */
+static void
+in_bounds(void *ctx, struct overflow_bounds *bounds_out)
+{
+	const struct road *r = ctx;
+	const struct daemon *d = daemon_of(r);
+	const struct conf_peer *peer = conf_find_peer(d->conf,
+	    r->station->peer);
+
+	bounds_out->max = peer != NULL ? peer->in_max : 0;
+	bounds_out->room = spool_room(d->spool);
 }
 
 /* An installed daemon has its programs in libexec; one in a build folder has
@@ -218,23 +261,49 @@ open_secret(const struct daemon *d, const char *peer,
 	return fd[0];
 }
 
-/* What the program is told with --set; the caller frees the array alone.  yes:
- * what one that stays is told. */
-static char **
-settings(const struct conf_lane *lane, char *yes, size_t *n_out)
+/* A parcel names no address, so the transport mail is told ours and his; what
+ * the settings say counts more, as the last does. */
+static void
+mail_addresses(const struct road *r, const struct conf_lane *lane,
+    struct conf_strings *out)
 {
-	char **set = mem_alloc(lane->set.n + 2, sizeof(char *));
-	bool stay = false;
-	size_t i, n = lane->set.n;
+	const struct conf *conf = daemon_of(r)->conf;
+	const struct conf_peer *peer = conf_find_peer(conf, r->station->peer);
 
-	for (i = 0; i < n; i++) {
-		set[i] = lane->set.item[i];
-		stay |= strncmp(set[i], "stay=", 5) == 0;
+	if (strcmp(lane->program, "mail") != 0 || conf->address == NULL ||
+	    peer == NULL || peer->address == NULL)
+		return;
+	out->item[out->n++] = mem_printf("from=%s", conf->address);
+	out->item[out->n++] = mem_printf("to=%s", peer->address);
+}
+
+/* What the program is told with --set; the caller frees all of it. */
+static void
+settings(const struct road *r, const struct conf_lane *lane,
+    struct conf_strings *out)
+{
+	bool stay = false;
+	size_t i;
+
+	out->n = 0;
+	out->item = mem_alloc(lane->set.n + 4, sizeof(char *));
+	mail_addresses(r, lane, out);
+	for (i = 0; i < lane->set.n; i++) {
+		out->item[out->n++] = mem_strdup(lane->set.item[i]);
+		stay |= strncmp(lane->set.item[i], "stay=", 5) == 0;
 	}
 	if (lane->stays && !stay)
-		set[n++] = yes;
-	*n_out = n;
-	return set;
+		out->item[out->n++] = mem_strdup("stay=yes");
+}
+
+static void
+settings_release(struct conf_strings *set)
+{
+	size_t i;
+
+	for (i = 0; i < set->n; i++)
+		free(set->item[i]);
+	free(set->item);
 }
 
 static const struct conf_lane *
@@ -252,8 +321,8 @@ run(struct road *r)
 	struct daemon *d = daemon_of(r);
 	const struct conf_lane *lane = configured(r);
 	struct err e = ERR_INIT;
-	char **set, *program, yes[] = "stay=yes";
-	size_t n;
+	struct conf_strings set;
+	char *program;
 	int secret;
 
 	if (runner_running(r->runner)) {
@@ -263,18 +332,18 @@ run(struct road *r)
 	if (lane == NULL || r->station->carrier->stopping)
 		return;
 	inbox_trim(r->station->inbox);
-	set = settings(lane, yes, &n);
+	settings(r, lane, &set);
 	program = program_path(d->conf, lane->program);
 	secret = open_secret(d, r->station->peer, lane);
 	if (runner_start(r->runner, program, r->out,
-	    inbox_dir(r->station->inbox), set, n, secret, &e) != 0) {
+	    inbox_dir(r->station->inbox), set.item, set.n, secret, &e) != 0) {
 		exchange_transport_exited(d->exchange, r->name, -1, e.text);
 		daemon_wake(d);
 	}
 	if (secret >= 0)
 		close(secret);
 	free(program);
-	free(set);
+	settings_release(&set);
 }
 
 /*
@@ -300,40 +369,19 @@ road_free(struct road *r)
 	list_del(&r->link);
 	runner_free(r->runner);
 	departure_free(r->departure);
+	free(r->note);
 	free(r->lane);
 	free(r->name);
 	free(r->out);
 	free(r);
 }
 
-/* Files in out/ that no record knows are leftovers of a crash. */
-static void
-sweep_out(const struct daemon *d, const char *road, const char *out)
-{
-	struct dirent **all;
-	char *path;
-	int i, n;
-
-	n = scandir(out, &all, NULL, alphasort);
-	for (i = 0; i < n; i++) {
-		const char *name = all[i]->d_name;
-
-		path = path_join(out, name);
-		if (strcmp(name, ".") != 0 && strcmp(name, "..") != 0 &&
-		    !exchange_knows_object(d->exchange, road, name))
-			(void)unlink(path);
-		free(path);
-		free(all[i]);
-	}
-	if (n >= 0)
-		free(all);
-}
-
 static int
 road_new(struct station *s, const char *lane, struct err *e)
 {
 	struct road *r = mem_alloc(1, sizeof(*r));
-	struct runner_hooks hooks = { r, report, exited, progress };
+	struct runner_hooks hooks = { r, report, exited, progress,
+		in_bounds };
 	struct daemon *d = s->carrier->d;
 	bool only = lane[0] == '\0';
 
@@ -349,7 +397,7 @@ road_new(struct station *s, const char *lane, struct err *e)
 		return e->code;
 	}
 	r->runner = runner_new(d->base, d->log, s->peer, &hooks);
-	sweep_out(d, r->name, r->out);
+	outbox_sweep(d, r->name, r->out);
 	return 0;
 }
 
@@ -398,7 +446,7 @@ sweep_others(const struct station *s)
 		if (strncmp(name, "out", 3) == 0 && (name[3] == '\0' ||
 		    name[3] == '.') && road_find(s, name[3] == '\0' ? "" :
 		    name + 4) == NULL) {
-			sweep_out(d, "", path);
+			outbox_sweep(d, "", path);
 			(void)rmdir(path);
 		}
 		free(path);

@@ -89,7 +89,7 @@ cut_find(struct exchange *x, const char *road, const char *name)
 static void
 name_object(struct exchange *x, struct object *o)
 {
-	unsigned char random[10];
+	unsigned char random[16];
 	struct buf b = BUF_INIT;
 
 	rng_fill(x->rng, random, sizeof(random));
@@ -210,7 +210,8 @@ exchange_object_written(struct exchange *x, uint64_t object, uint64_t octets,
 	memcpy(c->digest, digest, sizeof(c->digest));
 	c->missing = c->asked = c->offered = false;
 	c->lane->told = false;
-	c->lane->nwritten++;
+	if (c->lane->nwritten++ == 0)
+		c->lane->life_ms = clock_mono_ms(x->clock);
 	return 0;
 }
 
@@ -235,6 +236,31 @@ exchange_knows_object(struct exchange *x, const char *road, const char *name)
 	return cut_find(x, road, name) != NULL;
 }
 
+void
+exchange_check_objects(struct exchange *x, const char *road,
+    bool (*there)(void *ctx, const char *name, uint64_t octets), void *ctx)
+{
+	struct lane *l = lane_find(x, road);
+	struct list *item;
+
+	if (l == NULL)
+		return;
+	list_for_each(item, &l->objects) {
+		struct cut *c = list_entry(item, struct cut, link);
+
+		if (c->status != OBJECT_WRITTEN || c->missing ||
+		    there(ctx, c->name, c->octets))
+			continue;
+		c->missing = true;
+		l->nwritten -= l->nwritten > 0;
+		x->dirty = true;
+		log_event(x->log, LOG_LEVEL_WARNING, "transport-confused",
+		    "peer", l->target->name, "name", c->name, "reason",
+		    "it removed or changed what it had not sent",
+		    "transport", lane_word(l), NULL);
+	}
+}
+
 /*
  * The end of an object.
  */
@@ -253,6 +279,11 @@ exchange_transport_sent(struct exchange *x, const char *road,
 		    "peer", l != NULL ? l->target->name : road, "name", name,
 		    "reason", "sent what was not there to send", "transport",
 		    l != NULL ? lane_word(l) : NULL, NULL);
+		/* A file that nobody knows would be sent for ever. */
+		if (c == NULL && l != NULL) {
+			a = action_for_lane(x, EXCHANGE_UNLINK, l);
+			a->name = mem_strdup(name);
+		}
 		return 0;
 	}
 	was_there = !c->missing;

@@ -57,8 +57,8 @@ static void
 write_failed(struct departure *dp, int rc, const struct err *e)
 {
 	/* A damaged message was put aside and the object withdrawn by the
-	 * exchange itself. */
-	if (rc != ERR_CORRUPT && rc != ERR_UNSUPPORTED)
+	 * exchange itself, or something in it has gone. */
+	if (rc != ERR_CORRUPT && rc != ERR_UNSUPPORTED && rc != ERR_NOT_FOUND)
 		exchange_object_unwritten(dp->d->exchange, dp->object,
 		    e->text);
 	write_over(dp);

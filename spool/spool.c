@@ -205,6 +205,15 @@ spool_has_reserve(struct spool *sp)
 	    &ignored) == 0;
 }
 
+uint64_t
+spool_room(struct spool *sp)
+{
+	uint64_t room = free_bytes(sp);
+
+	return room > sp->opts.min_free_bytes ?
+	    room - sp->opts.min_free_bytes : 0;
+}
+
 static int
 new_identity(struct spool *sp, bool fresh, struct err *e)
 {
