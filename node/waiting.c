@@ -28,38 +28,71 @@ add_until(struct exchange *x, struct buf *out, const struct leg *leg)
 	    (int64_t)(leg->next_secs - now) * 1000 : 0);
 }
 
+/* Milliseconds until this lane may take something; INT64_MAX: when somebody
+ * orders it. */
+static int64_t
+lane_wait_ms(struct exchange *x, const struct lane *l)
+{
+	int64_t wall = clock_wall_ms(x->clock), call = wall;
+	int64_t pause = l->pause_ms - clock_mono_ms(x->clock);
+
+	if (!schedule_is_empty(l->conf->call))
+		call = schedule_next(l->conf->call, wall, l->last_call_ms,
+		    true);
+	if (call == INT64_MAX)
+		return INT64_MAX;
+	return pause > call - wall ? pause : call - wall;
+}
+
+/* Of the lane that is the first to take something. */
+static void
+lane_waits(struct exchange *x, struct buf *out, const struct lane *l,
+    int64_t wait)
+{
+	if (l->pause_ms > clock_mono_ms(x->clock))
+		buf_addf(out, "for the next try of the road to %s, ",
+		    l->road);
+	else
+		buf_addf(out, "for a call of %s, ", l->road);
+	if (wait == INT64_MAX) {
+		buf_adds(out, "when it is ordered");
+	} else if (wait <= 0) {
+		buf_adds(out, "which is due");
+	} else {
+		buf_adds(out, "in ");
+		add_in(out, wait);
+	}
+	if (l->last_error != NULL)
+		buf_addf(out, ": %s", l->last_error);
+}
+
 /* Of the road: true if it is what mail waits for. */
 static bool
-road_waits(struct exchange *x, struct buf *out, struct target *road)
+road_waits(struct exchange *x, struct buf *out, const struct target *road)
 {
-	int64_t wall = clock_wall_ms(x->clock), call;
-	int64_t pause = road->pause_ms - clock_mono_ms(x->clock);
+	const struct lane *first = NULL;
+	int64_t wait, best = INT64_MAX;
+	size_t i;
 
-	if (road->peer == NULL) {
+	for (i = 0; i < road->nlanes; i++) {
+		const struct lane *l = road->lane[i];
+
+		if (l->conf == NULL)
+			continue;
+		wait = lane_wait_ms(x, l);
+		if (l->up || (wait <= 0 && schedule_is_empty(l->conf->call)))
+			return false;
+		if (first == NULL || wait < best) {
+			first = l;
+			best = wait;
+		}
+	}
+	if (first == NULL)
 		buf_addf(out, "%s is not in the configuration any more",
 		    road->name);
-	} else if (road->up) {
-		return false;
-	} else if (pause > 0) {
-		buf_addf(out, "for the next try of the road to %s, in ",
-		    road->name);
-		add_in(out, pause);
-		if (road->last_error != NULL)
-			buf_addf(out, ": %s", road->last_error);
-	} else if (!schedule_is_empty(road->peer->call)) {
-		call = schedule_next(road->peer->call, wall,
-		    road->last_call_ms, true);
-		buf_addf(out, "for a call of %s, ", road->name);
-		if (call == INT64_MAX)
-			buf_adds(out, "when it is ordered");
-		else if (call <= wall)
-			buf_adds(out, "which is due");
-		else
-			buf_adds(out, "in ");
-		if (call != INT64_MAX && call > wall)
-			add_in(out, call - wall);
-	}
-	return out->len > 0;
+	else
+		lane_waits(x, out, first, best);
+	return true;
 }
 
 /* Of the site's keys. */
@@ -94,7 +127,7 @@ ready_waits(struct exchange *x, struct buf *out, struct target *t)
 	if (road == NULL)
 		buf_addf(out, "no road leads to %s now", t->name);
 	else if (!keys_wait(x, out, t) &&
-	    !road_waits(x, out, queue_peer_or_gone(x, road->name)))
+	    !road_waits(x, out, road))
 		buf_addf(out, "for its bundle, which is about to be made for "
 		    "%s", road->name);
 }
