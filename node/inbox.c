@@ -19,7 +19,8 @@
 #include "node/intake.h"
 #include "transports/report.h"
 
-#define AGAIN_SECS 30		/* until a file kept is looked at again */
+#define AGAIN_SECS 30		/* until a file kept is looked at again, */
+#define AGAIN_DOUBLINGS 5	/* and 16 minutes at most */
 #define REFUSED_TOLD 100	/* entries refused that are logged */
 
 struct inbox {
@@ -31,14 +32,17 @@ struct inbox {
 	char *kept;			/* the last one kept for later: the
 					 * round goes on behind it */
 	struct event *again;		/* begins a new round */
+	unsigned rounds;		/* that nothing was taken in */
 	struct map *refused;		/* names in in/ that were told of */
 };
 
 static void
 look_later(struct inbox *b)
 {
-	struct timeval wait = { AGAIN_SECS, 0 };
+	struct timeval wait = { AGAIN_SECS << b->rounds, 0 };
 
+	if (b->rounds < AGAIN_DOUBLINGS)
+		b->rounds++;
 	evtimer_add(b->again, &wait);
 }
 
@@ -85,6 +89,7 @@ taken(void *ctx, enum inbound_outcome outcome, const char *reason,
 		b->kept = b->taking;
 	} else {
 		free(b->taking);
+		b->rounds = 0;
 	}
 	b->taking = NULL;
 	daemon_wake(b->d);

@@ -695,11 +695,18 @@ parcel_withdrawn(struct exchange *x, const struct object *o)
 {
 	struct lane *l = lane_find(x, o->road);
 	struct err e = ERR_INIT;
+	struct owed *owed;
 	struct parcel p;
+	size_t i;
 
 	if (l == NULL || parcel_parse(o->params, &p, &e) != 0)
 		return;
 	mark(x, neighbour_of(l->target), &p, o->id, false);
+	for (i = 0; i < p.nacks; i++) {
+		owed = owed_find(neighbour_of(l->target), p.ack[i].name);
+		if (owed != NULL)
+			owed_expire(x, neighbour_of(l->target), owed);
+	}
 	parcel_release(&p);
 }
 

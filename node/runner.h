@@ -18,6 +18,7 @@
 #include <event2/event.h>
 
 #include "base/log.h"
+#include "node/overflow.h"
 
 enum runner_report {
 	RUNNER_SENDING, RUNNER_SENT, RUNNER_RECEIVED, RUNNER_FAILED_TEMPORARY,
@@ -40,6 +41,10 @@ struct runner_hooks {
 	void (*exited)(void *ctx, int status, const char *text);
 	/* How it fares; lives until the hook returns.  NULL: nobody asks. */
 	void (*progress)(void *ctx, const struct report_progress *p);
+	/* What holds for in/ while it runs: one that exceeds it is killed,
+	 * which is logged as transport-ended, and what it had begun to write
+	 * is removed.  NULL: in/ is not watched. */
+	void (*bounds)(void *ctx, struct overflow_bounds *bounds_out);
 };
 
 struct runner;

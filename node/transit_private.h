@@ -179,6 +179,8 @@ void owed_ack_copy(struct owed_ack *to, const struct owed_ack *from);
 bool owed_subtract(struct owed_ack *ack, const struct owed_ack *carried);
 /* It is in this parcel from now on; 0: in none. */
 void owed_ride(struct neighbour *nb, struct owed *o, uint64_t parcel);
+/* One that could not be carried while a bundle lives is not owed any more. */
+void owed_expire(struct exchange *x, struct neighbour *nb, struct owed *o);
 /* When the oldest that is in no parcel began to wait; INT64_MAX. */
 int64_t owed_since_ms(const struct neighbour *nb);
 int owed_load(struct exchange *x, struct err *e) MUST_CHECK;

@@ -36,7 +36,7 @@ struct report_progress {
 	uint64_t received;	/* since it began */
 	uint64_t rate;		/* a second, now, both ways */
 	uint64_t again;		/* sent again, since it began */
-	uint64_t errors;	/* of a million octets sent, sent again */
+	uint64_t errors;	/* of a million frames sent, lost */
 	uint64_t damaged;	/* frames that came so, since it began */
 };
 

@@ -142,10 +142,20 @@ def test_trace_in_the_queue(node, work):
     text = paris.cli("trace", ident)
     assert "recipient 0, bob@oslo.example: bundled for oslo" in text
     assert "recipient 1, bob@paris.example: done" in text
+    status, = [one for one in paris.json("status")
+               if one.get("name") == "london"]
+    assert status["bundles"] == 1
+    assert status["bundle_octets"] == said["octets"]
     london.start()
     wait_for(lambda: recipient()["stage"] == "underway", 20,
              lambda: recipient())
     assert "handed on to london, no result yet" in paris.cli("trace", ident)
+    # The spool knows it too.
+    paris.stop()
+    paris.start()
+    assert "handed on to london, no result yet" in paris.cli("trace", ident)
+    assert '"where":"handed over to london"' in re.sub(
+        r": ", ":", paris.cli("bundles", "--json"))
     oslo.start()
     assert oslo.wait_mail("bob") == [HELLO]
     native.wait_settled(paris)

@@ -77,7 +77,8 @@ static int
 set_up(void **state)
 {
 	struct bench *b = mem_alloc(1, sizeof(*b));
-	struct runner_hooks hooks = { b, on_report, on_exited, NULL };
+	struct runner_hooks hooks = { b, on_report, on_exited, NULL,
+		NULL };
 
 	signal(SIGPIPE, SIG_IGN);
 	snprintf(b->dir, sizeof(b->dir), "/tmp/test_runner.XXXXXX");
