@@ -109,6 +109,8 @@ drop_old(struct custody *c, const struct serial_out *s, struct err *e)
 	rc = spool_del_serial_out(u, s->site, s->epoch, s->serial, e);
 	if (rc == 0 && s->bundle != 0)
 		rc = transit_withdraw(c->x, u, s->bundle, e);
+	if (rc == 0)
+		rc = lot_doubt(c, u, s, e);
 	if (rc != 0) {
 		spool_abort(u);
 		return rc;

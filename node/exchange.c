@@ -564,7 +564,8 @@ expire(struct exchange *x, struct target *t, struct list *head, uint64_t now)
 			continue;
 		if (!had_chance(x, t, leg))
 			continue;
-		settle_fail(x, leg, "4.4.7", leg->unsure ? NOT_CONFIRMED :
+		settle_fail(x, leg, "4.4.7", leg->unsure ||
+		    leg->doubtful ? NOT_CONFIRMED :
 		    "it could not be handed on within its lifetime", true);
 	}
 }

@@ -235,7 +235,8 @@ struct hoard {
 	struct exchange *x;
 	struct neighbour *nb;
 	struct list bundles, pieces, acks;
-	uint64_t sent;			/* this object goes */
+	uint64_t sent;			/* this object goes, and is */
+	const struct sent_mail *sent_mail;	/* remembered; or NULL */
 	uint64_t card;			/* nb was told this one of ours */
 	unsigned char tag[16];		/* of the parcel, once all is read */
 	uint64_t tag_secs;		/* remembered until; 0: not yet */
@@ -267,6 +268,9 @@ void hoard_paid(struct hoard *h, const struct owed *o,
 int hoard_commit(struct hoard *h, bool sync, struct err *e) MUST_CHECK;
 
 extern const struct dialect parcel_dialect;	/* parcel.c */
+/* Is the piece still one of p, which leaves by nb?  p may be NULL. */
+bool parcel_piece_counts(const struct passage *p, const struct neighbour *nb,
+    const struct parcel_piece *piece);
 
 /* parcel_out.c, parcel_in.c: in the table of the dialect */
 /* range_out: room for FRAME_RANGES_MAX, which f_out points to. */

@@ -523,6 +523,35 @@ test_no_card(void **state)
 	assert_non_null(strstr(e.text, "peer add"));
 }
 
+/* What was under way when its epoch ended may have arrived, and if no word
+ * ever comes the notice says so: over restarts too. */
+static void
+test_unsure_over_epochs(void **state)
+{
+	struct nw *w = *state;
+	struct nw_site *paris = &w->site[AT_PARIS];
+	struct spool_unit *u;
+	struct err e = ERR_INIT;
+
+	w->site[AT_OSLO].down = true;
+	assert_true(nw_submit(w, AT_PARIS, "ann@paris.example",
+	    "bob@oslo.example", MAIL) != 0);
+	nw_pass(w, 60);
+	assert_int_equal(0, spool_begin(paris->spool, &u, &e));
+	assert_int_equal(0, spool_new_epoch(u, &e));
+	assert_int_equal(0, spool_commit(u, true, &e));
+	nw_crash(w, AT_PARIS);
+	assert_int_equal(1, nw_messages(w, AT_PARIS));
+	/* What is sealed in the new epoch never gets out: no road. */
+	paris->road[AT_LONDON].cut = true;
+	nw_pass(w, 3600);
+	nw_crash(w, AT_PARIS);
+	nw_pass(w, 4 * 86400);
+	assert_mail(w, AT_PARIS, "not confirmed", true);
+	assert_mail(w, AT_PARIS, "4.4.7", true);
+	assert_int_equal(0, nw_messages(w, AT_PARIS));
+}
+
 /* oslo is the gate of leaf, for paris too, which is no peer of oslo's. */
 static void
 test_gate(void **state)
@@ -664,6 +693,7 @@ main(void)
 		cmocka_unit_test(test_signed),
 		TEST(test_shared_key),
 		TEST(test_no_card),
+		TEST(test_unsure_over_epochs),
 		cmocka_unit_test(test_gate),
 		cmocka_unit_test(test_wrong_clocks),
 		TEST(test_clock_jumps),
