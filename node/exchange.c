@@ -544,7 +544,7 @@ had_chance(struct exchange *x, const struct target *t, const struct leg *leg)
 
 	if (road == NULL || road->kind != TARGET_PEER)
 		return true;
-	return lanes_were_tried(road, leg->entry->rank, leg->entry->octets,
+	return transit_was_tried(x, road, leg->entry->rank, leg->entry->octets,
 	    waits_since(leg->entry));
 }
 
