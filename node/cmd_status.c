@@ -60,7 +60,8 @@ add_peer(struct cli_table *t, const json_t *line)
 	buf_adds(&texts[0], num_str(cli_number(line, "waiting")).s);
 	size_format(&texts[1], cli_number(line, "waiting_octets"));
 	buf_adds(&texts[2], num_str(cli_number(line, "held")).s);
-	buf_adds(&texts[3], num_str(cli_number(line, "objects")).s);
+	buf_adds(&texts[3], num_str(cli_number(line, "bundles") > 0 ?
+	    cli_number(line, "bundles") : cli_number(line, "objects")).s);
 	duration_format(&texts[4], cli_number(line, "oldest_secs"));
 	add_time(&texts[5], line, "next_call");
 	add_time(&texts[6], line, "last_sent");
@@ -93,6 +94,8 @@ lane_word(const json_t *lane)
 		return "down";
 	if (*cli_text(lane, "retry") != '\0')
 		return "waiting";
+	if (cli_number(lane, "failures") > 0)
+		return "failed";
 	return cli_true(lane, "open") ? "idle" : "closed";
 }
 

@@ -82,6 +82,8 @@ print_recipient(const json_t *line)
 	printf("\n");
 	if (*cli_text(line, "stage") != '\0')
 		print_serial_of(line);
+	if (*cli_text(line, "waits") != '\0')
+		printf("    waits: %s\n", cli_text(line, "waits"));
 }
 
 /* What a site said of some recipients, by their numbers. */

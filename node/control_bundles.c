@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "node/control_impl.h"
+#include "node/custody.h"
 #include "node/transit.h"
 #include "spool/custody.h"
 
@@ -89,7 +90,7 @@ say_bundle(struct control_conn *c, const struct transit_status *st)
 static void
 say_beyond(struct control_conn *c, const struct serial_out *s)
 {
-	const char *peer = transit_last_peer(c->d->exchange, s->name);
+	const char *peer = custody_handed_to(c->d->exchange, s);
 	uint64_t now = spool_elapsed_secs(c->d->spool);
 	char *where = peer != NULL ? mem_printf("handed over to %s", peer) :
 	    mem_strdup("handed over to the next site");

@@ -22,6 +22,10 @@ peer_json(const struct exchange_peer_status *p)
 	    "object_octets", (json_int_t)p->object_octets,
 	    "oldest_secs", (json_int_t)p->oldest_secs);
 
+	json_object_set_new(line, "bundles",
+	    json_integer((json_int_t)p->bundles));
+	json_object_set_new(line, "bundle_octets",
+	    json_integer((json_int_t)p->bundle_octets));
 	json_object_set_new(line, "running", json_boolean(p->running));
 	json_object_set_new(line, "calling", json_boolean(p->calling));
 	json_object_set_new(line, "down", json_boolean(p->down));

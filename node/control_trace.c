@@ -8,6 +8,7 @@
 #include "base/text.h"
 #include "node/control_impl.h"
 #include "node/custody.h"
+#include "node/waiting.h"
 #include "spool/custody.h"
 
 static const char *
@@ -55,6 +56,18 @@ add_custody(json_t *line, const struct custody_where *w)
 }
 
 static void
+add_waiting(struct control_conn *c, json_t *line, uint64_t message,
+    size_t rcpt)
+{
+	struct buf text = BUF_INIT;
+
+	if (waiting_for(c->d->exchange, message, rcpt, &text))
+		json_object_set_new(line, "waits",
+		    control_text(buf_cstr(&text)));
+	buf_release(&text);
+}
+
+static void
 say_now(struct control_conn *c, const struct message *m,
     const struct message_state *st)
 {
@@ -69,6 +82,8 @@ say_now(struct control_conn *c, const struct message *m,
 		    json_integer((json_int_t)i));
 		if (custody_where(c->d->exchange, m->id, i, &w))
 			add_custody(line, &w);
+		else
+			add_waiting(c, line, m->id, i);
 		control_say(c, line);
 	}
 }

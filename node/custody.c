@@ -356,39 +356,44 @@ custody_free(struct exchange *x)
 	x->custody = NULL;
 }
 
+static int
+renew_lot(struct custody *c, struct lot *lot, struct err *e)
+{
+	struct serial_out s;
+	int rc = 0;
+
+	serial_out_init(&s);
+	if (lot->rec != NULL)
+		lot_release(c, lot, lot->rec);
+	else
+		rc = spool_get_serial_out(c->x->spool, lot_site(lot),
+		    spool_epoch(c->x->spool), lot->serial, &s, e);
+	lot_release(c, lot, &s);
+	if (rc == ERR_NOT_FOUND || rc == ERR_CORRUPT)
+		rc = 0;
+	if (rc == 0)
+		rc = lot_forget_record(c, lot, &s, e);
+	if (rc == 0)
+		lot_free(c, lot);
+	serial_out_release(&s);
+	return rc;
+}
+
 /* Everything that is under way is cut anew, under another epoch: those who
  * have taken some of it know the messages by their numbers. */
 static int
 renew(struct custody *c, struct err *e)
 {
 	struct list *item, *after;
-	struct serial_out s;
-	struct lot *lot;
 	int rc = 0;
 
 	seal_abort(c);
 	list_for_each_safe(item, after, &c->flows) {
 		struct flow *f = list_entry(item, struct flow, link);
 
-		while (rc == 0 && !list_empty(&f->lots)) {
-			lot = list_entry(f->lots.next, struct lot, link);
-			serial_out_init(&s);
-			if (lot->rec != NULL)
-				lot_release(c, lot, lot->rec);
-			else
-				rc = spool_get_serial_out(c->x->spool,
-				    f->target->name,
-				    spool_epoch(c->x->spool), lot->serial,
-				    &s, e);
-			lot_release(c, lot, &s);
-			serial_out_release(&s);
-			if (rc == ERR_NOT_FOUND || rc == ERR_CORRUPT)
-				rc = 0;
-			if (rc == 0)
-				rc = lot_forget_record(c, lot, e);
-			if (rc == 0)
-				lot_free(c, lot);
-		}
+		while (rc == 0 && !list_empty(&f->lots))
+			rc = renew_lot(c, list_entry(f->lots.next, struct lot,
+			    link), e);
 		f->next = f->reserved = 1;
 	}
 	return rc == 0 ? custody_open_epoch(c, e) : rc;

@@ -92,6 +92,15 @@ struct custody_where {
 bool custody_where(struct exchange *x, uint64_t message, size_t rcpt,
     struct custody_where *w_out);
 
+/* What a serial's record says of its writing, the neighbour that its bundle is
+ * for among it; the caller frees. */
+char *custody_params(struct exchange *x, const char *site);
+/* Who has taken over the bundle of a serial of ours, as far as is known: the
+ * neighbour that acknowledged it, or, when that was before the last start, the
+ * one that it was made for; NULL: not known. */
+struct serial_out;
+const char *custody_handed_to(struct exchange *x, const struct serial_out *s);
+
 struct custody_counters {
 	uint64_t lots, results, repeats, unconfirmed, epochs, conflicts;
 	uint64_t opened, refused, duplicates;

@@ -154,6 +154,57 @@ lot_release(struct custody *c, struct lot *lot, const struct serial_out *rec)
 	c->x->dirty = true;
 }
 
+/* Notes durably that what this serial had may have arrived. */
+static int
+doubt_part(struct exchange *x, struct spool_unit *u,
+    const struct object_part *part, struct err *e)
+{
+	struct entry *entry = map_get_u64(x->entries, part->message);
+	struct message_state st;
+	struct message m;
+	size_t i;
+	int rc = spool_get_message(x->spool, part->message, &m, e);
+
+	if (rc == 0 && entry != NULL)
+		rc = spool_get_state(x->spool, m.id, m.env.nrcpt, &st, e);
+	else
+		rc = rc == 0 ? ERR_NOT_FOUND : rc;
+	if (rc == 0) {
+		for (i = 0; i < part->nrcpt; i++)
+			if (part->rcpt[i] < st.n)
+				st.rcpt[part->rcpt[i]].unsure = true;
+		rc = spool_put_state(u, m.id, &st, e);
+		message_state_release(&st);
+	}
+	message_release(&m);
+	if (rc == 0)
+		entry->recorded = true;
+	/* One that is gone or damaged is no matter of this. */
+	return rc == ERR_NOT_FOUND || (rc == ERR_CORRUPT &&
+	    !store_failed(spool_store(x->spool))) ? 0 : rc;
+}
+
+int
+lot_doubt(struct custody *c, struct spool_unit *u, const struct serial_out *s,
+    struct err *e)
+{
+	const struct leg *leg;
+	struct entry *entry;
+	size_t i, k;
+	int rc = 0;
+
+	for (i = 0; rc == 0 && i < s->nparts; i++) {
+		rc = doubt_part(c->x, u, &s->part[i], e);
+		entry = map_get_u64(c->x->entries, s->part[i].message);
+		for (k = 0; entry != NULL && k < s->part[i].nrcpt; k++) {
+			leg = leg_with(entry, s->part[i].rcpt[k]);
+			if (leg != NULL)
+				entry->leg[leg - entry->leg].doubtful = true;
+		}
+	}
+	return rc;
+}
+
 void
 lot_postpone(struct custody *c, struct lot *lot)
 {
@@ -175,7 +226,8 @@ lot_site(const struct lot *lot)
 
 /* What is known of a lot goes, in one transaction. */
 int
-lot_forget_record(struct custody *c, const struct lot *lot, struct err *e)
+lot_forget_record(struct custody *c, const struct lot *lot,
+    const struct serial_out *doubt, struct err *e)
 {
 	struct exchange *x = c->x;
 	struct spool_unit *u;
@@ -187,6 +239,8 @@ lot_forget_record(struct custody *c, const struct lot *lot, struct err *e)
 	    lot->serial, e);
 	if (rc == 0 && lot->bundle != 0)
 		rc = transit_withdraw(x, u, lot->bundle, e);
+	if (rc == 0 && doubt != NULL)
+		rc = lot_doubt(c, u, doubt, e);
 	if (rc != 0) {
 		spool_abort(u);
 		return rc;
@@ -207,7 +261,7 @@ forget_voids(struct custody *c, struct flow *f)
 	while (!list_empty(&f->lots)) {
 		lot = list_entry(f->lots.next, struct lot, link);
 		if (lot->state != LOT_VOID || lot->legs > 0 ||
-		    lot_forget_record(c, lot, &e) != 0)
+		    lot_forget_record(c, lot, NULL, &e) != 0)
 			return;
 		lot_free(c, lot);
 	}
@@ -224,7 +278,7 @@ lot_complete(struct custody *c, struct lot *lot)
 	if (seal_is_of(c, lot))
 		seal_abort(c);
 	/* If the record stays the next start finds nothing of it open. */
-	if (lot_forget_record(c, lot, &e) != 0)
+	if (lot_forget_record(c, lot, NULL, &e) != 0)
 		log_event(c->x->log, LOG_LEVEL_WARNING, "upkeep-failed",
 		    "reason", e.text, NULL);
 	lot_free(c, lot);

@@ -137,9 +137,12 @@ void lot_unconfirmed(struct custody *c, struct lot *lot,
     const struct serial_out *s);
 uint64_t lot_repeat_secs(struct custody *c, const struct lot *lot);
 const char *lot_site(const struct lot *lot);
-/* The record goes, and the bundle with it. */
+/* The record goes, and the bundle with it; of the parts of `doubt` (or NULL)
+ * it is noted that they may have arrived. */
 int lot_forget_record(struct custody *c, const struct lot *lot,
-    struct err *e) MUST_CHECK;
+    const struct serial_out *doubt, struct err *e) MUST_CHECK;
+int lot_doubt(struct custody *c, struct spool_unit *u,
+    const struct serial_out *s, struct err *e) MUST_CHECK;
 
 /* custody_load.c */
 int custody_open_epoch(struct custody *c, struct err *e) MUST_CHECK;

@@ -386,7 +386,7 @@ fill_record(struct sealing *s)
 	free(s->rec.site);
 	free(s->rec.params);
 	s->rec.site = mem_strdup(s->site);
-	s->rec.params = mem_strdup("native 1");
+	s->rec.params = custody_params(s->c->x, s->site);
 	s->rec.epoch = spool_epoch(s->c->x->spool);
 	s->rec.serial = lot->serial;
 	s->rec.status = SERIAL_UNDERWAY;

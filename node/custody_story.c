@@ -246,6 +246,30 @@ lot_stage(const struct lot *lot)
 	return lot->hop_done ? CUSTODY_UNDERWAY : CUSTODY_QUEUED;
 }
 
+#define PARAMS "native 1"
+
+char *
+custody_params(struct exchange *x, const char *site)
+{
+	const char *peer = transit_next_peer(x, site);
+
+	return peer != NULL ? mem_printf(PARAMS " %s", peer) :
+	    mem_strdup(PARAMS);
+}
+
+const char *
+custody_handed_to(struct exchange *x, const struct serial_out *s)
+{
+	const char *peer = transit_last_peer(x, s->name);
+	const struct target *t;
+
+	if (peer != NULL || s->params == NULL ||
+	    strncmp(s->params, PARAMS " ", sizeof(PARAMS)) != 0)
+		return peer;
+	t = queue_peer(x, s->params + sizeof(PARAMS));
+	return t != NULL ? t->name : NULL;
+}
+
 /* The sealing that was made of it last. */
 static void
 find_bundle(struct custody *c, const struct lot *lot,
@@ -263,10 +287,13 @@ find_bundle(struct custody *c, const struct lot *lot,
 		w->acked_octets = st.acked_octets;
 	}
 	if (lot->attempts > 0 && spool_get_serial_out(c->x->spool,
-	    lot_site(lot), w->epoch, lot->serial, &rec, &e) == 0)
+	    lot_site(lot), w->epoch, lot->serial, &rec, &e) == 0) {
 		memcpy(w->bundle, rec.name, sizeof(w->bundle));
-	else
+		if (lot->hop_done && custody_handed_to(c->x, &rec) != NULL)
+			w->peer = custody_handed_to(c->x, &rec);
+	} else {
 		serial_out_init(&rec);
+	}
 	serial_out_release(&rec);
 }
 

@@ -173,9 +173,6 @@ exchange_reload(struct exchange *x, const struct conf *conf)
 	x->conf = conf;
 	queue_targets(x);
 	for (i = 0; i < x->ntargets; i++) {
-		if (x->target[i]->peer != NULL && x->target[i]->down)
-			routing_set_down(conf->routing, x->target[i]->name,
-			    true);
 		if (x->target[i]->peer != NULL)
 			road_judge(x, x->target[i], "the others are gone");
 	}
@@ -567,7 +564,8 @@ expire(struct exchange *x, struct target *t, struct list *head, uint64_t now)
 			continue;
 		if (!had_chance(x, t, leg))
 			continue;
-		settle_fail(x, leg, "4.4.7", leg->unsure ? NOT_CONFIRMED :
+		settle_fail(x, leg, "4.4.7", leg->unsure ||
+		    leg->doubtful ? NOT_CONFIRMED :
 		    "it could not be handed on within its lifetime", true);
 	}
 }

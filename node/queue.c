@@ -68,8 +68,13 @@ queue_targets(struct exchange *x)
 	for (i = 0; i < conf->npeers; i++)
 		target_need(x, TARGET_PEER, conf->peer[i].name, i)->peer =
 		    &conf->peer[i];
-	for (i = 0; i < x->ntargets; i++)
+	for (i = 0; i < x->ntargets; i++) {
 		lanes_configure(x->target[i]);
+		/* The table of sites may know of another exchange's roads. */
+		if (x->target[i]->peer != NULL)
+			routing_set_down(conf->routing, x->target[i]->name,
+			    x->target[i]->down);
+	}
 	for (i = 0; i < conf->ndeliveries; i++)
 		(void)target_need(x, TARGET_DELIVERY, conf->delivery[i].name,
 		    i);
@@ -100,6 +105,7 @@ queue_free(struct exchange *x)
 	for (i = 0; i < x->ntargets; i++) {
 		free(x->target[i]->name);
 		lanes_free(x->target[i]);
+		free(x->target[i]->stuck);
 		free(x->target[i]);
 	}
 	free(x->target);
@@ -379,7 +385,7 @@ is_urgent(const struct target *road, const struct message *m)
 
 struct plan {
 	struct target *target;
-	bool held;
+	bool held, doubtful;
 	unsigned attempts;
 	uint64_t next_secs;
 	uint16_t *rcpt;
@@ -415,6 +421,7 @@ plan_legs(struct exchange *x, const struct message *m,
 			n++;
 		}
 		plan[k].rcpt[plan[k].n++] = (uint16_t)i;
+		plan[k].doubtful |= rs != NULL && rs->unsure;
 		if (rs != NULL && rs->attempts > plan[k].attempts)
 			plan[k].attempts = rs->attempts;
 		if (rs != NULL && rs->next_secs > plan[k].next_secs)
@@ -430,6 +437,7 @@ leg_start(struct exchange *x, struct leg *leg, const struct plan *plan)
 	leg->status = LEG_RUNNING;
 	leg->target = plan->target;
 	leg->attempts = plan->attempts;
+	leg->doubtful = plan->doubtful;
 	leg_set_rcpt(leg, plan->rcpt, plan->n);
 	leg->entry->open += (uint32_t)plan->n;
 	if (plan->held)

@@ -22,7 +22,8 @@
 
 enum runner_report {
 	RUNNER_SENDING, RUNNER_SENT, RUNNER_RECEIVED, RUNNER_FAILED_TEMPORARY,
-	RUNNER_FAILED_PERMANENT, RUNNER_NOTE
+	RUNNER_FAILED_PERMANENT, RUNNER_RETURNED_TEMPORARY,
+	RUNNER_RETURNED_PERMANENT, RUNNER_NOTE
 };
 
 struct report_progress;		/* transports/report.h */
@@ -30,8 +31,9 @@ struct report_progress;		/* transports/report.h */
 struct runner_hooks {
 	void *ctx;
 	/* name: of the file, checked to be a plain name ("" for a note); text
-	 * of failed and note, its control characters escaped, else ""; done
-	 * and total for sending.  Both texts live until the hook returns. */
+	 * of failed, returned and note, its control characters escaped, else
+	 * ""; done and total for sending.  Both texts live until the hook
+	 * returns. */
 	void (*report)(void *ctx, enum runner_report what, const char *name,
 	    const char *text, uint64_t done, uint64_t total);
 	/* status: as of exit(3), text ""; -1 with the signal's name in text

@@ -476,6 +476,25 @@ transit_next_status(struct exchange *x, uint64_t *id_io,
 	return p != NULL;
 }
 
+void
+transit_waiting(const struct exchange *x, const char *peer,
+    uint64_t *count_out, uint64_t *octets_out)
+{
+	const struct passage *p;
+	size_t pos = 0;
+	void *value;
+
+	*count_out = *octets_out = 0;
+	while (map_next(x->transit->by_id, &pos, NULL, &value)) {
+		p = value;
+		if (p->b.role != BUNDLE_LEAVING || p->to == NULL ||
+		    strcmp(p->to->target->name, peer) != 0)
+			continue;
+		++*count_out;
+		*octets_out += p->b.octets;
+	}
+}
+
 bool
 transit_has(const struct exchange *x, uint64_t id)
 {

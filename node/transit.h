@@ -202,6 +202,9 @@ struct transit_status {
  * points to lives until anything changes. */
 bool transit_next_status(struct exchange *x, uint64_t *id_io,
     struct transit_status *st_out);
+/* Bundles that wait for a neighbour to have them, and their octets. */
+void transit_waiting(const struct exchange *x, const char *peer,
+    uint64_t *count_out, uint64_t *octets_out);
 /* Is there a bundle of this number? */
 bool transit_has(const struct exchange *x, uint64_t id);
 /* The neighbour that acknowledged a bundle of our own with a serial; NULL: not

@@ -15,6 +15,8 @@ struct carry {
 	spool_told *told;
 	void *ctx;
 	struct buf scratch;
+	/* Of an export: */
+	struct map *underway;	/* recipients in batches without a result */
 	/* Of an import: */
 	bool spool_refuses;	/* the spool's error, not the file's */
 	struct map *bundles;	/* names of those that are there */
@@ -25,6 +27,10 @@ int export_weigh(struct carry *x, int rc, const struct err *e) MUST_CHECK;
 /* x->scratch, which is empty then, as NAME.SUFFIX in dir. */
 int export_text(struct carry *x, const char *dir, uint64_t id,
     const char *suffix, struct err *e) MUST_CHECK;
+/* Finds out what is under way; and marks in st what of message id is. */
+int export_gather(struct carry *x, struct err *e) MUST_CHECK;
+void export_mark(const struct carry *x, uint64_t id,
+    struct message_state *st);
 /* DIR/bundle/ID.bun and ID.way, and DIR/custody.txt. */
 int export_bundles(struct carry *x, struct err *e) MUST_CHECK;
 int export_custody(struct carry *x, struct err *e) MUST_CHECK;

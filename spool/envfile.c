@@ -94,6 +94,8 @@ put_recipient(struct buf *out, const struct recipient *r,
 		put_number(out, "next-in", distance(now_secs, rs->next_secs));
 	if (rs->delay_told)
 		put_line(out, "delay-told", "yes");
+	if (rs->unsure)
+		put_line(out, "unsure", "yes");
 	put_name(out, "status-code", rs->status_code);
 	put_line(out, "text", rs->text);
 	if (rs->attempt_ms != 0)

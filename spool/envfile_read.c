@@ -256,6 +256,13 @@ on_delay_told(struct parse *p)
 }
 
 static int
+on_unsure(struct parse *p)
+{
+	p->rs->unsure = true;
+	return strcmp(p->value, "yes") == 0 ? 0 : -1;
+}
+
+static int
 on_status_code(struct parse *p)
 {
 	size_t len = strlen(p->value);
@@ -404,6 +411,7 @@ static const struct key envelope_keys[] = {
 	{ "attempts", on_attempts, true },
 	{ "next-in", on_next, true },
 	{ "delay-told", on_delay_told, true },
+	{ "unsure", on_unsure, true },
 	{ "status-code", on_status_code, true },
 	{ "text", on_text, true },
 	{ "attempt-ms", on_attempt, true },

@@ -72,6 +72,8 @@ export_message(struct carry *x, struct message *m, struct err *e)
 	if (rc == ERR_CORRUPT && (rc = export_weigh(x, rc, e)) == 0)
 		message_state_init(&st, m->env.nrcpt);
 	if (rc == 0)
+		export_mark(x, m->id, &st);
+	if (rc == 0)
 		rc = write_body(x, x->dir, m->id, "eml", e);
 	if (rc == 0) {
 		spool_message_origin(x->sp, m, &m->was_epoch,
@@ -163,16 +165,18 @@ spool_export(struct spool *sp, const char *dir,
     struct err *e)
 {
 	struct carry x = { .sp = sp, .dir = dir, .report = report_out,
-	    .told = told, .ctx = ctx };
+	    .told = told, .ctx = ctx, .underway = map_new() };
 	int rc;
 
 	*report_out = (struct spool_report){ 0 };
 	if ((rc = file_make_dirs(dir, 0700, e)) == 0 &&
+	    (rc = export_gather(&x, e)) == 0 &&
 	    (rc = export_messages(&x, e)) == 0 &&
 	    (rc = export_broken(&x, e)) == 0 &&
 	    (rc = tell_objects(&x, e)) == 0 &&
 	    (rc = export_bundles(&x, e)) == 0)
 		rc = export_custody(&x, e);
+	map_free(x.underway);
 	buf_release(&x.scratch);
 	return rc;
 }

@@ -2,8 +2,9 @@
 /*
  * What of the native dialect means something elsewhere: whole bundles that
  * came from a peer, which counts on us, and what was received of other sites.
- * Our own bundles and serials are left out: their mail is exported, and its
- * names tell the far site what it has of it.
+ * Our own bundles and serials are left out: their mail is exported, its names
+ * tell the far site what it has of it, and that it was under way is noted, so
+ * that nobody is told that it did not arrive if no result ever comes.
  */
 #include <stdlib.h>
 
@@ -17,6 +18,64 @@ struct bundle_file {
 	struct carry *x;
 	struct file_writer w;
 };
+
+struct part_key {
+	char octets[10];
+};
+
+static struct slice
+part_key(struct part_key *k, uint64_t message, size_t rcpt)
+{
+	struct buf b = BUF_INIT;
+
+	buf_put64(&b, message);
+	buf_put16(&b, (uint16_t)rcpt);
+	memcpy(k->octets, b.ptr, sizeof(k->octets));
+	buf_release(&b);
+	return (struct slice){ k->octets, sizeof(k->octets) };
+}
+
+static void
+gather_serial(struct carry *x, const struct serial_out *s)
+{
+	struct part_key k;
+	size_t i, n;
+
+	for (i = 0; i < s->nparts; i++) {
+		for (n = 0; n < s->part[i].nrcpt; n++)
+			map_put(x->underway, part_key(&k, s->part[i].message,
+			    s->part[i].rcpt[n]), x);
+	}
+}
+
+int
+export_gather(struct carry *x, struct err *e)
+{
+	struct buf at = BUF_INIT;
+	struct serial_out s;
+	int rc;
+
+	do {
+		rc = spool_next_serial_out(x->sp, NULL, 0, &at, &s, e);
+		if (rc == 0)
+			gather_serial(x, &s);
+		serial_out_release(&s);
+		rc = rc == ERR_NOT_FOUND ? rc : export_weigh(x, rc, e);
+	} while (rc == 0);
+	buf_release(&at);
+	return rc == ERR_NOT_FOUND ? 0 : rc;
+}
+
+void
+export_mark(const struct carry *x, uint64_t id, struct message_state *st)
+{
+	struct part_key k;
+
+	for (size_t i = 0; i < st->n && i <= UINT16_MAX; i++) {
+		if (map_get(x->underway, part_key(&k, id, i)) != NULL)
+			st->rcpt[i].unsure = true;
+	}
+}
 
 static int
 write_octets(void *ctx, struct slice octets, struct err *e)

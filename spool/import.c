@@ -57,7 +57,7 @@ changed(const struct message_state *st)
 		const struct recipient_state *rs = &st->rcpt[i];
 
 		if (rs->status != start.status || rs->attempts != 0 ||
-		    rs->next_secs != 0 || rs->delay_told ||
+		    rs->next_secs != 0 || rs->delay_told || rs->unsure ||
 		    rs->attempt_ms != 0 ||
 		    rs->status_code[0] != '\0' || rs->text != NULL)
 			return true;

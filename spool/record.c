@@ -318,7 +318,7 @@ state_record_put(struct buf *out, uint64_t id, const struct message_state *st)
 		buf_put8(out, (uint8_t)rs->status);
 		buf_put32(out, rs->attempts);
 		buf_put64(out, rs->next_secs);
-		buf_put8(out, rs->delay_told);
+		buf_put8(out, (uint8_t)(rs->delay_told | rs->unsure << 1));
 		buf_put_text(out, rs->status_code);
 		buf_put_text(out, rs->text);
 	}
@@ -329,13 +329,16 @@ state_record_put(struct buf *out, uint64_t id, const struct message_state *st)
 static void
 read_recipient_state(struct reader *r, struct recipient_state *rs)
 {
+	unsigned flags;
 	char *code;
 	size_t len;
 
 	rs->status = (enum recipient_status)record_enum(r, RCPT_FAILED);
 	rs->attempts = read32(r);
 	rs->next_secs = read64(r);
-	rs->delay_told = record_enum(r, 1) != 0;
+	flags = record_enum(r, 3);
+	rs->delay_told = (flags & 1) != 0;
+	rs->unsure = (flags & 2) != 0;
 	code = read_text(r);
 	len = code == NULL ? 0 : strlen(code);
 	if (len >= sizeof(rs->status_code))

@@ -68,6 +68,8 @@ uint64_t spool_elapsed_secs(const struct spool *sp);
 int spool_tick(struct spool *sp, struct err *e) MUST_CHECK;
 /* Enough room to take new mail? */
 bool spool_has_room(struct spool *sp);
+/* Enough for what makes room, as mail that leaves: half of that. */
+bool spool_has_reserve(struct spool *sp);
 /* Octets that are free beyond what must stay free. */
 uint64_t spool_room(struct spool *sp);
 
@@ -147,6 +149,8 @@ struct recipient_state {
 	unsigned attempts;
 	uint64_t next_secs;	/* not before this spool_elapsed_secs */
 	bool delay_told;	/* a notice of delay went out */
+	bool unsure;		/* it was under way when its epoch ended: it
+				 * may have arrived */
 	char status_code[12];	/* of the last answer: "4.4.1" or "" */
 	char *text;		/* the last answer, or why held; or NULL */
 	int64_t attempt_ms;	/* wall clock of the last attempt, or 0 */

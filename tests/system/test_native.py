@@ -142,10 +142,20 @@ def test_trace_in_the_queue(node, work):
     text = paris.cli("trace", ident)
     assert "recipient 0, bob@oslo.example: bundled for oslo" in text
     assert "recipient 1, bob@paris.example: done" in text
+    status, = [one for one in paris.json("status")
+               if one.get("name") == "london"]
+    assert status["bundles"] == 1
+    assert status["bundle_octets"] == said["octets"]
     london.start()
     wait_for(lambda: recipient()["stage"] == "underway", 20,
              lambda: recipient())
     assert "handed on to london, no result yet" in paris.cli("trace", ident)
+    # The spool knows it too.
+    paris.stop()
+    paris.start()
+    assert "handed on to london, no result yet" in paris.cli("trace", ident)
+    assert '"where":"handed over to london"' in re.sub(
+        r": ", ":", paris.cli("bundles", "--json"))
     oslo.start()
     assert oslo.wait_mail("bob") == [HELLO]
     native.wait_settled(paris)
@@ -290,6 +300,20 @@ def test_seal_and_sign_do_not_mix(node, work):
     london.wait_log("parcel-(aside|refused|forged)|object-aside")
     road.quiet(lambda: london.maildir("bob"), 1)
     assert paris.json("queue", "list")
+
+
+def test_not_genuine_by_hand(node, work):
+    """It is refused, and kept aside for somebody to look at."""
+    london = node("london", config=road.config(
+        "london", road.peer(work, "london", "paris", dialect="native"),
+        "routes { paris.example = paris }\n"))
+    london.cli("key", "new")
+    london.start()
+    done = london.run("receive", "--peer", "paris", "--name", "../../x",
+                      data=b"no parcel" * 40, check=False)
+    assert done.returncode == 65
+    aside = os.path.join(london.directory, "spool", "peers", "paris", "aside")
+    assert list(road.files(aside).values()) == [b"no parcel" * 40]
 
 
 def test_onion(node, work):

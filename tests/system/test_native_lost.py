@@ -103,6 +103,40 @@ def test_restored(node, work):
                 if one.startswith("ann")], "no notices"
 
 
+def test_exported(node, work):
+    """paris moves by export and import: what was under way goes again, and
+    what oslo has of it already comes once."""
+    paris, london, oslo = native.three(work, node)
+    send(paris, oslo, range(3))
+    assert_once(oslo, range(3))
+    native.wait_settled(paris, london, oslo)
+    oslo.stop()
+    send(paris, oslo, [3])
+    wait_for(lambda: '"beyond"' in paris.cli("bundles", "--json"), 30,
+             lambda: paris.log()[-3000:])
+    london.stop()
+    send(paris, oslo, [4, 5])
+    wait_for(lambda: '"leaving"' in paris.cli("bundles", "--json"), 30,
+             lambda: paris.log()[-3000:])
+    paris.stop()
+    # The answer to the first finds nobody.
+    london.start()
+    oslo.start()
+    assert_once(oslo, range(4))
+    path = os.path.join(work, "export")
+    paris.cli("spool", "export", path)
+    assert len([name for name in os.listdir(path)
+                if name.endswith(".eml")]) == 3
+    native.wipe_spool(paris)
+    paris.cli("spool", "import", path)
+    paris.start()
+    send(paris, oslo, range(6, 9))
+    assert_once(oslo, range(9))
+    native.wait_settled(paris, london, oslo)
+    assert_once(oslo, range(9))
+    assert not paris.maildir("ann3")
+
+
 def restore(one, backup):
     """As postrider-spool(7) says; what peers/ holds are not records."""
     native.wipe_spool(one)

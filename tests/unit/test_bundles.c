@@ -192,7 +192,7 @@ test_id_after_abort(void **state)
 	struct spool_unit *u;
 	struct bundle b;
 	char peer[] = "oslo";
-	struct object o = { .peer = peer };
+	struct object o = { .road = peer };
 	struct err e = ERR_INIT;
 
 	fill_bundle(&b, 2);

@@ -248,6 +248,43 @@ test_forgets(void **state)
 	assert_int_equal(0, spool_get_seen(sp, 'b', SLICE_LIT("n1"), &e));
 }
 
+/* Paris is put back as it was before its first mail, and its serials are lost:
+ * it gives numbers again that oslo knows of. */
+static void
+test_restored_empty(void **state)
+{
+	struct nw *w = *state;
+	struct nw_site *s = &w->site[AT_PARIS];
+	struct store_mem_disk *backup;
+	struct custody_counters c;
+	uint64_t epoch;
+
+	nw_crash(w, AT_PARIS);
+	backup = store_mem_disk_copy(s->disk);
+	epoch = spool_epoch(s->spool);
+	assert_true(nw_submit(w, AT_PARIS, "ann@paris.example",
+	    "bob@oslo.example", MAIL) != 0);
+	nw_pass(w, 60);
+	assert_int_equal(1, w->site[AT_OSLO].delivered);
+	nw_stop(s);
+	store_mem_disk_free(s->disk);
+	s->disk = backup;
+	serials_clear(s->serials);
+	nw_start(s);
+	assert_true(spool_epoch(s->spool) != epoch);
+	epoch = spool_epoch(s->spool);
+	nw_crash(w, AT_PARIS);
+	assert_true(spool_epoch(s->spool) == epoch);
+	custody_counters(s->x, &c);
+	assert_int_equal(0, c.epochs);
+	assert_true(nw_submit(w, AT_PARIS, "ann@paris.example",
+	    "ann@oslo.example", "Subject: another\r\n\r\nMail.\r\n") != 0);
+	nw_pass(w, 60);
+	assert_int_equal(2, w->site[AT_OSLO].delivered);
+	assert_mail(w, AT_OSLO, "Subject: another", true);
+	assert_settled(w);
+}
+
 /* Paris is put back as it was; what it sends again is not delivered twice. */
 static void
 test_restored(void **state)
@@ -370,6 +407,34 @@ test_key_request(void **state)
 	nw_pass(w, 86400);
 	assert_int_equal(1, w->site[AT_OSLO].delivered);
 	assert_settled(w);
+}
+
+/* Nobody answers: it is asked ever less often, and again soon once it did. */
+static void
+test_key_requests_back_off(void **state)
+{
+	struct nw *w = *state;
+	struct nw_road *road = &w->site[AT_PARIS].road[AT_LONDON];
+	struct nw_road *beyond = &w->site[AT_LONDON].road[AT_OSLO];
+	int i;
+
+	for (i = 0; i < NW_SITES; i++)
+		w->site[i].road[0].cut = w->site[i].road[1].cut =
+		    w->site[i].road[2].cut = true;
+	nw_pass(w, 200 * 86400);
+	road->cut = w->site[AT_LONDON].road[AT_PARIS].cut = false;
+	nw_pass(w, 86400);
+	road->sent = 0;
+	assert_true(nw_submit(w, AT_PARIS, "ann@paris.example",
+	    "bob@oslo.example", MAIL) != 0);
+	nw_pass(w, 40 * 3600);
+	/* At 0, 1, 3, 7, 15 and 31 hours, and what london is acknowledged. */
+	assert_in_range(road->sent, 6, 16);
+	beyond->cut = w->site[AT_OSLO].road[AT_LONDON].cut = false;
+	assert_true(nw_submit(w, AT_PARIS, "ann@paris.example",
+	    "bob@oslo.example", MAIL) != 0);
+	nw_pass(w, 26 * 3600);
+	assert_in_range(w->site[AT_OSLO].delivered, 1, 2);
 }
 
 /* An onion over the relay: what leaves paris names london, and what london
@@ -611,6 +676,35 @@ test_no_card(void **state)
 	assert_non_null(strstr(e.text, "peer add"));
 }
 
+/* What was under way when its epoch ended may have arrived, and if no word
+ * ever comes the notice says so: over restarts too. */
+static void
+test_unsure_over_epochs(void **state)
+{
+	struct nw *w = *state;
+	struct nw_site *paris = &w->site[AT_PARIS];
+	struct spool_unit *u;
+	struct err e = ERR_INIT;
+
+	w->site[AT_OSLO].down = true;
+	assert_true(nw_submit(w, AT_PARIS, "ann@paris.example",
+	    "bob@oslo.example", MAIL) != 0);
+	nw_pass(w, 60);
+	assert_int_equal(0, spool_begin(paris->spool, &u, &e));
+	assert_int_equal(0, spool_new_epoch(u, &e));
+	assert_int_equal(0, spool_commit(u, true, &e));
+	nw_crash(w, AT_PARIS);
+	assert_int_equal(1, nw_messages(w, AT_PARIS));
+	/* What is sealed in the new epoch never gets out: no road. */
+	paris->road[AT_LONDON].cut = true;
+	nw_pass(w, 3600);
+	nw_crash(w, AT_PARIS);
+	nw_pass(w, 4 * 86400);
+	assert_mail(w, AT_PARIS, "not confirmed", true);
+	assert_mail(w, AT_PARIS, "4.4.7", true);
+	assert_int_equal(0, nw_messages(w, AT_PARIS));
+}
+
 /* oslo is the gate of leaf, for paris too, which is no peer of oslo's. */
 static void
 test_gate(void **state)
@@ -741,11 +835,13 @@ main(void)
 		TEST(test_stays_unconfirmed),
 		TEST(test_two_unconfirmed),
 		TEST(test_forgets),
+		TEST(test_restored_empty),
 		TEST(test_restored),
 		TEST(test_new_epoch_midway),
 		TEST(test_nothing_in_clear),
 		TEST(test_peer_test),
 		TEST(test_key_request),
+		TEST(test_key_requests_back_off),
 		cmocka_unit_test(test_onion),
 		cmocka_unit_test(test_onion_refused),
 		cmocka_unit_test(test_splitting),
@@ -755,6 +851,7 @@ main(void)
 		cmocka_unit_test(test_signed),
 		TEST(test_shared_key),
 		TEST(test_no_card),
+		TEST(test_unsure_over_epochs),
 		cmocka_unit_test(test_gate),
 		cmocka_unit_test(test_wrong_clocks),
 		TEST(test_clock_jumps),

@@ -390,13 +390,56 @@ test_damage_told(void **state)
 	assert_non_null(strstr(cw_told(f), "spool: a name seen is damaged\n"));
 	assert_null(strstr(cw_told(f), "bundle 3"));
 	cw_export(f, sp);
-	/* The bundle; and serial-in, flow-in, taken, site, seen. */
-	assert_int_equal(f->report.damaged, 6);
+	/* The bundle; a serial, whose mail is not known to be under way; and
+	 * serial-in, flow-in, taken, site, seen. */
+	assert_int_equal(f->report.damaged, 7);
 	assert_int_equal(f->report.bundles, 1);
 	assert_int_equal(f->report.custody, CARRIED - 5);
 	cw_import(f, f->b->sp);
 	assert_int_equal(f->report.damaged, 0);
 	assert_int_equal(f->report.custody, CARRIED - 5);
+}
+
+/* Mail of a batch without a result goes again, and may have arrived. */
+static void
+test_underway_carried(void **state)
+{
+	struct carry_world *f = *state;
+	char oslo[] = "oslo";
+	uint16_t rcpt = 0;
+	struct object_part part = { .rcpt = &rcpt, .nrcpt = 1 };
+	struct serial_out s = { .site = oslo, .epoch = 1, .serial = 12,
+	    .status = SERIAL_UNDERWAY, .part = &part, .nparts = 1 };
+	struct message_state st;
+	struct spool_unit *u;
+	struct err e = ERR_INIT;
+	struct message m;
+	uint64_t id = 0, i;
+
+	(void)cw_add_message(f->a->sp);
+	part.message = cw_add_message(f->a->sp);
+	sw_begin(f->a->sp, &u);
+	assert_int_equal(spool_put_serial_out(u, &s, &e), 0);
+	sw_commit(u);
+	cw_export(f, f->a->sp);
+	assert_int_equal(f->report.messages, 2);
+	cw_import(f, f->b->sp);
+	for (i = 0; i < 2; i++) {
+		assert_int_equal(spool_next_message(f->b->sp, &id, &m, &e),
+		    0);
+		assert_int_equal(spool_get_state(f->b->sp, id, 1, &st, &e),
+		    0);
+		assert_int_equal(st.rcpt[0].status, RCPT_QUEUED);
+		assert_int_equal(st.rcpt[0].unsure, i);
+		/* The name that the far site knows it by. */
+		assert_int_equal(m.was_number, i == 0 ? part.message - 1 :
+		    part.message);
+		message_state_release(&st);
+		message_release(&m);
+	}
+	assert_int_equal(spool_next_message(f->b->sp, &id, &m, &e),
+	    ERR_NOT_FOUND);
+	message_release(&m);
 }
 
 static void
@@ -590,6 +633,7 @@ main(void)
 		TEST(custody_file),
 		TEST(origin_carried),
 		TEST(damage_told),
+		TEST(underway_carried),
 		TEST(missing_message_told),
 		TEST(bundles_left),
 		TEST(import_without_room),

@@ -347,7 +347,8 @@ test_state(void **state)
 	assert_int_equal(st.n, 2);
 	assert_int_equal(st.rcpt[1].status, RCPT_QUEUED);
 	assert_null(st.rcpt[1].text);
-	st.rcpt[1] = (struct recipient_state){ RCPT_HELD, 3, 77, true,
+	st.rcpt[0].unsure = true;
+	st.rcpt[1] = (struct recipient_state){ RCPT_HELD, 3, 77, true, false,
 	    "4.4.1", mem_strdup("no answer"), 1700000000123 };
 	assert_int_equal(spool_begin(f->sp, &u, &e), 0);
 	assert_int_equal(spool_put_state(u, id, &st, &e), 0);
@@ -360,6 +361,8 @@ test_state(void **state)
 	assert_int_equal(st.rcpt[1].attempts, 3);
 	assert_int_equal(st.rcpt[1].next_secs, 77);
 	assert_true(st.rcpt[1].delay_told);
+	assert_true(st.rcpt[0].unsure);
+	assert_false(st.rcpt[0].delay_told || st.rcpt[1].unsure);
 	assert_string_equal(st.rcpt[1].status_code, "4.4.1");
 	assert_string_equal(st.rcpt[1].text, "no answer");
 	assert_int_equal(st.rcpt[0].attempt_ms, 0);

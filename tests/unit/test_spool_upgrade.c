@@ -148,7 +148,7 @@ static void
 fill_old(struct spool *sp)
 {
 	char peer[] = "london", name[] = "o1";
-	struct object o = { .peer = peer, .name = name };
+	struct object o = { .road = peer, .name = name };
 	struct ledger_entry l = { true, 3, 77 };
 	struct broken b = { .peer = peer, .secs = 5 };
 	struct spool_draft *d = spool_draft_new(sp);

@@ -11,6 +11,7 @@
 
 #include <cmocka.h>
 
+#include "node/waiting.h"
 #include "tests/unit/native_world.h"
 
 #define MAIL "Subject: hello\r\n\r\nThe quick brown fox.\r\n"
@@ -174,6 +175,86 @@ test_test_is_over(void **state)
 	buf_release(&at);
 }
 
+/*
+ * What mail waits for.
+ */
+static void
+assert_waits(struct nw *w, uint64_t message, size_t rcpt, const char *what)
+{
+	struct buf text = BUF_INIT;
+	bool waits = waiting_for(w->site[AT_PARIS].x, message, rcpt, &text);
+
+	assert_int_equal(waits, what != NULL);
+	if (what != NULL && strstr(buf_cstr(&text), what) == NULL)
+		fail_msg("\"%s\" is not in \"%s\"", what, buf_cstr(&text));
+	buf_release(&text);
+}
+
+static void
+test_waits_for_call(void **state)
+{
+	struct nw *w = nw_new("call = \"every 1d\"", NULL, NULL);
+	struct exchange_peer_status st;
+	struct err e = ERR_INIT;
+	uint64_t id;
+
+	(void)state;
+	nw_pass(w, 3600);
+	id = nw_submit(w, AT_PARIS, "ann@paris.example", "bob@oslo.example "
+	    "bob@paris.example", MAIL);
+	nw_pass(w, 10);
+	assert_waits(w, id, 0, "for a call of london, in 22h 59m");
+	assert_waits(w, id, 1, NULL);
+	w->site[AT_PARIS].road[AT_LONDON].cut = true;
+	assert_int_equal(0, exchange_flush(w->site[AT_PARIS].x, "london",
+	    &e));
+	nw_pass(w, 5);
+	exchange_peer_status(w->site[AT_PARIS].x, 0, &st);
+	assert_int_equal(1, st.bundles);
+	assert_in_range(st.bundle_octets, 100, 1000);
+	assert_waits(w, id, 0, NULL);	/* trace tells of its serial */
+	id = nw_submit(w, AT_PARIS, "ann@paris.example", "bob@oslo.example",
+	    MAIL);
+	assert_waits(w, id, 0, "for the next try of the road to london, in ");
+	assert_waits(w, id, 0, ": no carrier");
+	nw_free(w);
+}
+
+static void
+test_waits_for_others(void **state)
+{
+	static const char never[] = "call = \"Never\"";
+	struct nw *w = nw_new(never, NULL, NULL);
+	struct exchange *x = w->site[AT_PARIS].x;
+	struct err e = ERR_INIT;
+	uint64_t id;
+
+	(void)state;
+	nw_pass(w, 60);
+	id = nw_submit(w, AT_PARIS, "ann@paris.example", "bob@oslo.example",
+	    MAIL);
+	assert_waits(w, id, 0, "for a call of london, when it is ordered");
+	assert_int_equal(0, exchange_hold(x, id, &e));
+	assert_waits(w, id, 0, "it is held");
+	assert_int_equal(0, exchange_release(x, id, &e));
+	nw_free(w);
+}
+
+/* Its key has ended, and the road is not there to ask. */
+static void
+test_waits_for_key(void **state)
+{
+	struct nw *w = nw_new("call = \"Never\"", NULL, NULL);
+	uint64_t id;
+
+	(void)state;
+	nw_pass(w, 61 * 86400);
+	id = nw_submit(w, AT_PARIS, "ann@paris.example", "bob@oslo.example",
+	    MAIL);
+	assert_waits(w, id, 0, "no live key of oslo is known");
+	nw_free(w);
+}
+
 int
 main(void)
 {
@@ -188,6 +269,9 @@ main(void)
 		    nw_tear_down),
 		cmocka_unit_test_setup_teardown(test_test_is_over, nw_set_up,
 		    nw_tear_down),
+		cmocka_unit_test(test_waits_for_call),
+		cmocka_unit_test(test_waits_for_others),
+		cmocka_unit_test(test_waits_for_key),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
