@@ -8,6 +8,7 @@
 #include "transports/link_coding.h"
 #include "transports/link_frame.h"
 #include "transports/link_hello.h"
+#include "transports/link_items.h"
 #include "transports/link_keys.h"
 #include "transports/link_stream.h"
 #include "transports/link_tune.h"
@@ -512,6 +513,61 @@ test_keys(void **state)
 	buf_release(&text);
 }
 
+static int
+read_x(void *ctx, uint64_t tag, uint64_t offset, void *into, size_t len)
+{
+	(void)ctx;
+	(void)tag;
+	(void)offset;
+	memset(into, 'x', len);
+	return (int)len;
+}
+
+/* How many octets of a file of 1000 follow its offer, and where from, if the
+ * peer says before that it has so many. */
+static void
+assert_sends(uint64_t have, uint64_t want_pos, size_t want_data)
+{
+	static const struct link_host host = { .read = read_x };
+	struct link_file f = { .name = "a", .size = 1000 };
+	struct link_partial p = { link_file_id(&f), have };
+	struct items it;
+	struct buf record = BUF_INIT;
+	struct reader r;
+
+	items_init(&it, &host, NULL);
+	assert_true(items_offer(&it, &f));
+	items_known(&it, &p);
+	items_fill(&it, &record, 2000);
+	assert_int_equal(record.len, 53 + (want_data > 0 ? 4U : 0U) +
+	    want_data);
+	r = reader_of(record.ptr + 43, 8);
+	assert_true(read64(&r) == want_pos);
+	/* The same when it is said while it is being sent. */
+	items_restart(&it);
+	buf_clear(&record);
+	items_fill(&it, &record, 60);
+	assert_int_equal(record.len, 60);
+	items_known(&it, &p);
+	buf_clear(&record);
+	items_fill(&it, &record, 2000);
+	assert_int_equal(record.len, want_pos > 0 ? 10 + (want_data > 0 ?
+	    4 + want_data : 0) : 4U + 1000 - 3);
+	items_release(&it);
+	buf_release(&record);
+}
+
+static void
+test_known_before(void **state)
+{
+	(void)state;
+	assert_sends(0, 0, 1000);
+	assert_sends(400, 400, 600);
+	assert_sends(1000, 1000, 0);
+	assert_sends(LINK_PARTIAL_WHOLE, 1000, 0);
+	assert_sends(1001, 0, 1000);
+}
+
 int
 main(void)
 {
@@ -527,6 +583,7 @@ main(void)
 		cmocka_unit_test(test_echo),
 		cmocka_unit_test(test_blame),
 		cmocka_unit_test(test_keys),
+		cmocka_unit_test(test_known_before),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
