@@ -12,6 +12,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "node/aside.h"
 #include "node/control_impl.h"
 #include "node/intake.h"
 
@@ -67,6 +68,23 @@ refuse(struct control_conn *c, int code, const char *text)
 	control_error(c, code, "%s", text);
 }
 
+/* No genuine parcel.  Who handed it in may well drop it now. */
+static void
+put_aside(const struct reception *r)
+{
+	const struct daemon *d = r->d;
+	char *dir = mem_printf("%s/peers/%s/aside", d->conf->spool_dir,
+	    r->peer);
+	struct err e = ERR_INIT;
+
+	if (aside_put(dir, r->path, path_base(r->path), &e) != 0)
+		log_event(d->log, LOG_LEVEL_WARNING, "file-not-kept", "path",
+		    r->path, "reason", e.text, NULL);
+	(void)aside_trim(dir, clock_wall_ms(d->clock),
+	    d->conf->broken_expire_secs);
+	free(dir);
+}
+
 static void
 on_done(void *ctx, enum inbound_outcome outcome, const char *reason,
     uint64_t messages)
@@ -79,6 +97,8 @@ on_done(void *ctx, enum inbound_outcome outcome, const char *reason,
 	struct reception *r = ctx;
 	struct control_conn *c = r->conn;
 
+	if (outcome == INBOUND_ASIDE)
+		put_aside(r);
 	control_end(c, json_pack("{s:s, s:o, s:I}", "outcome",
 	    words[outcome], "reason", control_text(reason),
 	    "messages", (json_int_t)messages));

@@ -424,7 +424,7 @@ exchange_transport_failed(struct exchange *x, const char *road,
 		return;
 	free(l->last_error);
 	l->last_error = mem_strdup(text);
-	if (c != NULL && permanent)
+	if (c != NULL && permanent && !c->asked)
 		c->dialect->failed(x, c);
 	x->dirty = true;
 }

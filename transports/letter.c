@@ -116,7 +116,8 @@ read_field(struct letter *l, struct slice line, char **from, char **to,
 static bool
 next_line(struct slice *rest, struct slice *line_out)
 {
-	const char *end = memmem(rest->ptr, rest->len, "\r\n", 2);
+	const char *end = rest->len == 0 ? NULL :
+	    memmem(rest->ptr, rest->len, "\r\n", 2);
 
 	if (end == NULL || end == rest->ptr)
 		return false;

@@ -4,6 +4,7 @@ behave badly, which must harm their own peer alone."""
 
 import os
 import re
+import shutil
 import socket
 import stat
 import time
@@ -147,6 +148,31 @@ def test_no_plain_file(work, london, make):
     drop_batch(work, "paris", "later")
     london.wait_mail("later")
     assert len(re.findall("file-refused ", london.log())) == 2
+
+
+@pytest.mark.requires_root
+def test_unreadable(work, node):
+    """What the daemon's user may not read is told once, with what to do, and
+    taken when he may."""
+    london = node("london", config=road.config(
+        "london", road.peer(work, "london", "paris", dialect="bsmtp"),
+        user="nobody", group="nogroup"))
+    os.chmod(work, 0o755)
+    for path, _, _ in os.walk(work):
+        shutil.chown(path, "nobody")
+    london.start()
+    bad = os.path.join(inbox(london, "paris"), "bad")
+    with open(bad, "wb") as file:
+        file.write(BATCH % b"later")
+    os.chmod(bad, 0o600)
+    for count in range(3):
+        drop_batch(work, "paris", f"u{count}")
+        london.wait_mail(f"u{count}")
+    said = re.findall(r"file-refused .*", london.log())
+    assert len(said) == 1 and "chown" in said[0], said
+    shutil.chown(bad, "nobody")
+    drop_batch(work, "paris", "u3")
+    london.wait_mail("later")
 
 
 #

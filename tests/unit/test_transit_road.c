@@ -402,6 +402,24 @@ test_no_detour(void **state)
 	tw_free(w);
 }
 
+/* After a start every road is as good as any. */
+static void
+test_down_no_more(void **state)
+{
+	unsigned char name[BUNDLE_NAME_LEN];
+	struct tw *w = diamond();
+	struct tw_node *paris = tw_node(w, "paris");
+
+	(void)state;
+	tw_road(w, "paris", "london")->broken = true;
+	(void)tw_bundle(paris, &tw_to_oslo, 5000, 1, name);
+	tw_pass(w, 200);
+	assert_string_equal("lyon", transit_next_peer(paris->x, "oslo"));
+	tw_crash(paris);
+	assert_string_equal("london", transit_next_peer(paris->x, "oslo"));
+	tw_free(w);
+}
+
 static void
 test_limbo(void **state)
 {
@@ -647,6 +665,7 @@ main(void)
 		cmocka_unit_test(test_shapes),
 		cmocka_unit_test(test_reroute),
 		cmocka_unit_test(test_no_detour),
+		cmocka_unit_test(test_down_no_more),
 		cmocka_unit_test(test_limbo),
 		cmocka_unit_test(test_damaged_file),
 		cmocka_unit_test(test_unknown_file),
