@@ -162,6 +162,17 @@ add_required(struct buf *out, unsigned required)
 	buf_addc(out, '"');
 }
 
+/* That of the bundle address, so that the id names no machine. */
+static const char *
+domain_of(const struct bundle_params *p)
+{
+	const char *at = p->from != NULL ? strrchr(p->from, '@') : NULL;
+
+	if (at != NULL)
+		return at + 1;
+	return p->helo != NULL ? p->helo : "";
+}
+
 /* Nothing is in it but what must be: the same for every object of a pair. */
 static int
 write_header(struct bundle_writer *w, struct err *e)
@@ -176,7 +187,7 @@ write_header(struct bundle_writer *w, struct err *e)
 	date_format(&header, p->date_ms);
 	buf_addf(&header, "\r\nMessage-ID: <%s@%s>\r\nMIME-Version: 1.0\r\n"
 	    "Content-Type: application/batch-SMTP",
-	    p->id != NULL ? p->id : "", p->helo != NULL ? p->helo : "");
+	    p->id != NULL ? p->id : "", domain_of(p));
 	add_required(&header, required);
 	buf_addf(&header, "\r\nContent-Transfer-Encoding: %s\r\n\r\n",
 	    mime_encoding_name(w->encoding));

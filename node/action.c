@@ -64,6 +64,8 @@ peer_pump(struct exchange *x, struct target *t)
 {
 	size_t i;
 
+	for (i = 0; i < t->nlanes; i++)
+		road_lose_patience(x, t->lane[i]);
 	cut_hand_on(x, t);
 	for (i = 0; i < t->nlanes; i++) {
 		cut_pump(x, t->lane[i]);

@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * What cannot be opened is nobody's word: it may be forged in any number.  So
- * it is renamed, which costs nothing, and the folder has a bound.
+ * it is renamed, which costs nothing (but for what lies on another disk), and
+ * the folder has a bound.
  */
 #include "node/aside.h"
 
 #include <dirent.h>
+#include <errno.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,21 +18,53 @@
 #include "base/file.h"
 #include "base/mem.h"
 
+#define PIECE 65536
+
 struct entry {
 	char *path;
 	int64_t since_ms;		/* renamed then */
 	uint64_t octets;
 };
 
+/* From another disk: at most as much as may lie there at all. */
+static int
+copy_file(const char *dir, const char *path, const char *name, struct err *e)
+{
+	struct file_writer w = FILE_WRITER_INIT;
+	FILE *f = fopen(path, "rbe");
+	char piece[PIECE];
+	size_t n, sum = 0;
+	int rc;
+
+	if (f == NULL)
+		return err_errno(e, "%s", path);
+	rc = file_writer_open(&w, dir, name, 0640, e);
+	while (rc == 0 && (n = fread(piece, 1, sizeof(piece), f)) > 0) {
+		sum += n;
+		rc = sum > ASIDE_OCTETS ? err_set(e, ERR_LIMIT, "%s has more "
+		    "than %d octets", path, ASIDE_OCTETS) :
+		    file_writer_add(&w, piece, n, e);
+	}
+	if (rc == 0 && ferror(f))
+		rc = err_errno(e, "%s", path);
+	(void)fclose(f);
+	if (rc == 0)
+		return file_writer_commit(&w, true, e);
+	file_writer_abort(&w);
+	return rc;
+}
+
 int
 aside_put(const char *dir, const char *path, const char *name, struct err *e)
 {
 	char *to = path_join(dir, name);
 	int rc = file_make_dirs(dir, 0750, e);
+	bool moved = rc == 0 && rename(path, to) == 0;
 
-	if (rc == 0 && rename(path, to) != 0)
-		rc = err_errno(e, "%s to %s", path, to);
-	if (rc != 0)
+	if (rc == 0 && !moved)
+		rc = errno == EXDEV ? copy_file(dir, path, name, e) :
+		    err_errno(e, "%s to %s", path, to);
+	if (!moved)
 		(void)unlink(path);
 	free(to);
 	return rc;

@@ -9,6 +9,7 @@
 
 #include "node/inbound.h"
 #include "node/outbound.h"
+#include "node/returned.h"
 #include "smtp/extension.h"
 
 #define PARTS_MAX 20000		/* keeps an object's record under 1 MiB */
@@ -348,18 +349,35 @@ group_reports(struct exchange *x, const struct object *o, size_t i,
 	}
 }
 
+/* What is to be told if the mail that carried them comes back. */
+static int
+gather_mail(struct exchange *x, const struct object *o, size_t i, size_t end,
+    struct sent_mail *mail_out, struct err *e)
+{
+	const struct lane *l = lane_find(x, o->road);
+
+	sent_mail_init(mail_out);
+	if (l == NULL || !returned_is_kept(l))
+		return 0;
+	return returned_gather(x, o, i, end, mail_out, e);
+}
+
 static int
 write_group(struct exchange *x, const struct object *o, size_t i, size_t end,
     const struct list *reports, bool sync, struct err *e)
 {
 	struct spool_unit *u;
+	struct sent_mail mail;
 	struct list *item;
 	struct leg *leg;
-	int rc;
+	int rc = gather_mail(x, o, i, end, &mail, e);
 
-	rc = spool_begin(x->spool, &u, e);
+	if (rc == 0)
+		rc = spool_begin(x->spool, &u, e);
 	if (rc != 0)
-		return rc;
+		goto out;
+	if (mail.name != NULL)
+		rc = spool_put_sent_mail(u, &mail, e);
 	list_for_each(item, reports) {
 		if (rc == 0)
 			rc = report_put(u, list_entry(item, struct report,
@@ -373,8 +391,11 @@ write_group(struct exchange *x, const struct object *o, size_t i, size_t end,
 	if (rc == 0 && end == o->nparts)
 		rc = spool_del_object(u, o->id, e);
 	if (rc == 0)
-		return spool_commit(u, sync, e);
-	spool_abort(u);
+		rc = spool_commit(u, sync, e);
+	else
+		spool_abort(u);
+out:
+	sent_mail_release(&mail);
 	return rc;
 }
 

@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * A station for each peer, with its inbox, and in it a road for each of the
- * peer's transports: its out/, the program, the object being written.  Each
- * does one thing at a time; what comes meanwhile waits in the folders, which
- * are the queue, so nothing is kept twice.  A road that left the configuration
- * stays until the next start, for what is said of it.
+ * peer's transports: its out/, the program, the object being written
+ * (node/departure.h).  Each does one thing at a time; what comes meanwhile
+ * waits in the folders, which are the queue, so nothing is kept twice.  A road
+ * that left the configuration stays until the next start, for what is said of
+ * it.
  */
 #include "node/carrier.h"
 
@@ -22,8 +23,11 @@
 #include "base/secret.h"
 #include "base/text.h"
 #include "node/conf_lane.h"
+#include "node/departure.h"
 #include "node/inbox.h"
+#include "node/outbox.h"
 #include "node/runner.h"
+#include "node/screening.h"
 
 #define STOP_SECS 5		/* patience with a transport told to stop */
 
@@ -42,18 +46,13 @@ struct road {
 	char *name;			/* PEER or PEER/LANE */
 	char *out;
 	struct runner *runner;
-	/* writing */
-	struct outbound *outbound;
-	struct file_writer file;
-	struct sha256 hash;
-	uint64_t object, octets;
-	char *writing;			/* name in out/ */
-	struct event *step;
+	struct departure *departure;	/* writing */
 	/* what its program says of itself */
 	char sending[REPORT_NAME_MAX + 1];
 	uint64_t done, total;
 	struct report_progress progress;
 	int64_t progress_ms;		/* monotonic; 0: not yet */
+	char *note;			/* its last, or NULL */
 };
 
 struct carrier {
@@ -76,153 +75,20 @@ lane_word(const struct road *r)
 }
 
 /*
- * Writing an object.
+ * The transport.
  */
 static void
-write_over(struct road *r)
+alive(struct road *r)
 {
-	exchange_outbound_free(r->outbound);
-	file_writer_abort(&r->file);
-	free(r->writing);
-	r->outbound = NULL;
-	r->writing = NULL;
+	exchange_transport_alive(daemon_of(r)->exchange, r->name);
 	daemon_wake(daemon_of(r));
 }
 
 static void
-remove_out(const struct road *r, const char *name)
-{
-	char *path = path_join(r->out, name);
-
-	(void)unlink(path);
-	free(path);
-}
-
-static void
-write_failed(struct road *r, int rc, const struct err *e)
-{
-	/* A damaged message was put aside and the object withdrawn by the
-	 * exchange itself. */
-	if (rc != ERR_CORRUPT && rc != ERR_UNSUPPORTED)
-		exchange_object_unwritten(daemon_of(r)->exchange, r->object,
-		    e->text);
-	write_over(r);
-}
-
-static int
-write_finish(struct road *r, struct err *e)
-{
-	unsigned char digest[SHA256_LEN];
-	int rc;
-
-	sha256_end(&r->hash, digest);
-	rc = file_writer_commit(&r->file, true, e);
-	if (rc != 0)
-		return rc;
-	rc = exchange_object_written(daemon_of(r)->exchange, r->object,
-	    r->octets, digest, e);
-	/* It was withdrawn meanwhile: nobody shall send it. */
-	if (rc == ERR_NOT_FOUND)
-		remove_out(r, r->writing);
-	if (rc == 0 || rc == ERR_NOT_FOUND)
-		write_over(r);
-	return rc == ERR_NOT_FOUND ? 0 : rc;
-}
-
-static void
-write_step(evutil_socket_t fd, short what, void *ctx)
-{
-	struct timeval now = { 0, 0 };
-	struct buf piece = BUF_INIT;
-	struct err e = ERR_INIT;
-	struct road *r = ctx;
-	int rc;
-
-	(void)fd;
-	(void)what;
-	rc = exchange_outbound_read(r->outbound, &piece, &e);
-	if (rc == 1) {
-		sha256_add(&r->hash, piece.ptr, piece.len);
-		r->octets += piece.len;
-		rc = file_writer_add(&r->file, piece.ptr, piece.len, &e);
-		if (rc == 0)
-			event_add(r->step, &now);
-	} else if (rc == 0) {
-		rc = write_finish(r, &e);
-	}
-	if (rc < 0)
-		write_failed(r, rc, &e);
-	buf_release(&piece);
-}
-
-/* Is the file of an earlier run still there, to the octet? */
-static bool
-still_there(const struct road *r, const struct exchange_action *a)
-{
-	unsigned char digest[SHA256_LEN];
-	char *path = path_join(r->out, a->name);
-	struct sha256 hash;
-	char piece[65536];
-	uint64_t octets = 0;
-	size_t n;
-	FILE *f;
-
-	f = fopen(path, "rbe");
-	free(path);
-	if (f == NULL)
-		return false;
-	sha256_init(&hash);
-	while ((n = fread(piece, 1, sizeof(piece), f)) > 0) {
-		sha256_add(&hash, piece, n);
-		octets += n;
-	}
-	(void)fclose(f);
-	sha256_end(&hash, digest);
-	return octets == a->octets &&
-	    memcmp(digest, a->digest, sizeof(digest)) == 0;
-}
-
-static void
-write_object(struct road *r, const struct exchange_action *a)
-{
-	struct timeval now = { 0, 0 };
-	struct daemon *d = daemon_of(r);
-	struct err e = ERR_INIT;
-	int rc;
-
-	if (r->outbound != NULL) {
-		exchange_object_unwritten(d->exchange, a->object,
-		    "another object of this peer is being written");
-		return;
-	}
-	r->object = a->object;
-	if (a->octets != 0 && still_there(r, a)) {
-		if (exchange_object_written(d->exchange, a->object, a->octets,
-		    a->digest, &e) != 0)
-			exchange_object_unwritten(d->exchange, a->object,
-			    e.text);
-		daemon_wake(d);
-		return;
-	}
-	r->octets = 0;
-	sha256_init(&r->hash);
-	rc = exchange_outbound_new(d->exchange, a->object, &r->outbound, &e);
-	if (rc == 0)
-		rc = file_writer_open(&r->file, r->out, a->name, 0640, &e);
-	if (rc != 0) {
-		write_failed(r, rc, &e);
-		return;
-	}
-	r->writing = mem_strdup(a->name);
-	event_add(r->step, &now);
-}
-
-/*
- * The transport.
- */
-static void
 sending(struct road *r, const char *name, uint64_t done, uint64_t total)
 {
+	if (strcmp(r->sending, name) != 0 || done > r->done)
+		alive(r);
 	(void)snprintf(r->sending, sizeof(r->sending), "%s", name);
 	r->done = done;
 	r->total = total;
@@ -233,15 +99,20 @@ progress(void *ctx, const struct report_progress *p)
 {
 	struct road *r = ctx;
 
+	if (p->sent != r->progress.sent || p->received != r->progress.received)
+		alive(r);
 	r->progress = *p;
 	r->progress_ms = clock_mono_ms(daemon_of(r)->clock);
 }
 
 static void
-forget_progress(struct road *r)
+forget_said(struct road *r)
 {
+	free(r->note);
+	r->note = NULL;
 	r->sending[0] = '\0';
 	r->done = r->total = 0;
+	memset(&r->progress, 0, sizeof(r->progress));
 	r->progress_ms = 0;
 }
 
@@ -267,6 +138,7 @@ report(void *ctx, enum runner_report what, const char *name, const char *text,
 			    e.text, "transport", lane_word(r), NULL);
 		break;
 	case RUNNER_RECEIVED:
+		alive(r);
 		inbox_look(r->station->inbox);
 		break;
 	case RUNNER_FAILED_TEMPORARY:
@@ -274,7 +146,14 @@ report(void *ctx, enum runner_report what, const char *name, const char *text,
 		exchange_transport_failed(d->exchange, r->name, name,
 		    what == RUNNER_FAILED_PERMANENT, text);
 		break;
+	case RUNNER_RETURNED_TEMPORARY:
+	case RUNNER_RETURNED_PERMANENT:
+		exchange_transport_returned(d->exchange, r->name, name,
+		    what == RUNNER_RETURNED_PERMANENT, text);
+		break;
 	case RUNNER_NOTE:
+		free(r->note);
+		r->note = mem_strdup(text);
 		log_event(d->log, LOG_LEVEL_INFO, "transport-note", "peer",
 		    r->station->peer, "text", text, "transport",
 		    lane_word(r), NULL);
@@ -288,11 +167,30 @@ exited(void *ctx, int status, const char *text)
 {
 	struct road *r = ctx;
 
-	forget_progress(r);
+	if (!departure_busy(r->departure))
+		outbox_sweep(daemon_of(r), r->name, r->out);
+	outbox_check(daemon_of(r), r->name, r->out);
 	inbox_look(r->station->inbox);
+	/* Of one that failed without a word, what it noted last. */
+	if (status != 0 && text[0] == '\0' && r->note != NULL)
+		text = r->note;
 	exchange_transport_exited(daemon_of(r)->exchange, r->name, status,
 	    text);
+	forget_said(r);
 	daemon_wake(daemon_of(r));
+}
+
+/* What the transport may put into in/. */
+static void
+in_bounds(void *ctx, struct overflow_bounds *bounds_out)
+{
+	const struct road *r = ctx;
+	const struct daemon *d = daemon_of(r);
+	const struct conf_peer *peer = conf_find_peer(d->conf,
+	    r->station->peer);
+
+	bounds_out->max = peer != NULL ? peer->in_max : 0;
+	bounds_out->room = spool_room(d->spool);
 }
 
 /* An installed daemon has its programs in libexec; one in a build folder has
@@ -363,23 +261,49 @@ open_secret(const struct daemon *d, const char *peer,
 	return fd[0];
 }
 
-/* What the program is told with --set; the caller frees the array alone.  yes:
- * what one that stays is told. */
-static char **
-settings(const struct conf_lane *lane, char *yes, size_t *n_out)
+/* A parcel names no address, so the transport mail is told ours and his; what
+ * the settings say counts more, as the last does. */
+static void
+mail_addresses(const struct road *r, const struct conf_lane *lane,
+    struct conf_strings *out)
 {
-	char **set = mem_alloc(lane->set.n + 2, sizeof(char *));
-	bool stay = false;
-	size_t i, n = lane->set.n;
+	const struct conf *conf = daemon_of(r)->conf;
+	const struct conf_peer *peer = conf_find_peer(conf, r->station->peer);
 
-	for (i = 0; i < n; i++) {
-		set[i] = lane->set.item[i];
-		stay |= strncmp(set[i], "stay=", 5) == 0;
+	if (strcmp(lane->program, "mail") != 0 || conf->address == NULL ||
+	    peer == NULL || peer->address == NULL)
+		return;
+	out->item[out->n++] = mem_printf("from=%s", conf->address);
+	out->item[out->n++] = mem_printf("to=%s", peer->address);
+}
+
+/* What the program is told with --set; the caller frees all of it. */
+static void
+settings(const struct road *r, const struct conf_lane *lane,
+    struct conf_strings *out)
+{
+	bool stay = false;
+	size_t i;
+
+	out->n = 0;
+	out->item = mem_alloc(lane->set.n + 4, sizeof(char *));
+	mail_addresses(r, lane, out);
+	for (i = 0; i < lane->set.n; i++) {
+		out->item[out->n++] = mem_strdup(lane->set.item[i]);
+		stay |= strncmp(lane->set.item[i], "stay=", 5) == 0;
 	}
 	if (lane->stays && !stay)
-		set[n++] = yes;
-	*n_out = n;
-	return set;
+		out->item[out->n++] = mem_strdup("stay=yes");
+}
+
+static void
+settings_release(struct conf_strings *set)
+{
+	size_t i;
+
+	for (i = 0; i < set->n; i++)
+		free(set->item[i]);
+	free(set->item);
 }
 
 static const struct conf_lane *
@@ -397,8 +321,8 @@ run(struct road *r)
 	struct daemon *d = daemon_of(r);
 	const struct conf_lane *lane = configured(r);
 	struct err e = ERR_INIT;
-	char **set, *program, yes[] = "stay=yes";
-	size_t n;
+	struct conf_strings set;
+	char *program;
 	int secret;
 
 	if (runner_running(r->runner)) {
@@ -408,18 +332,18 @@ run(struct road *r)
 	if (lane == NULL || r->station->carrier->stopping)
 		return;
 	inbox_trim(r->station->inbox);
-	set = settings(lane, yes, &n);
+	settings(r, lane, &set);
 	program = program_path(d->conf, lane->program);
 	secret = open_secret(d, r->station->peer, lane);
 	if (runner_start(r->runner, program, r->out,
-	    inbox_dir(r->station->inbox), set, n, secret, &e) != 0) {
+	    inbox_dir(r->station->inbox), set.item, set.n, secret, &e) != 0) {
 		exchange_transport_exited(d->exchange, r->name, -1, e.text);
 		daemon_wake(d);
 	}
 	if (secret >= 0)
 		close(secret);
 	free(program);
-	free(set);
+	settings_release(&set);
 }
 
 /*
@@ -444,64 +368,36 @@ road_free(struct road *r)
 {
 	list_del(&r->link);
 	runner_free(r->runner);
-	exchange_outbound_free(r->outbound);
-	file_writer_abort(&r->file);
-	if (r->step != NULL)
-		event_free(r->step);
-	free(r->writing);
+	departure_free(r->departure);
+	free(r->note);
 	free(r->lane);
 	free(r->name);
 	free(r->out);
 	free(r);
 }
 
-/* Files in out/ that no record knows are leftovers of a crash. */
-static void
-sweep_out(const struct daemon *d, const char *road, const char *out)
-{
-	struct dirent **all;
-	char *path;
-	int i, n;
-
-	n = scandir(out, &all, NULL, alphasort);
-	for (i = 0; i < n; i++) {
-		const char *name = all[i]->d_name;
-
-		path = path_join(out, name);
-		if (strcmp(name, ".") != 0 && strcmp(name, "..") != 0 &&
-		    !exchange_knows_object(d->exchange, road, name))
-			(void)unlink(path);
-		free(path);
-		free(all[i]);
-	}
-	if (n >= 0)
-		free(all);
-}
-
 static int
 road_new(struct station *s, const char *lane, struct err *e)
 {
-	static const struct file_writer none = FILE_WRITER_INIT;
 	struct road *r = mem_alloc(1, sizeof(*r));
-	struct runner_hooks hooks = { r, report, exited, progress };
+	struct runner_hooks hooks = { r, report, exited, progress,
+		in_bounds };
 	struct daemon *d = s->carrier->d;
 	bool only = lane[0] == '\0';
 
 	r->station = s;
-	r->file = none;
 	r->lane = mem_strdup(lane);
 	r->name = only ? mem_strdup(s->peer) :
 	    mem_printf("%s/%s", s->peer, lane);
 	r->out = mem_printf("%s/peers/%s/out%s%s", d->conf->spool_dir,
 	    s->peer, only ? "" : ".", lane);
 	list_add_tail(&s->roads, &r->link);
-	if (file_make_dirs(r->out, 0750, e) != 0) {
+	if (departure_new(d, s->peer, r->out, &r->departure, e) != 0) {
 		road_free(r);
 		return e->code;
 	}
 	r->runner = runner_new(d->base, d->log, s->peer, &hooks);
-	r->step = evtimer_new(d->base, write_step, r);
-	sweep_out(d, r->name, r->out);
+	outbox_sweep(d, r->name, r->out);
 	return 0;
 }
 
@@ -550,7 +446,7 @@ sweep_others(const struct station *s)
 		if (strncmp(name, "out", 3) == 0 && (name[3] == '\0' ||
 		    name[3] == '.') && road_find(s, name[3] == '\0' ? "" :
 		    name + 4) == NULL) {
-			sweep_out(d, "", path);
+			outbox_sweep(d, "", path);
 			(void)rmdir(path);
 		}
 		free(path);
@@ -577,8 +473,11 @@ static int
 station_new(struct carrier *c, const struct conf_peer *peer, struct err *e)
 {
 	struct station *s = mem_alloc(1, sizeof(*s));
+	char *work = screening_dir(c->d, peer->name);
 	int rc;
 
+	screening_sweep(work);
+	free(work);
 	s->carrier = c;
 	s->peer = mem_strdup(peer->name);
 	list_init(&s->roads);
@@ -698,10 +597,10 @@ carrier_act(struct carrier *c, const struct exchange_action *a)
 		return;
 	switch (a->kind) {
 	case EXCHANGE_WRITE:
-		write_object(r, a);
+		departure_write(r->departure, a);
 		break;
 	case EXCHANGE_UNLINK:
-		remove_out(r, a->name);
+		departure_unlink(r->departure, a->name);
 		break;
 	case EXCHANGE_RUN:
 		run(r);
@@ -746,7 +645,7 @@ station_busy(const struct station *s)
 	list_for_each(item, &s->roads) {
 		struct road *r = list_entry(item, struct road, link);
 
-		if (r->outbound != NULL || runner_running(r->runner))
+		if (departure_busy(r->departure) || runner_running(r->runner))
 			return true;
 	}
 	return inbox_busy(s->inbox);

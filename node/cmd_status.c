@@ -94,6 +94,8 @@ lane_word(const json_t *lane)
 		return "down";
 	if (*cli_text(lane, "retry") != '\0')
 		return "waiting";
+	if (cli_number(lane, "failures") > 0)
+		return "failed";
 	return cli_true(lane, "open") ? "idle" : "closed";
 }
 

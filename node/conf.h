@@ -99,6 +99,10 @@ enum conf_compress { CONF_COMPRESS_NONE, CONF_COMPRESS_GZIP,
 enum conf_path { CONF_PATH_UNKNOWN, CONF_PATH_7BIT, CONF_PATH_8BIT,
 	CONF_PATH_BINARY };
 
+/* What of an object goes through the filters (node/screening.h). */
+enum conf_filter_part { CONF_FILTER_WHOLE, CONF_FILTER_ENTITY,
+	CONF_FILTER_ATTACHMENT };
+
 /* A transport of a peer, and what goes by it. */
 struct conf_lane {
 	char *name;		/* title of its section; "" where the section
@@ -113,6 +117,7 @@ struct conf_lane {
 	uint64_t parcel_octets;	/* native: of the largest parcel */
 	int priority_min, priority_max;	/* of what it takes */
 	uint64_t size_max;	/* octets; 0: any */
+	uint64_t patience_secs;	/* while nothing goes; 0: for ever */
 };
 
 #define CONF_PRIORITY_MIN (-9)
@@ -138,6 +143,7 @@ struct conf_peer {
 	unsigned cost;
 	uint64_t batch_octets, batch_count, batch_age_secs;	/* cut limits */
 	uint64_t max_message;	/* octets that its road carries; 0 any */
+	uint64_t in_max;	/* octets that may lie in in/; 0 any */
 	uint64_t lifetime_secs;	/* 5d */
 	struct conf_strings may_reach;	/* patterns; empty: local domains */
 	struct conf_strings may_send_as;	/* patterns; empty: any */
@@ -173,6 +179,10 @@ struct conf_peer {
 	struct conf_strings set;
 	bool stays;
 	bool answer;		/* by one more call what one has brought */
+	struct conf_strings filter_out, filter_in;	/* commands, for
+							 * node/chain.h */
+	enum conf_filter_part filter_part;
+	uint64_t filter_secs;	/* for each command: 5m */
 };
 
 /* Mail for this site goes as an onion over these relays, in this order. */
@@ -234,6 +244,7 @@ struct conf {
 	unsigned hops_max;		/* 30 */
 	bool trace_delivery;		/* trace = delivery */
 	uint64_t broken_expire_secs;	/* 30d */
+	uint64_t return_expire_secs;	/* 5d */
 	unsigned broken_notices_per_hour;	/* per peer: 10 */
 	uint64_t ledger_secs;		/* 60d */
 	char *via;		/* server for notices to addresses that are

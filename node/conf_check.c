@@ -8,13 +8,17 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "bundle/seal.h"
+#include "node/chain.h"
 #include "node/conf_lane.h"
 #include "node/conf_net.h"
 #include "node/keys.h"
 #include "smtp/address.h"
 #include "smtp/extension.h"
 
+#include <errno.h>
 #include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
 
 #define TEMPLATE_MAX (1U << 20)
 
@@ -416,6 +420,48 @@ check_mail(struct conf_draft *draft, size_t n)
 			    draft->conf->peer[i].name, peer->name);
 }
 
+/* A program may be installed after this was written, so that is a warning;
+ * until then objects wait for it. */
+static void
+check_programs(struct conf_draft *draft, const struct conf_node *node,
+    const char *key, const struct conf_strings *commands)
+{
+	for (size_t i = 0; i < commands->n; i++) {
+		char *program = chain_program(commands->item[i]);
+
+		if (program[0] == '/' && access(program, X_OK) != 0)
+			conf_warning(draft->faults,
+			    conf_item_line(node, key, i),
+			    "%s: %s cannot be run: %s", key, program,
+			    strerror(errno));
+		free(program);
+	}
+}
+
+static void
+check_filters(struct conf_draft *draft, size_t n)
+{
+	static const char *const keys[] = { "filter-part", "filter-time",
+		NULL };
+	const struct conf_peer *peer = &draft->conf->peer[n];
+	const struct conf_node *node = draft->peer[n];
+	bool any = peer->filter_out.n + peer->filter_in.n > 0;
+
+	warn_idle(draft, node, keys, any, "filter-out and filter-in");
+	if (any && peer->dialect == BUNDLE_NATIVE)
+		conf_fault(draft->faults, conf_line_of(node,
+		    peer->filter_out.n > 0 ? "filter-out" : "filter-in"),
+		    "dialect = native has no filters: its parcels are sealed "
+		    "as they are");
+	if (peer->filter_part != CONF_FILTER_WHOLE &&
+	    peer->dialect == BUNDLE_BSMTP)
+		conf_fault(draft->faults, conf_line_of(node, "filter-part"),
+		    "dialect = bsmtp has no MIME labels: write filter-part = "
+		    "whole");
+	check_programs(draft, node, "filter-out", &peer->filter_out);
+	check_programs(draft, node, "filter-in", &peer->filter_in);
+}
+
 static void
 check_peer(struct conf_draft *draft, size_t n)
 {
@@ -426,6 +472,7 @@ check_peer(struct conf_draft *draft, size_t n)
 	check_parcels(draft, n);
 	conf_lanes_check(draft, n);
 	check_mail(draft, n);
+	check_filters(draft, n);
 	if (peer->may_relay && peer->may_reach.n > 0)
 		conf_fault(draft->faults, conf_line_of(node, "may-relay"),
 		    "may-relay = yes means whatever is routed: may-reach has "

@@ -43,6 +43,10 @@ static const char *const paths[] = { [CONF_PATH_UNKNOWN] = "unknown",
 	[CONF_PATH_BINARY] = "binary", NULL };
 static const char *const convert_peer[] = { [CONVERT_NONE] = "no",
 	[CONVERT_8BIT] = "8bit", [CONVERT_7BIT] = "7bit", NULL };
+static const char *const filter_parts[] = {
+	[CONF_FILTER_WHOLE] = "whole", [CONF_FILTER_ENTITY] = "entity",
+	[CONF_FILTER_ATTACHMENT] = "attachment", NULL
+};
 static const char *const asked_all[] = { "asked", "all", NULL };
 static const char *const none_delivery[] = { "none", "delivery", NULL };
 static const char *const levels[] = {
@@ -132,6 +136,8 @@ static const struct conf_row site_rows[] = {
 	    0, 0, none_delivery },
 	{ "broken-expire", conf_value_duration, AT(conf, broken_expire_secs),
 	    "30d", 0, SOONEST, 0, NULL },
+	{ "return-expire", conf_value_duration, AT(conf, return_expire_secs),
+	    "5d", 0, SOONEST, 0, NULL },
 	{ "broken-notices", conf_value_count_uint,
 	    AT(conf, broken_notices_per_hour), "10", 0, 1, 0, NULL },
 	{ "ledger", conf_value_duration, AT(conf, ledger_secs), "60d", 0,
@@ -239,6 +245,8 @@ static const struct conf_row peer_rows[] = {
 	    NULL, 0, 0, 0, NULL },
 	{ "message-max", conf_value_size, AT(conf_peer, max_message), "none",
 	    CONF_NONE, 1, 0, NULL },
+	{ "in-max", conf_value_size, AT(conf_peer, in_max), "none",
+	    CONF_NONE, 65536, 0, NULL },
 	{ "lifetime", conf_value_duration, AT(conf_peer, lifetime_secs), "5d",
 	    0, SOONEST, 0, NULL },
 	{ "retry-min", conf_value_duration, AT(conf_peer, retry_min_secs),
@@ -284,6 +292,14 @@ static const struct conf_row peer_rows[] = {
 	    0, 0, no_yes },
 	{ "stays", conf_value_flag, AT(conf_peer, stays), NULL, 0,
 	    0, 0, no_yes },
+	{ "filter-out", conf_value_filter, AT(conf_peer, filter_out), NULL,
+	    CONF_STRINGS, 0, 0, NULL },
+	{ "filter-in", conf_value_filter, AT(conf_peer, filter_in), NULL,
+	    CONF_STRINGS, 0, 0, NULL },
+	{ "filter-part", conf_value_choice, AT(conf_peer, filter_part),
+	    "whole", 0, 0, 0, filter_parts },
+	{ "filter-time", conf_value_duration, AT(conf_peer, filter_secs),
+	    "5m", 0, SOONEST, 86400, NULL },
 };
 
 /* What has no default here is as in the section of the peer. */
@@ -300,6 +316,8 @@ static const struct conf_row transport_rows[] = {
 	    "9", 0, 0, 0, NULL },
 	{ "size-max", conf_value_size, AT(conf_lane, size_max), "none",
 	    CONF_NONE, 1024, 0, NULL },
+	{ "patience", conf_value_duration, AT(conf_lane, patience_secs),
+	    "10m", CONF_NONE, SOONEST, 0, NULL },
 	{ "call", conf_value_call, AT(conf_lane, own_call), NULL, CONF_EACH,
 	    0, 0, NULL },
 	{ "call-min-interval", conf_value_call_interval,

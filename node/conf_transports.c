@@ -13,7 +13,8 @@ static const struct conf_transport transports[] = {
 	{ "exec", false, NULL, { "command", "each" }, ALL },
 	{ "file", true, NULL, { "drop", "pickup" }, ALL },
 	{ "mail", false, NULL, { NULL, NULL },
-	    CONF_DIALECT_BIT(BUNDLE_RFC2442) },
+	    CONF_DIALECT_BIT(BUNDLE_RFC2442) |
+	    CONF_DIALECT_BIT(BUNDLE_NATIVE) },
 	{ "serial", false, NULL, { NULL, NULL }, ALL },
 	{ "tcp", false, "listen=", { NULL, NULL }, ALL },
 	{ "uucp", false, NULL, { NULL, NULL }, ALL },

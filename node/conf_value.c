@@ -7,6 +7,7 @@
 
 #include "base/mem.h"
 #include "base/text.h"
+#include "node/chain.h"
 #include "node/conf.h"
 #include "node/conf_net.h"
 #include "routing/card.h"
@@ -224,6 +225,17 @@ conf_value_transport(const struct conf_row *row, const char *value,
 	if (strchr(value, '/') != NULL)
 		return conf_value_path(row, value, field, e);
 	return conf_value_name(row, value, field, e);
+}
+
+int
+conf_value_filter(const struct conf_row *row, const char *value, void *field,
+    struct err *e)
+{
+	int rc = conf_value_text(row, value, NULL, e);
+
+	if (rc == 0)
+		rc = chain_check(value, e);
+	return rc < 0 ? rc : store_text(value, field);
 }
 
 int

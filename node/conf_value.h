@@ -23,6 +23,7 @@ CONF_VALUE(pattern);	/* char *: of addresses, see routing/table.h */
 CONF_VALUE(mailbox);	/* char *: a local part that can be a file name */
 CONF_VALUE(endpoint);	/* char *: see node/conf_net.h */
 CONF_VALUE(setting);	/* char *: KEY=VALUE */
+CONF_VALUE(filter);	/* char *: a command of node/chain.h */
 CONF_VALUE(transport);	/* char *: a name or an absolute path */
 CONF_VALUE(reach);	/* char *: see routing/card.h */
 CONF_VALUE(size);	/* uint64_t, octets */

@@ -12,16 +12,27 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "node/aside.h"
 #include "node/control_impl.h"
 #include "node/intake.h"
 
 #define FRAME_MAX (1 << 20)
 
+/*
+ * What an alias hands in may be a mail: a parcel is then taken out of it into
+ * a file of its own as it comes, and returned mail is known for what it is.
+ */
 struct reception {
 	struct daemon *d;
 	struct control_conn *conn;
 	char *peer, *name, *path;
-	int fd;
+	char *parcel_path;	/* NULL: none is looked for */
+	int fd, parcel_fd;
+	struct mail_reader *reader;
+	bool broken;		/* a parcel is, which */
+	struct err why;		/* tells */
+	struct buf beginning;
+	uint64_t octets;
 	uint32_t frame;		/* octets of the present one to come */
 	struct intake *intake;
 };
@@ -36,6 +47,13 @@ reception_free(void *state)
 		close(r->fd);
 	if (r->path != NULL)
 		unlink(r->path);
+	if (r->parcel_fd != -1)
+		close(r->parcel_fd);
+	if (r->parcel_path != NULL)
+		unlink(r->parcel_path);
+	mail_reader_free(r->reader);
+	buf_release(&r->beginning);
+	free(r->parcel_path);
 	free(r->peer);
 	free(r->name);
 	free(r->path);
@@ -50,6 +68,23 @@ refuse(struct control_conn *c, int code, const char *text)
 	control_error(c, code, "%s", text);
 }
 
+/* No genuine parcel.  Who handed it in may well drop it now. */
+static void
+put_aside(const struct reception *r)
+{
+	const struct daemon *d = r->d;
+	char *dir = mem_printf("%s/peers/%s/aside", d->conf->spool_dir,
+	    r->peer);
+	struct err e = ERR_INIT;
+
+	if (aside_put(dir, r->path, path_base(r->path), &e) != 0)
+		log_event(d->log, LOG_LEVEL_WARNING, "file-not-kept", "path",
+		    r->path, "reason", e.text, NULL);
+	(void)aside_trim(dir, clock_wall_ms(d->clock),
+	    d->conf->broken_expire_secs);
+	free(dir);
+}
+
 static void
 on_done(void *ctx, enum inbound_outcome outcome, const char *reason,
     uint64_t messages)
@@ -62,11 +97,62 @@ on_done(void *ctx, enum inbound_outcome outcome, const char *reason,
 	struct reception *r = ctx;
 	struct control_conn *c = r->conn;
 
+	if (outcome == INBOUND_ASIDE)
+		put_aside(r);
 	control_end(c, json_pack("{s:s, s:o, s:I}", "outcome",
 	    words[outcome], "reason", control_text(reason),
 	    "messages", (json_int_t)messages));
 	control_set_state(c, NULL, NULL);
 	control_ready(c);
+}
+
+static void
+say_end(struct control_conn *c, const char *outcome, const char *reason)
+{
+	control_end(c, json_pack("{s:s, s:o, s:i}", "outcome", outcome,
+	    "reason", control_text(reason), "messages", 0));
+	control_set_state(c, NULL, NULL);
+}
+
+/* Returned mail; whose it is, its Message-ID says. */
+static void
+take_back(struct control_conn *c, struct reception *r)
+{
+	struct daemon *d = r->d;
+	char *source = mem_printf("receive from %s", r->peer);
+	struct err e = ERR_INIT;
+	int rc = exchange_mail_back(d->exchange, source,
+	    mail_reader_facts(r->reader), buf_slice(&r->beginning), r->octets,
+	    &e);
+
+	free(source);
+	daemon_wake(d);
+	say_end(c, rc == 0 ? "done" : "later", e.text);
+}
+
+/* Whether it was a mail that is settled here. */
+static bool
+take_mail(struct control_conn *c, struct reception *r)
+{
+	if (!r->broken)
+		r->broken = mail_reader_end(r->reader, &r->why) != 0;
+	if (mail_reader_kind(r->reader) == MAIL_RETURN) {
+		take_back(c, r);
+		return true;
+	}
+	if (mail_reader_kind(r->reader) != MAIL_PARCEL ||
+	    r->parcel_path == NULL)
+		return false;
+	if (r->broken) {
+		say_end(c, r->why.code == ERR_SYNTAX ? "refused" : "later",
+		    r->why.text);
+		return true;
+	}
+	unlink(r->path);
+	free(r->path);
+	r->path = r->parcel_path;
+	r->parcel_path = NULL;
+	return false;
 }
 
 /* The whole object is there. */
@@ -76,14 +162,29 @@ take_in(struct control_conn *c, struct reception *r)
 	unsigned char pickup[16];
 	struct slice once = { (const char *)pickup, sizeof(pickup) };
 
+	c->octets = NULL;
+	if (take_mail(c, r))
+		return;
 	/* each hand-in is its own */
 	rng_fill(r->d->rng, pickup, sizeof(pickup));
 	close(r->fd);
 	r->fd = -1;
-	c->octets = NULL;
 	c->busy = true;
 	r->intake = intake_start(r->d, r->peer, r->path, r->name, once,
 	    on_done, r);
+}
+
+/* As a mail, whatever it is. */
+static void
+look_at(struct reception *r, const char *bytes, size_t len)
+{
+	size_t room = STRANGE_MAX - r->beginning.len;
+
+	r->octets += len;
+	buf_add(&r->beginning, bytes, len < room ? len : room);
+	if (!r->broken)
+		r->broken = mail_reader_add(r->reader, bytes, len,
+		    &r->why) != 0;
 }
 
 /* Uses what there is of a frame; false when it can't go on. */
@@ -97,6 +198,7 @@ take_octets(struct control_conn *c, struct reception *r)
 		refuse(c, e.code, e.text);
 		return false;
 	}
+	look_at(r, c->in.ptr, len);
 	buf_consume(&c->in, len);
 	r->frame -= (uint32_t)len;
 	return true;
@@ -172,7 +274,23 @@ find_peer(struct control_conn *c, const char *name, bool uucp)
 }
 
 static int
-open_file(struct reception *r, struct err *e)
+keep_parcel(void *ctx, const char *bytes, size_t len, struct err *e)
+{
+	struct reception *r = ctx;
+
+	return r->parcel_fd == -1 ? 0 :
+	    file_write_all(r->parcel_fd, bytes, len, e);
+}
+
+static int
+open_one(const char *path, int *fd_out, struct err *e)
+{
+	*fd_out = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	return *fd_out == -1 ? err_errno(e, "%s", path) : 0;
+}
+
+static int
+open_file(struct reception *r, bool native, struct err *e)
 {
 	unsigned char bytes[10];
 	struct buf name = BUF_INIT;
@@ -184,9 +302,11 @@ open_file(struct reception *r, struct err *e)
 		r->name = mem_strdup(buf_cstr(&name));
 	r->path = path_join(r->d->conf->run_dir, buf_cstr(&name));
 	buf_release(&name);
-	r->fd = open(r->path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	if (r->fd == -1)
-		return err_errno(e, "%s", r->path);
+	if (native)
+		r->parcel_path = mem_printf("%s.parcel", r->path);
+	if (open_one(r->path, &r->fd, e) < 0 || (native &&
+	    open_one(r->parcel_path, &r->parcel_fd, e) < 0))
+		return e->code;
 	return 0;
 }
 
@@ -214,12 +334,13 @@ control_receive(struct control_conn *c, const json_t *request)
 	r = mem_alloc(1, sizeof(*r));
 	r->d = c->d;
 	r->conn = c;
-	r->fd = -1;
+	r->fd = r->parcel_fd = -1;
+	r->reader = mail_reader_new(keep_parcel, r);
 	r->peer = mem_strdup(peer->name);
 	if (name != NULL)
 		r->name = mem_strdup(name);
 	control_set_state(c, r, reception_free);
-	if (open_file(r, &e) < 0) {
+	if (open_file(r, peer->dialect == BUNDLE_NATIVE, &e) < 0) {
 		control_error(c, e.code, "%s", e.text);
 		return;
 	}

@@ -205,16 +205,20 @@ custody_open_epoch(struct custody *c, struct err *e)
 		return rc;
 	}
 	rc = spool_commit(u, true, e);
-	if (rc == 0) {
-		c->renew = false;
+	if (rc != 0)
+		return rc;
+	c->renew = false;
+	/* Of a new spool there is nothing to tell. */
+	if (spool_numbers_reserved(c->x->spool) > 1) {
 		c->counters.epochs++;
 		log_event(c->x->log, LOG_LEVEL_INFO, "epoch-opened", NULL);
 	}
-	return rc;
+	return 0;
 }
 
 /* Everything in the file has to be known to the spool, and numbers of messages
- * not to be used again. */
+ * not to be used again.  A spool that never had a message may be one that was
+ * put back from the time when it had not, with the file lost. */
 static bool
 file_agrees(struct custody *c)
 {
@@ -234,9 +238,7 @@ file_agrees(struct custody *c)
 		    flow_find(c, site) == NULL)
 			return false;
 	}
-	/* A new spool has nothing to agree on yet. */
-	return spool_numbers_reserved(x->spool) <= 1 ||
-	    serials_knows(x->serials, "", spool_epoch(x->spool));
+	return serials_knows(x->serials, "", spool_epoch(x->spool));
 }
 
 int

@@ -89,7 +89,7 @@ cut_find(struct exchange *x, const char *road, const char *name)
 static void
 name_object(struct exchange *x, struct object *o)
 {
-	unsigned char random[10];
+	unsigned char random[16];
 	struct buf b = BUF_INIT;
 
 	rng_fill(x->rng, random, sizeof(random));
@@ -162,7 +162,8 @@ cut_pump(struct exchange *x, struct lane *l)
 	while (l->conf != NULL && l->nobjects < OBJECTS_MAX &&
 	    dialect_of_peer(l->target->peer)->cut(x, l))
 		;
-	if (l->pause_ms > clock_mono_ms(x->clock))
+	/* How one for a peer that is gone is to be written nobody knows. */
+	if (l->target->peer == NULL || l->pause_ms > clock_mono_ms(x->clock))
 		return;
 	/* One at a time is written. */
 	list_for_each(item, &l->objects) {
@@ -183,15 +184,19 @@ exchange_object_written(struct exchange *x, uint64_t object, uint64_t octets,
 {
 	struct cut *c = map_get_u64(x->cuts, object);
 	struct object o;
+	bool again;
 	int rc = 0;
 
 	if (c == NULL)
 		return err_set(e, ERR_NOT_FOUND, "no object %" PRIu64, object);
 	x->dirty = true;
 	object_init(&o);
-	if (c->status == OBJECT_CUT)
+	/* Made again by filters it may have become another. */
+	again = c->status != OBJECT_CUT && c->octets == octets &&
+	    memcmp(c->digest, digest, sizeof(c->digest)) == 0;
+	if (!again)
 		rc = spool_get_object(x->spool, object, &o, e);
-	if (rc == 0 && c->status == OBJECT_CUT) {
+	if (rc == 0 && !again) {
 		o.status = OBJECT_WRITTEN;
 		o.octets = octets;
 		memcpy(o.digest, digest, sizeof(o.digest));
@@ -205,7 +210,8 @@ exchange_object_written(struct exchange *x, uint64_t object, uint64_t octets,
 	memcpy(c->digest, digest, sizeof(c->digest));
 	c->missing = c->asked = c->offered = false;
 	c->lane->told = false;
-	c->lane->nwritten++;
+	if (c->lane->nwritten++ == 0)
+		c->lane->life_ms = clock_mono_ms(x->clock);
 	return 0;
 }
 
@@ -230,6 +236,31 @@ exchange_knows_object(struct exchange *x, const char *road, const char *name)
 	return cut_find(x, road, name) != NULL;
 }
 
+void
+exchange_check_objects(struct exchange *x, const char *road,
+    bool (*there)(void *ctx, const char *name, uint64_t octets), void *ctx)
+{
+	struct lane *l = lane_find(x, road);
+	struct list *item;
+
+	if (l == NULL)
+		return;
+	list_for_each(item, &l->objects) {
+		struct cut *c = list_entry(item, struct cut, link);
+
+		if (c->status != OBJECT_WRITTEN || c->missing ||
+		    there(ctx, c->name, c->octets))
+			continue;
+		c->missing = true;
+		l->nwritten -= l->nwritten > 0;
+		x->dirty = true;
+		log_event(x->log, LOG_LEVEL_WARNING, "transport-confused",
+		    "peer", l->target->name, "name", c->name, "reason",
+		    "it removed or changed what it had not sent",
+		    "transport", lane_word(l), NULL);
+	}
+}
+
 /*
  * The end of an object.
  */
@@ -248,6 +279,11 @@ exchange_transport_sent(struct exchange *x, const char *road,
 		    "peer", l != NULL ? l->target->name : road, "name", name,
 		    "reason", "sent what was not there to send", "transport",
 		    l != NULL ? lane_word(l) : NULL, NULL);
+		/* A file that nobody knows would be sent for ever. */
+		if (c == NULL && l != NULL) {
+			a = action_for_lane(x, EXCHANGE_UNLINK, l);
+			a->name = mem_strdup(name);
+		}
 		return 0;
 	}
 	was_there = !c->missing;
@@ -389,7 +425,7 @@ exchange_transport_failed(struct exchange *x, const char *road,
 		return;
 	free(l->last_error);
 	l->last_error = mem_strdup(text);
-	if (c != NULL && permanent)
+	if (c != NULL && permanent && !c->asked)
 		c->dialect->failed(x, c);
 	x->dirty = true;
 }

@@ -75,6 +75,13 @@ exchange_inbound_add(struct inbound *in, const char *bytes, size_t len,
 	return in->dialect->inbound_add(in, bytes, len, e);
 }
 
+void
+exchange_inbound_refuse(struct inbound *in, const char *reason)
+{
+	if (in->reason == NULL)
+		in->reason = mem_strdup(reason);
+}
+
 enum inbound_outcome
 exchange_inbound_end(struct inbound *in)
 {

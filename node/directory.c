@@ -16,6 +16,7 @@
 
 #define OPENING_KEYS_MAX 3
 #define ASK_SECS 3600		/* between two key requests to a site */
+#define ASK_MAX_SECS 86400	/* while none is answered, ever later */
 #define AUTH_KEY_SECS (400 * (uint64_t)86400)	/* replay memory of what is
 						 * sealed to the auth key */
 
@@ -27,6 +28,7 @@ struct known {
 	bool vouched;		/* else only the spool's record */
 	bool replaced;		/* it was another identity at the last end */
 	bool dirty;
+	unsigned asks;		/* since its card changed, or the start */
 };
 
 struct directory {
@@ -114,6 +116,7 @@ take_card(struct known *k, struct card *fresh, struct slice text)
 	k->rec.seen_secs = now_secs(k->dir->x);
 	k->rec.fresh = false;
 	k->dirty = true;
+	k->asks = 0;
 }
 
 /* What the spool had learned, against the card that the operator gave: the
@@ -520,14 +523,27 @@ directory_told(struct directory *d, struct spool_unit *u, const char *site,
 	return spool_put_site(u, &k->rec, e);
 }
 
+static uint64_t
+ask_pause_secs(const struct known *k)
+{
+	uint64_t secs = ASK_SECS;
+	unsigned i;
+
+	for (i = 1; i < k->asks && secs < ASK_MAX_SECS; i++)
+		secs *= 2;
+	return secs < ASK_MAX_SECS ? secs : ASK_MAX_SECS;
+}
+
 bool
 directory_may_ask(struct directory *d, const char *site)
 {
 	struct known *k = need(d, site);
 	uint64_t now = now_secs(d->x);
 
-	if (k->rec.asked_secs != 0 && k->rec.asked_secs + ASK_SECS > now)
+	if (k->rec.asked_secs != 0 &&
+	    k->rec.asked_secs + ask_pause_secs(k) > now)
 		return false;
+	k->asks++;
 	k->rec.asked_secs = now;
 	k->dirty = true;
 	return true;

@@ -175,9 +175,6 @@ exchange_reload(struct exchange *x, const struct conf *conf)
 	x->conf = conf;
 	queue_targets(x);
 	for (i = 0; i < x->ntargets; i++) {
-		if (x->target[i]->peer != NULL && x->target[i]->down)
-			routing_set_down(conf->routing, x->target[i]->name,
-			    true);
 		if (x->target[i]->peer != NULL)
 			road_judge(x, x->target[i], "the others are gone");
 	}

@@ -32,6 +32,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/log.h"
+#include "bundle/mail_reader.h"
 #include "node/conf.h"
 #include "node/keyring.h"
 #include "smtp/command.h"
@@ -125,6 +126,9 @@ struct inbound *exchange_inbound_new(struct exchange *x, const char *peer,
  * ERR_IO: end it, outcome LATER. */
 int exchange_inbound_add(struct inbound *in, const char *bytes, size_t len,
     struct err *e) MUST_CHECK;
+/* Before any octets: it is not to be looked at, since it is broken; reason is
+ * copied.  exchange_inbound_end says BROKEN, or DUPLICATE. */
+void exchange_inbound_refuse(struct inbound *in, const char *reason);
 /* No more octets.  Commits the rest. */
 enum inbound_outcome exchange_inbound_end(struct inbound *in);
 /* Why it is broken; valid until freed. */
@@ -153,7 +157,9 @@ struct outbound;
 int exchange_outbound_new(struct exchange *x, uint64_t object,
     struct outbound **ob_out, struct err *e) MUST_CHECK;
 /* Appends about 64 KiB: 1; at the end 0; ERR_CORRUPT: a message in it is
- * damaged: it is put aside, the object withdrawn, the others wait again. */
+ * damaged: it is put aside, the object withdrawn, the others wait again;
+ * ERR_NOT_FOUND: it was withdrawn, since something in it has gone or is
+ * damaged, and what is left waits again. */
 int exchange_outbound_read(struct outbound *ob, struct buf *out,
     struct err *e) MUST_CHECK;
 void exchange_outbound_free(struct outbound *ob);
@@ -164,17 +170,48 @@ int exchange_object_written(struct exchange *x, uint64_t object,
 /* It could not be written: try later. */
 void exchange_object_unwritten(struct exchange *x, uint64_t object,
     const char *why);
+/* The filters of its peer refuse it: it is withdrawn, its messages are held
+ * until they are released, and the postmaster is told. */
+void exchange_object_refused(struct exchange *x, uint64_t object,
+    const char *why);
 /* A road is a transport of a peer, each with an out/ of its own: PEER, or
  * PEER/TRANSPORT where the configuration names several.  Is this name in its
  * out/ one of ours? (Others are leftovers: remove them.) */
 bool exchange_knows_object(struct exchange *x, const char *road,
     const char *name);
+/* Asks of each object written for the road whether its file is there, so many
+ * octets long; one that is not is written again. */
+void exchange_check_objects(struct exchange *x, const char *road,
+    bool (*there)(void *ctx, const char *name, uint64_t octets), void *ctx);
+
+/* Objects from this peer wait for another time, as its status then shows;
+ * why NULL: they do not. */
+void exchange_peer_stuck(struct exchange *x, const char *peer,
+    const char *why);
 
 /* What a transport said or did. */
 int exchange_transport_sent(struct exchange *x, const char *road,
     const char *name, struct err *e) MUST_CHECK;
 void exchange_transport_failed(struct exchange *x, const char *road,
     const char *name, bool permanent, const char *text);
+/* Something of a file has gone by it, or come. */
+void exchange_transport_alive(struct exchange *x, const char *road);
+/* A mail that it had sent came back (node/returned.h). */
+void exchange_transport_returned(struct exchange *x, const char *road,
+    const char *name, bool permanent, const char *text);
+/* The same from another side: road NULL is whichever sent it.  1: it was one
+ * of ours, and what follows from it is durable; 0: it is not known. */
+int exchange_returned(struct exchange *x, const char *road, const char *name,
+    enum mail_action action, const char *status, const char *text,
+    struct err *e) MUST_CHECK;
+/* A mail without a sender has come to the bundle address.  facts: of a return;
+ * NULL: it is none.  Where nothing is known of it a message with an
+ * explanation goes to the postmaster, with the beginning of the mail (at most
+ * STRANGE_MAX) of so many octets.  0: durable; ERR_FULL, ERR_IO. */
+#define STRANGE_MAX 65536
+int exchange_mail_back(struct exchange *x, const char *source,
+    const struct mail_facts *facts, struct slice beginning, uint64_t octets,
+    struct err *e) MUST_CHECK;
 /* It has ended, so that it sends nothing any more.  status: 0, 75 or another;
  * -1: could not run. */
 void exchange_transport_exited(struct exchange *x, const char *road,

@@ -18,8 +18,9 @@
  *	answer.c    calls for answers
  *	dialect.c   what differs	operate.c   orders
  *	batch.c     objects of batches	outbound.c  their octets
+ *	returned.c  mails that come back
  *	inbound.c   batches from peers	quarantine.c  broken ones
- *	forget.c    what is not for ever
+ *	forget.c    what is not for ever	withhold.c  what filters refuse
  */
 #include "base/list.h"
 #include "base/map.h"
@@ -102,6 +103,7 @@ struct target {
 					 * preferred */
 	int64_t last_received_ms;
 	struct neighbour *neighbour;	/* transit's; or NULL */
+	char *stuck;			/* why objects from it wait; NULL */
 	unsigned broken_told;		/* notices in the present hour */
 	unsigned broken_untold;
 	int64_t broken_hour_ms;
@@ -117,6 +119,9 @@ struct lane {
 	uint64_t object_octets;
 	unsigned failures;		/* in a row */
 	int64_t pause_ms;		/* monotonic: not before */
+	int64_t shun_ms;		/* monotonic: gets nothing before */
+	int64_t life_ms;		/* monotonic: the last sign of it */
+	bool given_up;			/* told to end, for lack of one */
 	int64_t cut_ms;			/* monotonic: the last cut, or 0 */
 	bool wanted;			/* somebody asked: flush */
 	enum road_answer answer;
@@ -129,6 +134,9 @@ struct lane {
 	bool up;			/* its transport runs */
 	bool told;			/* nothing new since RUN was said */
 	bool down;			/* it failed too often */
+	bool refused;			/* a parcel was, in the last call */
+	unsigned returned;		/* mails in a row (returned.h) */
+	uint64_t returned_secs;		/* the last one was */
 	bool last_full;			/* its last parcel was */
 	bool stale;			/* something in its parcels is gone */
 	int64_t last_call_ms;		/* wall; INT64_MIN: never */
@@ -430,6 +438,9 @@ bool road_is_open(struct exchange *x, const struct lane *l);
 bool road_is_due(struct exchange *x, struct lane *l);
 /* Is a call under way that takes along what comes now? */
 bool road_is_taking(struct exchange *x, const struct lane *l);
+/* Is what lies before a transport that does nothing better given to another?
+ * Then it is told to end. */
+void road_lose_patience(struct exchange *x, struct lane *l);
 /* Is a call under way, or about to begin, or not yet answered? */
 bool road_is_calling(const struct lane *l);
 /* Back-off for a number of failures, with a little chance in it. */
@@ -451,6 +462,11 @@ void answer_begins(struct lane *l);
 const struct leg *leg_with(const struct entry *entry, size_t rcpt);
 
 /* quarantine.c */
+/* Is the postmaster to be told of one more object of this peer now?  Else it
+ * counts as untold. */
+bool quarantine_may_tell(struct exchange *x, struct target *t);
+/* All but the content of a message to him. */
+void quarantine_fill_notice(struct exchange *x, struct message *m);
 /* Removes the oldest broken object if it is due: 1, else 0. */
 int quarantine_expire(struct exchange *x, struct err *e) MUST_CHECK;
 

@@ -5,6 +5,7 @@
  * the commit has gone well, so nothing is acknowledged that a crash could
  * take, and a failure leaves everything as it was.
  */
+#include "node/returned.h"
 #include "node/transit_private.h"
 
 #include <stdlib.h>
@@ -285,6 +286,8 @@ put_all(struct hoard *h, struct spool_unit *u, struct err *e)
 	}
 	if (rc == 0 && h->sent != 0)
 		rc = spool_del_object(u, h->sent, e);
+	if (rc == 0 && h->sent_mail != NULL)
+		rc = spool_put_sent_mail(u, h->sent_mail, e);
 	if (rc == 0 && h->card != 0)
 		rc = put_told(h, u, e);
 	if (rc == 0 && h->tag_secs != 0)
@@ -317,6 +320,8 @@ hop_done(struct exchange *x, struct hoarded *one)
 	const struct bundle *b = &one->b;
 
 	tr->counters.hop_done++;
+	if (one->p->to != NULL)
+		returned_no_more(one->p->to->target);
 	log_event(x->log, LOG_LEVEL_INFO, "bundle-handed-over", "bundle",
 	    bundle_text(b->name).s, "destination", b->destination, "peer",
 	    b->peer, "octets", num_str(b->octets).s, NULL);

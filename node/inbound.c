@@ -90,12 +90,16 @@ inbound_free(struct inbound *base)
 static bool
 is_ours(const char *id)
 {
+	size_t n;
+
 	if (id == NULL)
 		return false;
 	if (id[0] == '<')
 		id++;
+	n = strspn(id, "abcdefghijklmnopqrstuvwxyz234567");
 	return strncmp(id, OUTBOUND_ID_PREFIX,
-		   sizeof(OUTBOUND_ID_PREFIX) - 1) == 0;
+		   sizeof(OUTBOUND_ID_PREFIX) - 1) == 0 ||
+	    (n == OUTBOUND_ID_LEN && (id[n] == '@' || id[n] == '\0'));
 }
 
 /* Our own ids tell an object from all others; foreign ones are not trusted to

@@ -7,6 +7,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -19,7 +20,8 @@
 #include "node/intake.h"
 #include "transports/report.h"
 
-#define AGAIN_SECS 30		/* until a file kept is looked at again */
+#define AGAIN_SECS 30		/* until a file kept is looked at again, */
+#define AGAIN_DOUBLINGS 5	/* and 16 minutes at most */
 #define REFUSED_TOLD 100	/* entries refused that are logged */
 
 struct inbox {
@@ -31,14 +33,21 @@ struct inbox {
 	char *kept;			/* the last one kept for later: the
 					 * round goes on behind it */
 	struct event *again;		/* begins a new round */
+	unsigned rounds;		/* that nothing was taken in */
 	struct map *refused;		/* names in in/ that were told of */
+	bool unreadable;		/* one of them for its mode */
 };
+
+static const char unreadable[] = "the daemon may not read it: give it to its "
+    "user (chown), or make it readable (chmod)";
 
 static void
 look_later(struct inbox *b)
 {
-	struct timeval wait = { AGAIN_SECS, 0 };
+	struct timeval wait = { AGAIN_SECS << b->rounds, 0 };
 
+	if (b->rounds < AGAIN_DOUBLINGS)
+		b->rounds++;
 	evtimer_add(b->again, &wait);
 }
 
@@ -85,6 +94,7 @@ taken(void *ctx, enum inbound_outcome outcome, const char *reason,
 		b->kept = b->taking;
 	} else {
 		free(b->taking);
+		b->rounds = 0;
 	}
 	b->taking = NULL;
 	daemon_wake(b->d);
@@ -109,21 +119,23 @@ static const char *
 entry_fault(const struct inbox *b, const struct dirent *de)
 {
 	struct stat st = { .st_mode = DTTOIF(de->d_type) };
+	const char *fault = NULL;
 	char *path;
 
 	if (!report_name_ok(slice_of(de->d_name)))
 		return "the name has blanks or control characters";
-	if (de->d_type == DT_UNKNOWN) {
-		path = path_join(b->in, de->d_name);
-		if (lstat(path, &st) != 0)
-			st.st_mode = S_IFREG;
-		free(path);
-	}
+	path = path_join(b->in, de->d_name);
+	if (de->d_type == DT_UNKNOWN && lstat(path, &st) != 0)
+		st.st_mode = S_IFREG;
+	if (S_ISREG(st.st_mode) && faccessat(AT_FDCWD, path, R_OK,
+	    AT_EACCESS) != 0 && errno == EACCES)
+		fault = unreadable;
+	free(path);
 	if (S_ISLNK(st.st_mode))
 		return "a symbolic link";
 	if (S_ISDIR(st.st_mode))
 		return "a directory";
-	return S_ISREG(st.st_mode) ? NULL : "a device, pipe or socket";
+	return S_ISREG(st.st_mode) ? fault : "a device, pipe or socket";
 }
 
 /* Says once of each entry that it is refused, and leaves it to people. */
@@ -155,9 +167,11 @@ next_file(struct inbox *b)
 	char *name = NULL;
 	int i, n;
 
+	b->unreadable = false;
 	n = scandir(b->in, &all, no_dot_name, by_octets);
 	for (i = 0; i < n; i++) {
 		fault = entry_fault(b, all[i]);
+		b->unreadable |= fault == unreadable;
 		if (fault != NULL)
 			refuse_entry(b, refused, all[i]->d_name, fault);
 		else if (name == NULL && (b->kept == NULL ||
@@ -183,7 +197,8 @@ inbox_look(struct inbox *b)
 	b->taking = next_file(b);
 	exchange_taking_in(b->d->exchange, b->peer, b->taking != NULL);
 	if (b->taking == NULL) {
-		if (b->kept != NULL && !evtimer_pending(b->again, NULL))
+		if ((b->kept != NULL || b->unreadable) &&
+		    !evtimer_pending(b->again, NULL))
 			look_later(b);
 		return;
 	}

@@ -5,6 +5,10 @@
  * The exchange wants the octets in order and, if they are broken, once more;
  * so the file stays open, and each step of the work is one read.  A step is a
  * timer of zero length: other sockets are served between two of them.
+ *
+ * Where the peer has filters, what they make of the file is fed; but what the
+ * hand-in is told by, and what is kept where something is wrong, is the file as
+ * it came.
  */
 #include "node/intake.h"
 
@@ -16,6 +20,7 @@
 
 #include "base/mem.h"
 #include "base/text.h"
+#include "node/screening.h"
 
 #define STEP 65536
 
@@ -28,7 +33,8 @@ struct intake {
 	struct event *timer;
 	/* The present step: 1 go on, 0 over, negative failed. */
 	int (*step)(struct intake *in, struct err *e);
-	int fd;
+	int fd, made;		/* the file, and what filters made of it */
+	struct screening *screening;
 	struct stat st;
 	struct sha256 hash;
 	struct inbound *inbound;
@@ -36,25 +42,36 @@ struct intake {
 	enum inbound_outcome outcome;
 };
 
+static void	again(struct intake *);
+static int	end_feed(struct intake *, struct err *);
 static int	feed_step(struct intake *, struct err *);
+static void	finish(struct intake *, const char *);
 static int	quarantine_step(struct intake *, struct err *);
 
 static int
-rewind_file(struct intake *in, struct err *e)
+rewind_file(const struct intake *in, int fd, struct err *e)
 {
-	if (lseek(in->fd, 0, SEEK_SET) == -1)
+	if (lseek(fd, 0, SEEK_SET) == -1)
 		return err_errno(e, "%s", in->path);
 	return 0;
 }
 
+/* What is fed. */
+static int
+fed_fd(const struct intake *in)
+{
+	return in->made != -1 ? in->made : in->fd;
+}
+
 /* Octets read, 0 at the end, negative on failure. */
 static int
-read_some(struct intake *in, char bytes[STEP], size_t *len_out, struct err *e)
+read_some(const struct intake *in, int fd, char bytes[STEP], size_t *len_out,
+    struct err *e)
 {
 	ssize_t n;
 
 	do
-		n = read(in->fd, bytes, STEP);
+		n = read(fd, bytes, STEP);
 	while (n == -1 && errno == EINTR);
 	if (n == -1)
 		return err_errno(e, "%s", in->path);
@@ -62,13 +79,60 @@ read_some(struct intake *in, char bytes[STEP], size_t *len_out, struct err *e)
 	return n > 0;
 }
 
-static int
-begin_feed(struct intake *in, struct err *e)
+static void
+new_inbound(struct intake *in)
 {
 	in->inbound = exchange_inbound_new(in->d->exchange, in->peer, in->name,
 	    buf_slice(&in->pickup));
+}
+
+/* The filters refuse it: it is broken as it came. */
+static void
+refused(struct intake *in, const char *reason)
+{
+	new_inbound(in);
+	exchange_inbound_refuse(in->inbound, reason);
+	in->step = end_feed;
+	again(in);
+}
+
+static void
+passed(void *ctx, const struct screening_result *r)
+{
+	struct intake *in = ctx;
+
+	exchange_peer_stuck(in->d->exchange, in->peer,
+	    r->end == CHAIN_LATER ? r->reason : NULL);
+	if (r->end == CHAIN_FAILED) {
+		refused(in, r->reason);
+		return;
+	}
+	if (r->end == CHAIN_DONE)
+		in->made = open(r->path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
+	if (in->made == -1) {
+		finish(in, r->end == CHAIN_DONE ? strerror(errno) : r->reason);
+		return;
+	}
+	new_inbound(in);
 	in->step = feed_step;
-	return rewind_file(in, e);
+	again(in);
+}
+
+/* Zero: others go on with it. */
+static int
+begin_feed(struct intake *in, struct err *e)
+{
+	const struct conf_peer *peer = conf_find_peer(in->d->conf, in->peer);
+
+	if (screening_wanted(peer, SCREENING_IN)) {
+		in->step = NULL;
+		in->screening = screening_start(in->d, peer, SCREENING_IN,
+		    in->name, in->path, passed, in);
+		return 0;
+	}
+	new_inbound(in);
+	in->step = feed_step;
+	return rewind_file(in, in->fd, e) < 0 ? e->code : 1;
 }
 
 /* Name, inode, time and hash (design: Custody). */
@@ -90,7 +154,7 @@ hash_step(struct intake *in, struct err *e)
 {
 	char bytes[STEP];
 	size_t len;
-	int r = read_some(in, bytes, &len, e);
+	int r = read_some(in, in->fd, bytes, &len, e);
 
 	if (r < 0)
 		return r;
@@ -99,8 +163,7 @@ hash_step(struct intake *in, struct err *e)
 		return 1;
 	}
 	identify(in);
-	r = begin_feed(in, e);
-	return r < 0 ? r : 1;
+	return begin_feed(in, e);
 }
 
 static int
@@ -109,9 +172,7 @@ begin_quarantine(struct intake *in, struct err *e)
 	in->quarantine = exchange_quarantine_new(in->inbound,
 	    (uint64_t)in->st.st_size);
 	in->step = quarantine_step;
-	if (rewind_file(in, e) < 0)
-		return e->code;
-	return 1;
+	return rewind_file(in, in->fd, e) < 0 ? e->code : 1;
 }
 
 static int
@@ -119,7 +180,7 @@ end_feed(struct intake *in, struct err *e)
 {
 	in->outcome = exchange_inbound_end(in->inbound);
 	if (in->outcome == INBOUND_AGAIN)
-		return rewind_file(in, e) < 0 ? e->code : 1;
+		return rewind_file(in, fed_fd(in), e) < 0 ? e->code : 1;
 	if (in->outcome == INBOUND_BROKEN)
 		return begin_quarantine(in, e);
 	return 0;
@@ -130,7 +191,7 @@ feed_step(struct intake *in, struct err *e)
 {
 	char bytes[STEP];
 	size_t len;
-	int r = read_some(in, bytes, &len, e);
+	int r = read_some(in, fed_fd(in), bytes, &len, e);
 
 	if (r < 0)
 		return r;
@@ -150,7 +211,7 @@ quarantine_step(struct intake *in, struct err *e)
 	char bytes[STEP];
 	struct quarantine *q = in->quarantine;
 	size_t len;
-	int r = read_some(in, bytes, &len, e);
+	int r = read_some(in, in->fd, bytes, &len, e);
 
 	if (r < 0)
 		return r;
@@ -175,6 +236,9 @@ finish(struct intake *in, const char *failure)
 	if (failure != NULL) {
 		in->outcome = INBOUND_LATER;
 		reason = failure;
+		log_event(in->d->log, LOG_LEVEL_WARNING, "object-later",
+		    "peer", in->peer, "name", in->name, "reason", reason,
+		    NULL);
 	}
 	if (store_failed(spool_store(in->d->spool)))
 		in->d->failed = true;
@@ -200,7 +264,7 @@ open_step(struct intake *in, struct err *e)
 	if (!S_ISREG(in->st.st_mode))
 		return err_set(e, ERR_IO, "%s: not a regular file", in->path);
 	if (in->pickup.len > 0)
-		return begin_feed(in, e) < 0 ? e->code : 1;
+		return begin_feed(in, e);
 	sha256_init(&in->hash);
 	in->step = hash_step;
 	return 1;
@@ -218,7 +282,7 @@ on_turn(evutil_socket_t fd, short what, void *ctx)
 	daemon_wake(in->d);
 	if (r > 0)
 		again(in);
-	else
+	else if (r < 0 || in->step != NULL)
 		finish(in, r < 0 ? e.text : NULL);
 }
 
@@ -235,7 +299,7 @@ intake_start(struct daemon *d, const char *peer, const char *path,
 	buf_addslice(&in->pickup, pickup);
 	in->done = done;
 	in->ctx = ctx;
-	in->fd = -1;
+	in->fd = in->made = -1;
 	in->outcome = INBOUND_LATER;
 	in->step = open_step;
 	in->timer = event_new(d->base, -1, 0, on_turn, in);
@@ -253,8 +317,11 @@ intake_free(struct intake *in)
 		exchange_quarantine_abort(in->quarantine);
 	if (in->inbound != NULL)
 		exchange_inbound_free(in->inbound);
+	screening_free(in->screening);
 	if (in->fd != -1)
 		close(in->fd);
+	if (in->made != -1)
+		close(in->made);
 	buf_release(&in->pickup);
 	free(in->peer);
 	free(in->path);

@@ -6,9 +6,11 @@
  * of the event loop, given to the exchange, and put into the quarantine where
  * it is broken.
  *
- *	hash (for the pick-up) -> feed -> quarantine if broken -> done
- *	                          ^  |
- *	                          +--+ once more if it is a genuine parcel
+ *	hash (for the pick-up) -> filters -> feed -> quarantine if broken
+ *	     ^                       |       ^  |                      |
+ *	     where there is none     |       +--+ once more if it is   v
+ *	                             |            a genuine parcel    done
+ *	                             +--> quarantine if they refuse it
  */
 #include "node/daemon.h"
 

@@ -85,6 +85,7 @@ lanes_configure(struct target *t)
 		t->lane[i]->down = false;
 		t->lane[i]->failures = 0;
 		t->lane[i]->pause_ms = 0;
+		t->lane[i]->shun_ms = 0;
 	}
 }
 
@@ -178,7 +179,7 @@ lane_is_usable(struct exchange *x, const struct lane *l)
 		return false;
 	if (l->wanted)
 		return true;
-	return (l->failures == 0 ||
+	return l->shun_ms <= clock_mono_ms(x->clock) && (l->failures == 0 ||
 	    l->pause_ms <= clock_mono_ms(x->clock)) && road_is_open(x, l);
 }
 

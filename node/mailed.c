@@ -1,10 +1,16 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Objects by mail, the half that receives.
+ * Mails to the bundle address, the half that receives.
  *
- * They go to a file in the peer's in/ and not into the spool: an object is
- * processed from a file that can be read twice, whatever carried it, and a
- * name of its own behind "~" makes the hand-in known again after a crash.
+ * What a peer sent goes to a file in its in/ and not into the spool: an object
+ * is processed from a file that can be read twice, whatever carried it, and a
+ * name of its own behind "~" makes the hand-in known again after a crash.  An
+ * object of RFC 2442 is kept as it came, a parcel is taken out of its mail; a
+ * mail without one is refused, so that its sender learns of it, and not a
+ * postmaster.
+ *
+ * Of a mail without a sender only the beginning is kept: enough to show to
+ * somebody.
  */
 #include "node/mailed.h"
 
@@ -23,8 +29,11 @@
 
 struct mailed {
 	struct daemon *d;
-	char *peer, *source, *name;
+	char *peer;			/* NULL: it has no sender */
+	char *source, *name;
+	struct mail_reader *reader;	/* NULL: it is kept as it comes */
 	struct file_writer file;
+	struct buf beginning;		/* no sender: at most STRANGE_MAX */
 	uint64_t octets, looked;
 };
 
@@ -111,28 +120,51 @@ mailed_check_loop(const struct conf *conf, const char *sender,
 	return 0;
 }
 
+static int
+keep(void *ctx, const char *bytes, size_t len, struct err *e)
+{
+	struct mailed *m = ctx;
+
+	return file_writer_add(&m->file, bytes, len, e);
+}
+
+static int
+open_file(struct mailed *m, struct err *e)
+{
+	unsigned char random[10];
+	struct buf name = BUF_INIT;
+	char *dir;
+	int rc;
+
+	rng_fill(m->d->rng, random, sizeof(random));
+	buf_adds(&name, "mail~");
+	base32_encode(&name, random, sizeof(random));
+	m->name = buf_steal(&name);
+	dir = mem_printf("%s/peers/%s/in", m->d->conf->spool_dir, m->peer);
+	rc = file_writer_open(&m->file, dir, m->name, 0640, e);
+	free(dir);
+	return rc;
+}
+
 int
 mailed_new(struct daemon *d, const struct conf_peer *peer, const char *source,
     struct mailed **m_out, struct err *e)
 {
 	static const struct file_writer none = FILE_WRITER_INIT;
 	struct mailed *m = mem_alloc(1, sizeof(*m));
-	unsigned char random[10];
-	struct buf name = BUF_INIT;
-	char *dir;
-	int rc;
+	int rc = 0;
 
-	rng_fill(d->rng, random, sizeof(random));
-	buf_adds(&name, "mail~");
-	base32_encode(&name, random, sizeof(random));
 	m->d = d;
 	m->file = none;
-	m->peer = mem_strdup(peer->name);
 	m->source = mem_strdup(source);
-	m->name = buf_steal(&name);
-	dir = mem_printf("%s/peers/%s/in", d->conf->spool_dir, m->peer);
-	rc = file_writer_open(&m->file, dir, m->name, 0640, e);
-	free(dir);
+	if (peer == NULL)
+		m->reader = mail_reader_new(NULL, NULL);
+	else if (peer->dialect == BUNDLE_NATIVE)
+		m->reader = mail_reader_new(keep, m);
+	if (peer != NULL) {
+		m->peer = mem_strdup(peer->name);
+		rc = open_file(m, e);
+	}
 	if (rc < 0) {
 		mailed_free(m);
 		m = NULL;
@@ -141,28 +173,68 @@ mailed_new(struct daemon *d, const struct conf_peer *peer, const char *source,
 	return rc;
 }
 
-int
-mailed_add(struct mailed *m, struct slice bytes, struct err *e)
+static int
+check_room(struct mailed *m, size_t len, struct err *e)
 {
 	struct smtp_refusal r;
 
-	m->octets += bytes.len;
+	m->octets += len;
 	if (m->octets > m->d->conf->object_max)
 		return err_set(e, ERR_LIMIT, "more than %llu octets",
 		    (unsigned long long)m->d->conf->object_max);
-	if (m->octets - m->looked > ROOM_STEP) {
-		m->looked = m->octets;
-		if (exchange_check_room(m->d->exchange, 0, &r) < 0)
-			return err_set(e, ERR_FULL, "%s", r.text);
-	}
-	return file_writer_add(&m->file, bytes.ptr, bytes.len, e);
+	if (m->octets - m->looked <= ROOM_STEP)
+		return 0;
+	m->looked = m->octets;
+	if (exchange_check_room(m->d->exchange, 0, &r) < 0)
+		return err_set(e, ERR_FULL, "%s", r.text);
+	return 0;
+}
+
+int
+mailed_add(struct mailed *m, struct slice bytes, struct err *e)
+{
+	size_t room = STRANGE_MAX - m->beginning.len;
+	int rc = check_room(m, bytes.len, e);
+
+	if (rc < 0)
+		return rc;
+	if (m->peer == NULL)
+		buf_add(&m->beginning, bytes.ptr,
+		    bytes.len < room ? bytes.len : room);
+	if (m->reader == NULL)
+		return file_writer_add(&m->file, bytes.ptr, bytes.len, e);
+	rc = mail_reader_add(m->reader, bytes.ptr, bytes.len, e);
+	return m->peer == NULL ? 0 : rc;
+}
+
+/* A mail without a sender: the return of one of ours, or a mystery. */
+static int
+end_unsent(struct mailed *m, struct err *e)
+{
+	struct err broken = ERR_INIT;
+	const struct mail_facts *facts = NULL;
+
+	if (mail_reader_end(m->reader, &broken) == 0 &&
+	    mail_reader_kind(m->reader) == MAIL_RETURN)
+		facts = mail_reader_facts(m->reader);
+	return exchange_mail_back(m->d->exchange, m->source, facts,
+	    buf_slice(&m->beginning), m->octets, e);
 }
 
 int
 mailed_end(struct mailed *m, struct err *e)
 {
-	int rc = file_writer_commit(&m->file, false, e);
+	int rc = 0;
 
+	if (m->peer == NULL)
+		return end_unsent(m, e);
+	if (m->reader != NULL)
+		rc = mail_reader_end(m->reader, e);
+	if (rc == 0 && m->reader != NULL &&
+	    mail_reader_kind(m->reader) != MAIL_PARCEL)
+		rc = err_set(e, ERR_SYNTAX, "there is no parcel in it");
+	if (rc == 0)
+		rc = file_writer_commit(&m->file, false, e);
 	if (rc < 0)
 		return rc;
 	log_event(m->d->log, LOG_LEVEL_INFO, "object-mailed",
@@ -178,6 +250,8 @@ mailed_free(struct mailed *m)
 	if (m == NULL)
 		return;
 	file_writer_abort(&m->file);
+	mail_reader_free(m->reader);
+	buf_release(&m->beginning);
 	free(m->peer);
 	free(m->source);
 	free(m->name);

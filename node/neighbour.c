@@ -126,6 +126,18 @@ forgive(struct exchange *x, const struct owed_ack *ack, struct err *e)
 	return rc;
 }
 
+void
+owed_expire(struct exchange *x, struct neighbour *nb, struct owed *o)
+{
+	int64_t age = clock_mono_ms(x->clock) - o->since_ms;
+	struct err e = ERR_INIT;
+
+	if (o->parcel == 0 && age / 1000 >
+	    (int64_t)queue_lifetime_secs(x, nb->target) &&
+	    forgive(x, &o->ack, &e) == 0)
+		owed_free(nb, o);
+}
+
 static int
 load_one(struct exchange *x, struct owed_ack *ack, struct err *e)
 {

@@ -11,6 +11,7 @@
  *	notice_status.c	the fields for programs
  *	notice_text.c	the words for people
  *	notice_object.c	another kind: broken objects, to the postmaster
+ *	notice_strange.c	and mails that nobody can place
  */
 #include "base/clock.h"
 #include "base/err.h"
@@ -68,6 +69,14 @@ int notice_object_add(struct notice_object *no, const char *bytes, size_t len,
 /* Ends the draft; frees. */
 int notice_object_end(struct notice_object *no, struct err *e) MUST_CHECK;
 void notice_object_abort(struct notice_object *no);
+
+/* A message to the postmaster about a mail that came to the bundle address
+ * without a sender and is not known to be about any of ours: words, and its
+ * beginning, of so many octets in all.  Ends the draft. */
+int notice_strange(struct clock *clock, struct rng *rng, const char *hostname,
+    const char *to, const char *source, bool is_return,
+    struct slice beginning, uint64_t octets, struct spool_draft *d,
+    struct err *e) MUST_CHECK;
 
 /* What all of them have: a header up to MIME-Version (subject: UTF-8, coded as
  * RFC 2047 asks), and random boundaries. */

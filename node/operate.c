@@ -67,6 +67,7 @@ fill_lane(struct exchange *x, const struct lane *l,
     struct exchange_lane_status *st)
 {
 	int64_t wall = clock_wall_ms(x->clock), mono = clock_mono_ms(x->clock);
+	int64_t pause;
 
 	memset(st, 0, sizeof(*st));
 	st->name = l->name;
@@ -79,8 +80,9 @@ fill_lane(struct exchange *x, const struct lane *l,
 	st->down = l->down;
 	st->open = road_is_open(x, l);
 	st->failures = l->failures;
-	st->retry_ms = l->failures > 0 && l->pause_ms > mono ?
-	    wall + (l->pause_ms - mono) : 0;
+	pause = l->shun_ms > l->pause_ms ? l->shun_ms : l->pause_ms;
+	st->retry_ms = l->failures > 0 && pause > mono ?
+	    wall + (pause - mono) : 0;
 	st->next_call_ms = l->conf == NULL ? INT64_MAX : schedule_next(
 	    l->conf->call, wall, l->last_call_ms, road_has_load(x, l));
 	st->last_sent_ms = l->last_sent_ms;
@@ -145,7 +147,20 @@ exchange_peer_status(struct exchange *x, size_t i,
 	for (k = 0; k < t->nlanes; k++)
 		add_lane(x, t->lane[k], st);
 	st->last_received_ms = t->last_received_ms;
+	if (st->last_error[0] == '\0' && t->stuck != NULL)
+		st->last_error = t->stuck;
 	st->gone = t->peer == NULL;
+}
+
+void
+exchange_peer_stuck(struct exchange *x, const char *peer, const char *why)
+{
+	struct target *t = queue_peer(x, peer);
+
+	if (t == NULL)
+		return;
+	free(t->stuck);
+	t->stuck = why != NULL ? mem_strdup(why) : NULL;
 }
 
 void
@@ -213,7 +228,7 @@ want(struct lane *l)
 {
 	if (l->conf == NULL)
 		return;
-	l->pause_ms = 0;
+	l->pause_ms = l->shun_ms = 0;
 	l->wanted = true;
 	l->told = false;
 }
@@ -383,7 +398,7 @@ forget_pause(struct target *t)
 
 	t->pause_ms = 0;
 	for (i = 0; i < t->nlanes; i++)
-		t->lane[i]->pause_ms = 0;
+		t->lane[i]->pause_ms = t->lane[i]->shun_ms = 0;
 }
 
 int

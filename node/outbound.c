@@ -167,8 +167,12 @@ start(struct batch_out *ob)
 	ob->helo = param(params, "helo");
 	ob->from = param(params, "from");
 	ob->to = param(params, "to");
-	ob->id = mem_printf(OUTBOUND_ID_PREFIX "%s-%" PRIu64,
-	    spool_id(ob->base.x->spool), ob->base.object.id);
+	/* Objects cut by an earlier version have short names. */
+	if (strlen(ob->base.object.name) == OUTBOUND_ID_LEN)
+		ob->id = mem_strdup(ob->base.object.name);
+	else
+		ob->id = mem_printf(OUTBOUND_ID_PREFIX "%s-%" PRIu64,
+		    spool_id(ob->base.x->spool), ob->base.object.id);
 	ob->measuring = param_number(params, "path") != CONF_PATH_UNKNOWN &&
 	    param_number(params, "gzip") == 0 &&
 	    param_number(params, "dialect") == BUNDLE_RFC2442;

@@ -7,7 +7,9 @@
  */
 #include "node/dialect.h"
 
-/* The ids that we write into objects begin so. */
+/* The ids that we write into objects are the names of their files: 128 random
+ * bits in base32.  Those of earlier versions begin so. */
+#define OUTBOUND_ID_LEN 26
 #define OUTBOUND_ID_PREFIX "pr-"
 
 /* What objects for this peer may use, enum smtp_extension. */

@@ -11,6 +11,7 @@
 
 #include "bundle/frame.h"
 #include "bundle/seal.h"
+#include "node/returned.h"
 #include "node/transit_private.h"
 
 #define READY_MAX 2		/* parcels before an open road */
@@ -604,8 +605,8 @@ hand_over(struct bundle *b, const struct parcel_piece *piece, uint64_t now)
 	merge_ranges(b);
 }
 
-static bool
-piece_counts(const struct passage *p, const struct neighbour *nb,
+bool
+parcel_piece_counts(const struct passage *p, const struct neighbour *nb,
     const struct parcel_piece *piece)
 {
 	return p != NULL && p->to == nb && p->b.role == BUNDLE_LEAVING &&
@@ -623,7 +624,7 @@ sent_pieces(struct hoard *h, const struct parcel *p, const struct lane *by)
 
 	for (i = 0; i < p->npieces; i++) {
 		passage = map_get_u64(h->x->transit->by_id, p->piece[i].id);
-		if (!piece_counts(passage, h->nb, &p->piece[i]))
+		if (!parcel_piece_counts(passage, h->nb, &p->piece[i]))
 			continue;
 		passage->by = by;
 		hand_over(&hoard_touch(h, passage)->b, &p->piece[i],
@@ -648,6 +649,7 @@ static int
 parcel_sent(struct exchange *x, struct cut *c, struct err *e)
 {
 	struct neighbour *nb = neighbour_of(c->lane->target);
+	struct sent_mail mail;
 	struct parcel p;
 	struct object o;
 	struct hoard h;
@@ -655,6 +657,7 @@ parcel_sent(struct exchange *x, struct cut *c, struct err *e)
 
 	object_init(&o);
 	parcel_init(&p);
+	sent_mail_init(&mail);
 	hoard_init(&h, x, nb);
 	rc = spool_get_object(x->spool, c->id, &o, e);
 	if (rc == 0)
@@ -664,6 +667,10 @@ parcel_sent(struct exchange *x, struct cut *c, struct err *e)
 		sent_acks(&h, &p);
 		h.sent = c->id;
 		h.card = p.card;
+	}
+	if (rc == 0 && returned_is_kept(c->lane)) {
+		returned_begin(x, &o, &mail);
+		h.sent_mail = &mail;
 	}
 	if (rc == 0)
 		rc = hoard_commit(&h, false, e);
@@ -677,6 +684,7 @@ parcel_sent(struct exchange *x, struct cut *c, struct err *e)
 		nb->card_asked = false;
 	}
 	hoard_release(&h);
+	sent_mail_release(&mail);
 	parcel_release(&p);
 	object_release(&o);
 	return rc;
@@ -687,11 +695,18 @@ parcel_withdrawn(struct exchange *x, const struct object *o)
 {
 	struct lane *l = lane_find(x, o->road);
 	struct err e = ERR_INIT;
+	struct owed *owed;
 	struct parcel p;
+	size_t i;
 
 	if (l == NULL || parcel_parse(o->params, &p, &e) != 0)
 		return;
 	mark(x, neighbour_of(l->target), &p, o->id, false);
+	for (i = 0; i < p.nacks; i++) {
+		owed = owed_find(neighbour_of(l->target), p.ack[i].name);
+		if (owed != NULL)
+			owed_expire(x, neighbour_of(l->target), owed);
+	}
 	parcel_release(&p);
 }
 
@@ -703,6 +718,7 @@ parcel_failed(struct exchange *x, struct cut *c)
 	struct lane *l = c->lane;
 	struct err e = ERR_INIT;
 
+	l->refused = true;
 	if (cut_withdraw(x, c, &e) == 0)
 		road_failed(x, l, NULL);
 }

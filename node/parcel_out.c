@@ -201,7 +201,8 @@ begin(struct parcel_out *po, struct err *e)
 	return rc;
 }
 
-/* What was in it waits again. */
+/* What was in it waits again.  This is no damage, whatever the reason: what is
+ * damaged was lost with its bundle. */
 static int
 give_up(struct exchange *x, uint64_t object, struct err *e)
 {
@@ -210,7 +211,7 @@ give_up(struct exchange *x, uint64_t object, struct err *e)
 	struct err e2 = ERR_INIT;
 
 	if (c == NULL)
-		return ERR_CORRUPT;
+		return err_set(e, ERR_NOT_FOUND, "it was taken back meanwhile");
 	if (c->lane->pause_ms < pause)
 		c->lane->pause_ms = pause;
 	log_event(x->log, LOG_LEVEL_INFO, "parcel-taken-back", "peer",
@@ -218,7 +219,7 @@ give_up(struct exchange *x, uint64_t object, struct err *e)
 	    "transport", lane_word(c->lane), NULL);
 	if (cut_withdraw(x, c, &e2) != 0)
 		return err_set(e, e2.code, "%s", e2.text);
-	return err_set(e, ERR_CORRUPT, "it was taken back");
+	return err_set(e, ERR_NOT_FOUND, "it was taken back");
 }
 
 int

@@ -17,8 +17,8 @@ struct quarantine {
 
 /* At most so many notices an hour for each peer; the next one tells how many
  * objects came without. */
-static bool
-may_tell(struct exchange *x, struct target *t)
+bool
+quarantine_may_tell(struct exchange *x, struct target *t)
 {
 	int64_t now = clock_mono_ms(x->clock);
 
@@ -47,7 +47,7 @@ exchange_quarantine_new(struct inbound *base, uint64_t octets)
 	q->in = in;
 	q->octets = octets;
 	q->object = spool_draft_new(x->spool);
-	if (!may_tell(x, t))
+	if (!quarantine_may_tell(x, t))
 		return q;
 	q->draft = spool_draft_new(x->spool);
 	q->notice = notice_object_new(x->clock, x->rng, x->conf->hostname,
@@ -94,8 +94,8 @@ fill_broken(struct quarantine *q, struct broken *b)
 	b->secs = now_secs(x);
 }
 
-static void
-fill_notice(struct exchange *x, struct message *m)
+void
+quarantine_fill_notice(struct exchange *x, struct message *m)
 {
 	message_init(m);
 	m->kind = MESSAGE_POSTMASTER;
@@ -156,7 +156,7 @@ exchange_quarantine_end(struct quarantine *q, uint64_t *id_out, struct err *e)
 	if (rc == 0)
 		rc = spool_draft_end(q->object, e);
 	fill_broken(q, &b);
-	fill_notice(x, &m);
+	quarantine_fill_notice(x, &m);
 	if (rc == 0)
 		rc = write_all(q, &b, &m, e);
 	if (rc == 0) {

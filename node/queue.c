@@ -68,8 +68,13 @@ queue_targets(struct exchange *x)
 	for (i = 0; i < conf->npeers; i++)
 		target_need(x, TARGET_PEER, conf->peer[i].name, i)->peer =
 		    &conf->peer[i];
-	for (i = 0; i < x->ntargets; i++)
+	for (i = 0; i < x->ntargets; i++) {
 		lanes_configure(x->target[i]);
+		/* The table of sites may know of another exchange's roads. */
+		if (x->target[i]->peer != NULL)
+			routing_set_down(conf->routing, x->target[i]->name,
+			    x->target[i]->down);
+	}
 	for (i = 0; i < conf->ndeliveries; i++)
 		(void)target_need(x, TARGET_DELIVERY, conf->delivery[i].name,
 		    i);
@@ -100,6 +105,7 @@ queue_free(struct exchange *x)
 	for (i = 0; i < x->ntargets; i++) {
 		free(x->target[i]->name);
 		lanes_free(x->target[i]);
+		free(x->target[i]->stuck);
 		free(x->target[i]);
 	}
 	free(x->target);

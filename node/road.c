@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "node/dialect.h"
+#include "node/returned.h"
 #include "node/transit.h"
 
 #define DOWN_AFTER 3	/* failures in a row make a peer "down" */
@@ -128,10 +129,14 @@ set_down(struct exchange *x, struct lane *l, bool down)
 void
 road_good(struct exchange *x, struct lane *l)
 {
-	l->failures = 0;
-	l->pause_ms = 0;
+	l->life_ms = clock_mono_ms(x->clock);
 	l->chance = true;
 	l->last_chance_secs = now_secs(x);
+	if (returned_lately(x, l))
+		return;
+	l->failures = 0;
+	l->pause_ms = 0;
+	l->shun_ms = 0;
 	free(l->last_error);
 	l->last_error = NULL;
 	set_down(x, l, false);
@@ -157,6 +162,61 @@ road_failed(struct exchange *x, struct lane *l, const char *why)
 	if (l->failures >= DOWN_AFTER && l->conf != NULL)
 		set_down(x, l, true);
 	x->dirty = true;
+}
+
+void
+exchange_transport_alive(struct exchange *x, const char *road)
+{
+	struct lane *l = lane_find(x, road);
+
+	if (l == NULL)
+		return;
+	l->life_ms = clock_mono_ms(x->clock);
+	if (l->shun_ms == 0 || l->given_up)
+		return;
+	l->shun_ms = 0;
+	l->failures = 0;
+	set_down(x, l, false);
+	x->dirty = true;
+}
+
+/* Monotonic: when the patience with l is at its end; INT64_MAX: never. */
+static int64_t
+patience_ms(const struct lane *l)
+{
+	if (l->conf == NULL || !lane_has_others(l) || !l->up || l->given_up ||
+	    l->nwritten == 0 || l->conf->patience_secs == 0)
+		return INT64_MAX;
+	return l->life_ms + (int64_t)l->conf->patience_secs * 1000;
+}
+
+static bool
+another_is_usable(struct exchange *x, const struct lane *l)
+{
+	const struct target *t = l->target;
+	size_t i;
+
+	for (i = 0; i < t->nlanes; i++)
+		if (t->lane[i] != l && lane_is_usable(x, t->lane[i]))
+			return true;
+	return false;
+}
+
+void
+road_lose_patience(struct exchange *x, struct lane *l)
+{
+	int64_t pause = l->pause_ms;
+
+	if (patience_ms(l) > clock_mono_ms(x->clock))
+		return;
+	l->life_ms = clock_mono_ms(x->clock);
+	if (!another_is_usable(x, l))
+		return;
+	road_failed(x, l, "nothing went for as long as there is patience");
+	l->shun_ms = l->pause_ms;
+	l->pause_ms = pause;
+	l->given_up = true;
+	(void)action_for_lane(x, EXCHANGE_STOP, l);
 }
 
 static void
@@ -200,6 +260,7 @@ say_run(struct exchange *x, struct lane *l)
 {
 	(void)action_for_lane(x, EXCHANGE_RUN, l);
 	if (!l->up) {
+		l->life_ms = clock_mono_ms(x->clock);
 		if (!stays_between_calls(l) || l->wanted || road_is_due(x, l))
 			call_begins(x, l);
 		answer_begins(l);
@@ -207,6 +268,7 @@ say_run(struct exchange *x, struct lane *l)
 		l->again = false;
 		l->ordered = l->conf->stays && !road_is_open(x, l);
 		l->active_ms = clock_mono_ms(x->clock);
+		l->refused = false;
 	}
 	/* What did not fit goes with the same call, or the next. */
 	if (!l->up || l->conf->stays)
@@ -259,6 +321,22 @@ go_on(struct exchange *x, struct lane *l)
 		l->wanted = false;
 }
 
+/* Files of the last run lie in out/ and have not been held against their
+ * records yet: a transport would take one that the disk has damaged. */
+static bool
+has_unchecked(const struct lane *l)
+{
+	struct list *item;
+
+	list_for_each(item, &l->objects) {
+		const struct cut *c = list_entry(item, struct cut, link);
+
+		if (c->missing && c->status == OBJECT_WRITTEN)
+			return true;
+	}
+	return false;
+}
+
 void
 road_pump(struct exchange *x, struct lane *l)
 {
@@ -281,7 +359,7 @@ road_pump(struct exchange *x, struct lane *l)
 		return;
 	if (l->nobjects == 0 && answer_is_due(x, l))
 		answer_none(x, l);
-	if (should_run(x, l))
+	if (should_run(x, l) && !has_unchecked(l))
 		say_run(x, l);
 }
 
@@ -320,8 +398,11 @@ exchange_transport_exited(struct exchange *x, const char *road, int status,
 	    "transport-exited", "peer", l->target->name, "status",
 	    status < 0 ? "killed" : code.s, "reason", text,
 	    "transport", lane_word(l), NULL);
-	if (l->conf == NULL)
+	if (l->conf == NULL || l->given_up || (status == 0 && l->refused)) {
+		/* Of what failed it was told, and why. */
+		l->given_up = false;
 		return;
+	}
 	if (status != 0)
 		road_failed(x, l, text);
 	else if (!left_unsent(l))
@@ -332,13 +413,11 @@ exchange_transport_exited(struct exchange *x, const char *road, int status,
 	l->ordered = false;
 }
 
-int64_t
-road_deadline_ms(struct exchange *x, struct lane *l)
+static int64_t
+call_deadline_ms(struct exchange *x, struct lane *l)
 {
 	int64_t mono = clock_mono_ms(x->clock), at = INT64_MAX, call, wall;
 
-	if (l->conf == NULL)
-		return INT64_MAX;
 	if (!schedule_is_empty(l->conf->call)) {
 		wall = clock_wall_ms(x->clock);
 		call = schedule_next(l->conf->call, wall, last_call_ms(x, l),
@@ -362,5 +441,19 @@ road_deadline_ms(struct exchange *x, struct lane *l)
 	if (l->pause_ms > mono)
 		at = l->pause_ms;
 	call = dialect_of_peer(l->target->peer)->deadline_ms(x, l);
+	return call < at ? call : at;
+}
+
+int64_t
+road_deadline_ms(struct exchange *x, struct lane *l)
+{
+	int64_t at, call;
+
+	if (l->conf == NULL)
+		return INT64_MAX;
+	at = patience_ms(l);
+	call = call_deadline_ms(x, l);
+	if (l->shun_ms > clock_mono_ms(x->clock) && l->shun_ms < at)
+		at = l->shun_ms;
 	return call < at ? call : at;
 }

@@ -40,6 +40,9 @@ struct runner {
 	struct log *log;
 	char *peer;
 	struct runner_hooks hooks;
+	struct overflow *overflow;	/* while it runs */
+	char *in_dir;			/* while it runs */
+	bool over;			/* it was killed for that */
 	struct child child;
 	struct stream out, err;
 	int commands_fd;	/* -1: closed */
@@ -60,6 +63,8 @@ static const enum runner_report reports[] = {
 	[REPORT_RECEIVED] = RUNNER_RECEIVED,
 	[REPORT_FAILED_TEMPORARY] = RUNNER_FAILED_TEMPORARY,
 	[REPORT_FAILED_PERMANENT] = RUNNER_FAILED_PERMANENT,
+	[REPORT_RETURNED_TEMPORARY] = RUNNER_RETURNED_TEMPORARY,
+	[REPORT_RETURNED_PERMANENT] = RUNNER_RETURNED_PERMANENT,
 	[REPORT_NOTE] = RUNNER_NOTE,
 };
 
@@ -305,6 +310,33 @@ forget_child(struct runner *r)
 	free_event(&r->ev_grace);
 	commands_end(r);
 	r->stop = STOP_NOT;
+	overflow_stop(r->overflow);
+	r->overflow = NULL;
+	if (r->over)
+		overflow_clean(r->in_dir);
+	r->over = false;
+	free(r->in_dir);
+	r->in_dir = NULL;
+}
+
+static void
+in_bounds(void *ctx, struct overflow_bounds *bounds_out)
+{
+	const struct runner *r = ctx;
+
+	r->hooks.bounds(r->hooks.ctx, bounds_out);
+}
+
+/* No grace: until that is over the disk may be full. */
+static void
+in_overflows(void *ctx, const char *why, uint64_t octets)
+{
+	struct runner *r = ctx;
+
+	log_event(r->log, LOG_LEVEL_WARNING, "transport-ended", "peer",
+	    r->peer, "reason", why, "octets", num_str(octets).s, NULL);
+	r->over = true;
+	child_kill(&r->child, SIGKILL);
 }
 
 static void
@@ -436,6 +468,8 @@ take_end(int *end)
 static void
 watch(struct runner *r, struct pipes *p)
 {
+	struct overflow_hooks hooks = { r, in_bounds, in_overflows };
+
 	r->commands_fd = take_end(&p->in[1]);
 	r->ev_commands = new_event(r, r->commands_fd, EV_WRITE,
 	    commands_writable, r);
@@ -444,6 +478,8 @@ watch(struct runner *r, struct pipes *p)
 	r->said = SAID_BURST;
 	r->said_ms = clock_mono_ms(clock_real());
 	child_watch(&r->child, r->base, child_ended, r);
+	if (r->hooks.bounds != NULL)
+		r->overflow = overflow_start(r->base, r->in_dir, &hooks);
 }
 
 int
@@ -463,8 +499,10 @@ runner_start(struct runner *r, const char *program, const char *out_dir,
 		argv = arguments(r, program, out_dir, in_dir, set, nset);
 		rc = child_start(&r->child, argv, (const int[]){ p.in[0],
 		    p.out[1], p.err[1], secret_fd }, e);
-		if (rc == 0)
+		if (rc == 0) {
+			r->in_dir = mem_strdup(in_dir);
 			watch(r, &p);
+		}
 		free_texts(argv);
 	}
 	pipes_close(&p);

@@ -18,10 +18,12 @@
 #include <event2/event.h>
 
 #include "base/log.h"
+#include "node/overflow.h"
 
 enum runner_report {
 	RUNNER_SENDING, RUNNER_SENT, RUNNER_RECEIVED, RUNNER_FAILED_TEMPORARY,
-	RUNNER_FAILED_PERMANENT, RUNNER_NOTE
+	RUNNER_FAILED_PERMANENT, RUNNER_RETURNED_TEMPORARY,
+	RUNNER_RETURNED_PERMANENT, RUNNER_NOTE
 };
 
 struct report_progress;		/* transports/report.h */
@@ -29,8 +31,9 @@ struct report_progress;		/* transports/report.h */
 struct runner_hooks {
 	void *ctx;
 	/* name: of the file, checked to be a plain name ("" for a note); text
-	 * of failed and note, its control characters escaped, else ""; done
-	 * and total for sending.  Both texts live until the hook returns. */
+	 * of failed, returned and note, its control characters escaped, else
+	 * ""; done and total for sending.  Both texts live until the hook
+	 * returns. */
 	void (*report)(void *ctx, enum runner_report what, const char *name,
 	    const char *text, uint64_t done, uint64_t total);
 	/* status: as of exit(3), text ""; -1 with the signal's name in text
@@ -38,6 +41,10 @@ struct runner_hooks {
 	void (*exited)(void *ctx, int status, const char *text);
 	/* How it fares; lives until the hook returns.  NULL: nobody asks. */
 	void (*progress)(void *ctx, const struct report_progress *p);
+	/* What holds for in/ while it runs: one that exceeds it is killed,
+	 * which is logged as transport-ended, and what it had begun to write
+	 * is removed.  NULL: in/ is not watched. */
+	void (*bounds)(void *ctx, struct overflow_bounds *bounds_out);
 };
 
 struct runner;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * The transaction of a session: who may send what to whom, and where the
- * content goes, into a draft of the spool or, for the bundle address, into an
- * object of its peer.
+ * content goes, into a draft of the spool or, for the bundle address, to
+ * mailed.c.
  */
 #include "node/session_state.h"
 
@@ -29,6 +29,7 @@ session_drop(struct session *s)
 	drop_draft(s);
 	free(s->object_peer);
 	s->object_peer = NULL;
+	s->for_bundles = false;
 }
 
 static void
@@ -90,10 +91,10 @@ static int
 check_alone(const struct session *s, const struct envelope *env, bool object,
     struct smtp_refusal *r)
 {
-	if (env->nrcpt == 1 || (s->object_peer == NULL && !object))
+	if (env->nrcpt == 1 || (!s->for_bundles && !object))
 		return 0;
-	return smtp_refuse(r, 452, "4.5.3", "an object for the bundle "
-	    "address goes by itself");
+	return smtp_refuse(r, 452, "4.5.3", "what is for the bundle address "
+	    "goes by itself");
 }
 
 /* The recipient is the bundle address. */
@@ -104,14 +105,12 @@ check_object(struct session *s, const struct envelope *env,
 	const struct daemon *d = s->host->daemon;
 	const struct conf_peer *peer;
 
-	if (mailed_peer(d->conf, env->sender, s->fd, &peer, r) < 0)
+	if (mailed_peer(d->conf, env->sender, s->fd, &peer, r) < 0 ||
+	    check_alone(s, env, true, r) < 0)
 		return -1;
-	if (peer == NULL)
-		return exchange_check_recipient(d->exchange,
-		    d->conf->postmaster, env->size, r);
-	if (check_alone(s, env, true, r) < 0)
-		return -1;
-	s->object_peer = mem_strdup(peer->name);
+	s->for_bundles = true;
+	if (peer != NULL)
+		s->object_peer = mem_strdup(peer->name);
 	return 0;
 }
 
@@ -154,6 +153,10 @@ storage_refusal(struct session *s, const struct err *e,
 		    "No room in the spool now, try later");
 		return;
 	}
+	if (e->code == ERR_SYNTAX) {
+		smtp_refuse(r, 554, "5.6.0", "%s", e->text);
+		return;
+	}
 	if (e->code == ERR_LIMIT) {
 		smtp_refuse(r, 552, "5.3.4", "Message too large: %s",
 		    e->text);
@@ -169,11 +172,11 @@ static int
 begin_object(struct session *s, struct smtp_refusal *r)
 {
 	struct daemon *d = s->host->daemon;
-	const struct conf_peer *peer = conf_find_peer(d->conf,
-	    s->object_peer);
+	const struct conf_peer *peer = s->object_peer == NULL ? NULL :
+	    conf_find_peer(d->conf, s->object_peer);
 	struct err e = ERR_INIT;
 
-	if (peer == NULL)
+	if (peer == NULL && s->object_peer != NULL)
 		return smtp_refuse(r, 451, "4.3.0", "The peer is gone");
 	if (mailed_new(d, peer, s->source, &s->mailed, &e) == 0)
 		return 0;
@@ -188,7 +191,7 @@ on_begin(struct session *s, const struct smtp_event *ev)
 
 	drop_draft(s);
 	s->octets = 0;
-	if (s->object_peer == NULL)
+	if (!s->for_bundles)
 		s->draft = spool_draft_new(s->host->daemon->spool);
 	else if (begin_object(s, &r) < 0) {
 		session_refuse(s, "DATA", ev, &r);
@@ -225,20 +228,6 @@ on_content(struct session *s, const struct smtp_event *ev)
 	smtp_server_refuse_content(s->smtp, r.code, r.status, r.text);
 }
 
-/* A notice about an object of ours is for a person. */
-static void
-name_postmaster(const struct conf *conf, struct envelope *env)
-{
-	for (size_t i = 0; i < env->nrcpt; i++) {
-		struct recipient *rcpt = &env->rcpt[i];
-
-		if (!mailed_is_address(conf, rcpt->address))
-			continue;
-		free(rcpt->address);
-		rcpt->address = mem_strdup(conf->postmaster);
-	}
-}
-
 static int
 accept_message(struct session *s, const struct envelope *env,
     struct smtp_refusal *r)
@@ -254,7 +243,6 @@ accept_message(struct session *s, const struct envelope *env,
 	message_init(&m);
 	m.kind = MESSAGE_MAIL;
 	envelope_copy(&m.env, env);
-	name_postmaster(s->host->daemon->conf, &m.env);
 	m.source = mem_printf("%s%s", s->source, s->tls != NULL ? " tls" : "");
 	rc = exchange_accept(s->host->daemon->exchange, s->draft, &m, s, r);
 	if (rc == 0)
@@ -266,13 +254,15 @@ accept_message(struct session *s, const struct envelope *env,
 static void
 end_object(struct session *s, const struct smtp_event *ev)
 {
+	const char *text = s->object_peer != NULL ? "Ok: the object is taken" :
+	    "Ok";
 	struct smtp_refusal r;
 	struct err e = ERR_INIT;
 
 	if (s->mailed != NULL && mailed_end(s->mailed, &e) == 0) {
 		s->messages++;
-		smtp_server_answer(s->smtp, 250, "2.0.0",
-		    "Ok: the object is taken");
+		smtp_server_answer(s->smtp, 250, "2.0.0", text);
+		daemon_wake(s->host->daemon);
 	} else {
 		storage_refusal(s, &e, &r);
 		session_refuse(s, "DATA", ev, &r);
@@ -285,7 +275,7 @@ on_end(struct session *s, const struct smtp_event *ev)
 {
 	struct smtp_refusal r;
 
-	if (s->object_peer != NULL) {
+	if (s->for_bundles) {
 		end_object(s, ev);
 		return;
 	}

@@ -25,7 +25,8 @@ struct session {
 	struct buf in;		/* read, not yet used */
 	struct spool_draft *draft;
 	uint64_t octets;	/* of the content at hand */
-	char *object_peer;	/* the message at hand is its object */
+	bool for_bundles;	/* the message at hand is for that address, */
+	char *object_peer;	/* from this peer; NULL: from nobody */
 	struct mailed *mailed;
 	bool committing;	/* the exchange has a message of ours */
 	bool welcome;

@@ -179,6 +179,8 @@ void owed_ack_copy(struct owed_ack *to, const struct owed_ack *from);
 bool owed_subtract(struct owed_ack *ack, const struct owed_ack *carried);
 /* It is in this parcel from now on; 0: in none. */
 void owed_ride(struct neighbour *nb, struct owed *o, uint64_t parcel);
+/* One that could not be carried while a bundle lives is not owed any more. */
+void owed_expire(struct exchange *x, struct neighbour *nb, struct owed *o);
 /* When the oldest that is in no parcel began to wait; INT64_MAX. */
 int64_t owed_since_ms(const struct neighbour *nb);
 int owed_load(struct exchange *x, struct err *e) MUST_CHECK;
@@ -233,7 +235,8 @@ struct hoard {
 	struct exchange *x;
 	struct neighbour *nb;
 	struct list bundles, pieces, acks;
-	uint64_t sent;			/* this object goes */
+	uint64_t sent;			/* this object goes, and is */
+	const struct sent_mail *sent_mail;	/* remembered; or NULL */
 	uint64_t card;			/* nb was told this one of ours */
 	unsigned char tag[16];		/* of the parcel, once all is read */
 	uint64_t tag_secs;		/* remembered until; 0: not yet */
@@ -265,6 +268,9 @@ void hoard_paid(struct hoard *h, const struct owed *o,
 int hoard_commit(struct hoard *h, bool sync, struct err *e) MUST_CHECK;
 
 extern const struct dialect parcel_dialect;	/* parcel.c */
+/* Is the piece still one of p, which leaves by nb?  p may be NULL. */
+bool parcel_piece_counts(const struct passage *p, const struct neighbour *nb,
+    const struct parcel_piece *piece);
 
 /* parcel_out.c, parcel_in.c: in the table of the dialect */
 /* range_out: room for FRAME_RANGES_MAX, which f_out points to. */

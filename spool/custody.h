@@ -376,4 +376,29 @@ int spool_put_history(struct spool_unit *u, const struct history *h,
 int spool_expire_history(struct spool *sp, uint64_t before_secs,
     struct err *e) MUST_CHECK;
 
+/*
+ * Mails of the road that a transport has sent, for the case that they are
+ * returned: what was in each, in one or more parts.
+ */
+struct sent_mail {
+	char *name;		/* of its file in out/ */
+	uint64_t part;
+	char *road;		/* by which it was */
+	uint64_t secs;		/* when it was sent */
+	struct buf what;	/* node/'s */
+};
+
+void sent_mail_init(struct sent_mail *s);
+void sent_mail_release(struct sent_mail *s);
+/* The first part that there still is of the mail of that name. */
+int spool_first_sent_mail(struct spool *sp, const char *name,
+    struct sent_mail *s_out, struct err *e) MUST_CHECK;
+int spool_put_sent_mail(struct spool_unit *u, const struct sent_mail *s,
+    struct err *e) MUST_CHECK;
+int spool_del_sent_mail(struct spool_unit *u, const char *name,
+    uint64_t part, struct err *e) MUST_CHECK;
+/* In steps like spool_expire_taken. */
+int spool_expire_sent_mail(struct spool *sp, uint64_t before_secs,
+    struct err *e) MUST_CHECK;
+
 #endif

@@ -28,7 +28,7 @@ struct kept {
 
 extern const struct kept kept_bundle, kept_serial_out, kept_flow_out,
     kept_flow_in, kept_serial_in, kept_taken, kept_owed_ack, kept_site,
-    kept_history;
+    kept_history, kept_sent_mail;
 
 /* Appends the key, or its beginning, to out; name NULL: the lead alone. */
 void kept_key(struct buf *out, const struct kept *k, const char *name);
@@ -88,6 +88,7 @@ union kept_any {
 	struct owed_ack owed_ack;
 	struct site_record site;
 	struct history history;
+	struct sent_mail sent_mail;
 };
 
 bool bundle_ranges_valid(const struct bundle_range *range, size_t nranges,

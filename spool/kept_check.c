@@ -14,7 +14,7 @@ kept_of(enum store_table t, struct slice key)
 	static const struct kept *const kinds[] = { &kept_bundle,
 		&kept_serial_out, &kept_flow_out, &kept_flow_in,
 		&kept_serial_in, &kept_taken, &kept_owed_ack, &kept_site,
-		&kept_history };
+		&kept_history, &kept_sent_mail };
 
 	for (size_t i = 0; i < sizeof(kinds) / sizeof(kinds[0]); i++)
 		if (kinds[i]->table == t && (kinds[i]->lead == 0 ||

@@ -196,6 +196,24 @@ spool_has_room(struct spool *sp)
 	return spool_check_room(sp, 0, &ignored) == 0;
 }
 
+bool
+spool_has_reserve(struct spool *sp)
+{
+	struct err ignored = ERR_INIT;
+
+	return spool_check_reserve(sp, 0, sp->opts.min_free_bytes / 2,
+	    &ignored) == 0;
+}
+
+uint64_t
+spool_room(struct spool *sp)
+{
+	uint64_t room = free_bytes(sp);
+
+	return room > sp->opts.min_free_bytes ?
+	    room - sp->opts.min_free_bytes : 0;
+}
+
 static int
 new_identity(struct spool *sp, bool fresh, struct err *e)
 {

@@ -68,6 +68,10 @@ uint64_t spool_elapsed_secs(const struct spool *sp);
 int spool_tick(struct spool *sp, struct err *e) MUST_CHECK;
 /* Enough room to take new mail? */
 bool spool_has_room(struct spool *sp);
+/* Enough for what makes room, as mail that leaves: half of that. */
+bool spool_has_reserve(struct spool *sp);
+/* Octets that are free beyond what must stay free. */
+uint64_t spool_room(struct spool *sp);
 
 /*
  * Messages.

@@ -34,7 +34,7 @@ enum store_table {
 	STORE_PIECE,	/* their octets, each piece with its own CRC */
 	STORE_SERIAL_OUT,	/* batches cut for a far site */
 	STORE_SERIAL_IN,	/* what was received of one, its results */
-	STORE_FLOW,	/* flows in both directions */
+	STORE_FLOW,	/* flows in both directions, mails sent */
 	STORE_TAKEN,	/* messages taken over from another site */
 	STORE_SEEN,	/* parcels and bundles not to be taken again */
 	STORE_OWED,	/* acknowledgements to be sent */

@@ -416,6 +416,19 @@ contract_failed(struct contract *c, const char *name, bool permanent,
 }
 
 void
+contract_returned(struct contract *c, const char *name, bool permanent,
+    const char *text)
+{
+	struct report r = {
+		.kind = permanent ? REPORT_RETURNED_PERMANENT :
+		    REPORT_RETURNED_TEMPORARY,
+		.name = slice_of(name), .text = slice_of(text)
+	};
+
+	say(c, &r);
+}
+
+void
 contract_progress(struct contract *c, const struct report_progress *p)
 {
 	struct report r = { .kind = REPORT_PROGRESS, .progress = *p };

@@ -84,6 +84,9 @@ void contract_sent(struct contract *c, const char *name);
 void contract_received(struct contract *c, const char *name);
 void contract_failed(struct contract *c, const char *name, bool permanent,
     const char *text);
+/* What was sent came back: it did not arrive. */
+void contract_returned(struct contract *c, const char *name, bool permanent,
+    const char *text);
 void contract_progress(struct contract *c, const struct report_progress *p);
 void contract_note(struct contract *c, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));

@@ -221,16 +221,21 @@ report_progress(struct conversation *v)
 {
 	struct report_progress p;
 	struct link_stats st;
+	uint64_t ahead;
 	bool idle;
 
 	link_stats(v->link, &st);
 	memset(&p, 0, sizeof(p));
 	shipment_octets(v->shipment, v->link, &p.sent, &p.left);
+	/* What was given to the stream is not yet there. */
+	ahead = st.pending < p.sent ? st.pending : p.sent;
+	p.sent -= ahead;
+	p.left += ahead;
 	p.rate = pace_look(&v->pace, v->now_ms, st.sent + st.received);
 	p.received = st.received;
 	p.again = st.repeated;
-	p.errors = st.repeated == 0 ? 0 :
-	    st.repeated * 1000000 / (st.sent + st.repeated);
+	p.errors = st.lost == 0 ? 0 :
+	    st.lost * 1000000 / (st.arrived + st.lost);
 	p.damaged = st.damaged;
 	idle = p.left == 0 && p.rate == 0;
 	if (!idle || !v->told_idle)

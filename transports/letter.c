@@ -1,40 +1,58 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * An object as a mail.  The file is read twice: once for what must be known
+ * A file as a mail.  The file is read twice: once for what must be known
  * before the first command, once to send it, so that nothing is held but its
  * header.  What a server cannot carry is coded here and nowhere else: the
- * object itself stays frozen in out/.
+ * file itself stays frozen in out/.
+ *
+ * Whether it is an object or a parcel the file tells: an object begins with
+ * the header of one, which sealed octets never do.
  */
 #include "transports/letter.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "bundle/armour.h"
+#include "bundle/mail_reader.h"
 #include "smtp/address.h"
 #include "smtp/extension.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #define STEP 65536
-#define HEADER_MAX 65536
 #define LINE_OCTETS 57		/* that a line of base64 holds */
+#define LINE_CODED 78		/* and its characters with CR LF */
+#define ENVID_MAX 80		/* RFC 3461 5.4: 100 once coded */
+#define LOCAL_MAX 64		/* RFC 5321 4.5.3.1.1 */
 #define UNCARRIED (CONTENT_NUL | CONTENT_BARE | CONTENT_LONG | \
 	CONTENT_OPEN_END)
+
+enum how { AS_IT_IS, BASE64, ARMOUR };
 
 struct letter {
 	int fd;
 	char *step;
+	char *name;			/* of the file */
 	uint64_t octets;
+	time_t made;			/* the file's time */
+	struct letter_options opts;	/* its texts: in env */
+	bool parcel;
+	size_t skip;			/* octets of the file's own header */
 	struct buf header;		/* with its empty line */
 	struct slice encoding;		/* the line of it, in header */
 	struct envelope env;
-	struct content_facts facts, coded_facts;
-	bool coded;
-	uint64_t left;			/* octets of the body to come */
+	struct content_facts raw;	/* of the file */
+	uint64_t armoured;		/* octets of a parcel in armour */
+	struct content_facts facts;	/* of what letter_read gives */
+	enum how how;
+	uint64_t left;			/* octets of the file to come */
 	bool in_body;
-	struct base64_encoder encoder;
+	struct base64_encoder base64;
+	struct armour_encoder armour;
 };
 
 /* The value of a field line, or a slice without a pointer. */
@@ -94,44 +112,152 @@ read_field(struct letter *l, struct slice line, char **from, char **to,
 	return 0;
 }
 
-static int
-read_fields(struct letter *l, char **from, char **to, struct err *e)
+/* The next line, its end taken off it; false: the empty one. */
+static bool
+next_line(struct slice *rest, struct slice *line_out)
 {
-	struct slice rest = buf_slice(&l->header);
-	int rc = 0;
+	const char *end = rest->len == 0 ? NULL :
+	    memmem(rest->ptr, rest->len, "\r\n", 2);
 
-	while (rc == 0 && rest.len > 2) {
-		const char *end = memmem(rest.ptr, rest.len, "\r\n", 2);
-		struct slice line = { rest.ptr, (size_t)(end - rest.ptr) };
-
-		rc = read_field(l, line, from, to, e);
-		rest.ptr += line.len + 2;
-		rest.len -= line.len + 2;
-	}
-	return rc;
+	if (end == NULL || end == rest->ptr)
+		return false;
+	*line_out = (struct slice){ rest->ptr, (size_t)(end - rest->ptr) };
+	rest->ptr += line_out->len + 2;
+	rest->len -= line_out->len + 2;
+	return true;
 }
 
 static int
-address(struct letter *l, const char *from, const char *to, struct err *e)
+read_fields(struct letter *l, char **from, char **to, struct err *e)
 {
-	char *own_from = from != NULL ? mem_strdup(from) : NULL;
-	char *own_to = to != NULL ? mem_strdup(to) : NULL;
-	int rc = read_fields(l, &own_from, &own_to, e);
+	struct slice rest = buf_slice(&l->header), line;
+	int rc = 0;
 
-	if (rc == 0 && own_from == NULL)
-		rc = err_set(e, ERR_SYNTAX, "its header has no From");
-	if (rc == 0 && own_to == NULL)
-		rc = err_set(e, ERR_SYNTAX, "its header has no To");
-	if (rc == 0) {
-		l->env.sender = own_from;
-		own_from = NULL;
-		envelope_add_recipient(&l->env, own_to, NULL, NULL);
-		l->env.size_given = true;
-		/* A notice about an object need not bring it back. */
-		l->env.ret = SMTP_RET_HDRS;
+	while (rc == 0 && next_line(&rest, &line))
+		rc = read_field(l, line, from, to, e);
+	return rc;
+}
+
+static void
+add_date(const struct letter *l, struct buf *out)
+{
+	int64_t secs = l->made;
+
+	if (l->opts.date_secs > 1 && secs > 0)
+		secs -= secs % (int64_t)l->opts.date_secs;
+	buf_adds(out, "Date: ");
+	date_format(out, secs * 1000);
+}
+
+/* The Date of an object as the settings want it. */
+static void
+round_date(struct letter *l)
+{
+	struct buf made = BUF_INIT;
+	struct slice rest = buf_slice(&l->header), line;
+
+	while (next_line(&rest, &line)) {
+		if (value_of(line, "Date").ptr != NULL)
+			add_date(l, &made);
+		else
+			buf_addslice(&made, line);
+		buf_adds(&made, "\r\n");
 	}
-	free(own_from);
-	free(own_to);
+	buf_adds(&made, "\r\n");
+	buf_release(&l->header);
+	l->header = made;
+}
+
+/* May the name of the file stand in a Message-ID as it is (RFC 5322 3.6.4)? */
+static bool
+is_dot_atom(const char *name)
+{
+	size_t n = strlen(name);
+
+	for (size_t i = 0; i < n; i++) {
+		char c = name[i];
+		bool letter = (c >= 'a' && c <= 'z') ||
+		    (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+		    c == '-' || c == '_';
+
+		if (!letter && (c != '.' || i == 0 || name[i - 1] == '.'))
+			return false;
+	}
+	return n > 0 && n <= LOCAL_MAX && name[n - 1] != '.';
+}
+
+/* "<NAME@DOMAIN>" */
+static void
+add_id(const struct letter *l, struct buf *out)
+{
+	struct slice domain = address_domain(l->env.sender);
+	unsigned char digest[SHA256_LEN];
+	struct sha256 hash;
+
+	buf_addc(out, '<');
+	if (is_dot_atom(l->name)) {
+		buf_adds(out, l->name);
+	} else {
+		sha256_init(&hash);
+		sha256_add(&hash, l->name, strlen(l->name));
+		sha256_end(&hash, digest);
+		base32_encode(out, digest, 16);
+	}
+	buf_addc(out, '@');
+	buf_addslice(out, domain);
+	buf_addc(out, '>');
+}
+
+/* The Message-ID without its brackets, as xtext (RFC 3461 4.4); NULL: an
+ * object has none.  Those who return no header return this. */
+static char *
+envelope_id(const struct letter *l)
+{
+	struct slice rest = buf_slice(&l->header), line, id = { NULL, 0 };
+	struct buf out = BUF_INIT, made = BUF_INIT;
+
+	while (id.ptr == NULL && next_line(&rest, &line))
+		id = value_of(line, "Message-ID");
+	if (l->parcel) {
+		add_id(l, &made);
+		id = buf_slice(&made);
+	}
+	if (id.ptr != NULL)
+		id = slice_trim(id);
+	if (id.len > 2 && *id.ptr == '<' && id.ptr[id.len - 1] == '>' &&
+	    id.len <= ENVID_MAX)
+		xtext_encode(&out, (struct slice){ id.ptr + 1, id.len - 2 });
+	buf_release(&made);
+	return out.len > 0 ? buf_steal(&out) : NULL;
+}
+
+static int
+address(struct letter *l, struct err *e)
+{
+	const struct letter_options *o = &l->opts;
+	char *from = o->from != NULL ? mem_strdup(o->from) : NULL;
+	char *to = o->to != NULL ? mem_strdup(o->to) : NULL;
+	int rc = 0;
+
+	if (!l->parcel)
+		rc = read_fields(l, &from, &to, e);
+	if (rc == 0 && (from == NULL || to == NULL))
+		rc = l->parcel ? err_set(e, ERR_SYNTAX, "it is no object of "
+		    "RFC 2442, and for a parcel the settings from and to "
+		    "are missing") :
+		    err_set(e, ERR_SYNTAX, "its header has no %s",
+		    from == NULL ? "From" : "To");
+	if (rc == 0) {
+		l->env.sender = from;
+		from = NULL;
+		envelope_add_recipient(&l->env, to, NULL, NULL);
+		l->env.size_given = true;
+		/* A notice about it need not bring it back, but say which. */
+		l->env.ret = SMTP_RET_HDRS;
+		l->env.envid = envelope_id(l);
+	}
+	free(from);
+	free(to);
 	return rc;
 }
 
@@ -149,76 +275,97 @@ read_step(struct letter *l, size_t *len_out, struct err *e)
 	return n > 0;
 }
 
-/* What the header and the facts need of the file. */
+/* Takes what may be the header of an object: true until it is known. */
+static bool
+look_at_header(struct letter *l, struct mime_reader *mime, size_t len)
+{
+	struct err e = ERR_INIT;
+	size_t used;
+	int rc = mime_reader_add(mime, l->step, len, &used, &e);
+
+	if (rc == 0)
+		return true;
+	l->parcel = rc < 0 || mime->header.lf_lines ||
+	    mime->header.type == NULL ||
+	    strcmp(mime->header.type, "application/batch-smtp") != 0;
+	if (!l->parcel) {
+		buf_add(&l->header, mime->held.ptr, mime->held.len);
+		l->skip = l->header.len;
+	}
+	return false;
+}
+
+/* What must be known of the file before the first command. */
 static int
 scan(struct letter *l, struct err *e)
 {
 	struct content_scanner scanner;
-	bool whole = false;
+	struct mime_reader mime;
+	struct buf coded = BUF_INIT;
+	bool looking = true;
 	size_t len;
 	int rc;
 
+	l->parcel = true;
+	mime_reader_init(&mime);
 	content_scanner_init(&scanner);
+	armour_encoder_init(&l->armour);
 	while ((rc = read_step(l, &len, e)) == 1) {
-		const char *end;
-
 		content_scanner_add(&scanner, l->step, len);
-		if (whole || l->header.len > HEADER_MAX)
-			continue;
-		buf_add(&l->header, l->step, len);
-		end = memmem(l->header.ptr, l->header.len, "\r\n\r\n", 4);
-		whole = end != NULL;
-		if (whole)
-			buf_truncate(&l->header,
-			    (size_t)(end + 4 - l->header.ptr));
+		if (looking)
+			looking = look_at_header(l, &mime, len);
+		if (l->opts.coding != LETTER_BASE64)
+			armour_encoder_add(&l->armour, &coded, l->step, len);
+		l->armoured += coded.len;
+		buf_clear(&coded);
 	}
+	armour_encoder_end(&l->armour, &coded);
+	l->armoured += coded.len;
 	content_scanner_end(&scanner);
-	l->facts = scanner.facts;
+	l->raw = scanner.facts;
 	l->octets = scanner.facts.octets;
-	if (rc == 0 && (!whole || l->header.len > HEADER_MAX))
-		rc = err_set(e, ERR_SYNTAX, "it is no mail: the transport "
-		    "mail carries objects of dialect rfc2442");
+	buf_release(&coded);
+	mime_reader_release(&mime);
 	return rc;
 }
 
-static void
-foresee_coding(struct letter *l)
+static int
+open_file(struct letter *l, const char *path, struct err *e)
 {
-	uint64_t body = l->octets - l->header.len;
-	uint64_t rest = body % LINE_OCTETS;
+	const char *slash = strrchr(path, '/');
+	struct stat st;
 
-	l->coded_facts = l->facts;
-	l->coded_facts.flags = 0;
-	l->coded_facts.octets = l->header.len - l->encoding.len +
-	    strlen("Content-Transfer-Encoding: base64") +
-	    body / LINE_OCTETS * 78 + (rest > 0 ? (rest + 2) / 3 * 4 + 2 : 0);
+	l->name = mem_strdup(slash != NULL ? slash + 1 : path);
+	l->fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
+	if (l->fd < 0 || fstat(l->fd, &st) < 0)
+		return err_errno(e, "cannot open %s", path);
+	if (!S_ISREG(st.st_mode))
+		return err_set(e, ERR_IO, "%s is not a plain file", path);
+	l->made = st.st_mtim.tv_sec;
+	return scan(l, e);
 }
 
 int
-letter_open(const char *path, const char *from, const char *to,
+letter_open(const char *path, const struct letter_options *opts,
     struct letter **l_out, struct err *e)
 {
 	struct letter *l = mem_alloc(1, sizeof(*l));
-	struct stat st;
-	int rc = 0;
+	int rc;
 
 	*l_out = NULL;
 	envelope_init(&l->env);
 	l->step = mem_alloc(1, STEP);
-	l->fd = open(path, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
-	if (l->fd < 0 || fstat(l->fd, &st) < 0)
-		rc = err_errno(e, "cannot open %s", path);
-	else if (!S_ISREG(st.st_mode))
-		rc = err_set(e, ERR_IO, "%s is not a plain file", path);
+	l->opts = *opts;
+	rc = open_file(l, path, e);
+	if (rc == 0 && !l->parcel && opts->date_secs > 0)
+		round_date(l);
 	if (rc == 0)
-		rc = scan(l, e);
-	if (rc == 0)
-		rc = address(l, from, to, e);
+		rc = address(l, e);
+	l->opts.from = l->opts.to = NULL;
 	if (rc < 0) {
 		letter_close(l);
 		return rc;
 	}
-	foresee_coding(l);
 	*l_out = l;
 	return 0;
 }
@@ -232,8 +379,15 @@ letter_close(struct letter *l)
 		close(l->fd);
 	envelope_release(&l->env);
 	buf_release(&l->header);
+	free(l->name);
 	free(l->step);
 	free(l);
+}
+
+bool
+letter_is_parcel(const struct letter *l)
+{
+	return l->parcel;
 }
 
 uint64_t
@@ -242,20 +396,95 @@ letter_octets(const struct letter *l)
 	return l->octets;
 }
 
+/*
+ * The form in which it goes.
+ */
+static uint64_t
+base64_octets(uint64_t n)
+{
+	uint64_t rest = n % LINE_OCTETS;
+
+	return n / LINE_OCTETS * LINE_CODED +
+	    (rest > 0 ? (rest + 2) / 3 * 4 + 2 : 0);
+}
+
+/* An object keeps its header, but for the line of its encoding. */
+static void
+shape_object(struct letter *l, unsigned extensions)
+{
+	bool eight = (l->raw.flags & CONTENT_8BIT) != 0;
+	uint64_t body = l->octets - l->skip;
+
+	l->how = l->encoding.ptr != NULL && ((l->raw.flags & UNCARRIED) != 0 ||
+	    (eight && !(extensions & SMTP_EXT_8BITMIME))) ? BASE64 : AS_IT_IS;
+	l->env.body = eight && l->how == AS_IT_IS ? SMTP_BODY_8BITMIME :
+	    SMTP_BODY_7BIT;
+	l->facts = l->raw;
+	l->facts.octets = l->header.len + body;
+	if (l->how == AS_IT_IS)
+		return;
+	l->facts.flags = 0;
+	l->facts.octets = l->header.len - l->encoding.len +
+	    strlen("Content-Transfer-Encoding: base64") + base64_octets(body);
+}
+
+/* The same for each parcel to this peer but for date and id. */
+static void
+write_header(struct letter *l, const char *type, const char *encoding)
+{
+	struct buf *out = &l->header;
+
+	buf_clear(out);
+	buf_addf(out, "From: <%s>\r\nTo: <%s>\r\n", l->env.sender,
+	    l->env.rcpt[0].address);
+	add_date(l, out);
+	buf_adds(out, "\r\nMessage-ID: ");
+	add_id(l, out);
+	buf_addf(out, "\r\nMIME-Version: 1.0\r\nContent-Type: %s\r\n"
+	    "Content-Transfer-Encoding: %s\r\n\r\n", type, encoding);
+}
+
+static void
+shape_parcel(struct letter *l, unsigned extensions)
+{
+	unsigned binary = SMTP_EXT_BINARYMIME | SMTP_EXT_CHUNKING;
+
+	l->facts = (struct content_facts){ 0 };
+	if (l->opts.coding == LETTER_BINARY &&
+	    (extensions & binary) == binary) {
+		l->how = AS_IT_IS;
+		l->env.body = SMTP_BODY_BINARYMIME;
+		write_header(l, MAIL_PARCEL_TYPE, "binary");
+		l->facts = l->raw;
+		l->facts.octets = l->header.len + l->octets;
+	} else if (l->opts.coding != LETTER_BASE64 &&
+	    (extensions & SMTP_EXT_8BITMIME) != 0) {
+		l->how = ARMOUR;
+		l->env.body = SMTP_BODY_8BITMIME;
+		write_header(l, MAIL_ARMOUR_TYPE, "8bit");
+		l->facts.flags = CONTENT_8BIT;
+		l->facts.octets = l->header.len + l->armoured;
+	} else {
+		l->how = BASE64;
+		l->env.body = SMTP_BODY_7BIT;
+		write_header(l, MAIL_PARCEL_TYPE, "base64");
+		l->facts.octets = l->header.len + base64_octets(l->octets);
+	}
+}
+
 int
 letter_begin(struct letter *l, unsigned extensions, struct err *e)
 {
-	bool eight = (l->facts.flags & CONTENT_8BIT) != 0;
-
-	l->coded = l->encoding.ptr != NULL &&
-	    ((l->facts.flags & UNCARRIED) != 0 ||
-	    (eight && !(extensions & SMTP_EXT_8BITMIME)));
-	l->env.body = eight && !l->coded ? SMTP_BODY_8BITMIME : SMTP_BODY_7BIT;
-	l->env.size = letter_facts(l)->octets;
+	if (l->parcel)
+		shape_parcel(l, extensions);
+	else
+		shape_object(l, extensions);
+	l->env.size = l->facts.octets;
 	l->in_body = false;
-	l->left = l->octets - l->header.len;
-	base64_encoder_init(&l->encoder);
-	if (lseek(l->fd, (off_t)l->header.len, SEEK_SET) == -1)
+	l->left = l->octets - l->skip;
+	base64_encoder_init(&l->base64);
+	armour_encoder_init(&l->armour);
+	if (lseek(l->fd, (off_t)l->skip, SEEK_SET) == -1)
 		return err_errno(e, "cannot read it");
 	return 0;
 }
@@ -269,7 +498,33 @@ letter_envelope(const struct letter *l)
 const struct content_facts *
 letter_facts(const struct letter *l)
 {
-	return l->coded ? &l->coded_facts : &l->facts;
+	return &l->facts;
+}
+
+uint64_t
+letter_room(const struct letter *l, uint64_t mail_octets)
+{
+	uint64_t room = mail_octets > l->header.len ?
+	    mail_octets - l->header.len : 0;
+
+	if (l->how == BASE64)
+		return room / LINE_CODED * LINE_OCTETS;
+	return l->how == ARMOUR ? room / 100 * 98 : room;
+}
+
+void
+letter_advise(const struct letter *l, struct err *why)
+{
+	char text[ERR_TEXT_MAX];
+
+	if (!l->parcel || (strstr(why->text, " 552 ") == NULL &&
+	    strstr(why->text, "5.3.4") == NULL))
+		return;
+	snprintf(text, sizeof(text), "%s", why->text);
+	(void)err_set(why, why->code, "%.300s: a parcel of %llu octets is a "
+	    "mail of %llu here: set a smaller parcel-size", text,
+	    (unsigned long long)l->octets,
+	    (unsigned long long)l->facts.octets);
 }
 
 static void
@@ -278,7 +533,7 @@ give_header(struct letter *l, struct buf *out)
 	size_t before = l->header.len;
 
 	l->in_body = true;
-	if (!l->coded) {
+	if (l->parcel || l->how == AS_IT_IS) {
 		buf_addslice(out, buf_slice(&l->header));
 		return;
 	}
@@ -289,6 +544,23 @@ give_header(struct letter *l, struct buf *out)
 	buf_add(out, l->header.ptr + before, l->header.len - before);
 }
 
+static void
+give_body(struct letter *l, struct buf *out, size_t len)
+{
+	if (l->how == AS_IT_IS)
+		buf_add(out, l->step, len);
+	else if (l->how == BASE64)
+		base64_encoder_add(&l->base64, out, l->step, len);
+	else
+		armour_encoder_add(&l->armour, out, l->step, len);
+	if (l->left > 0)
+		return;
+	if (l->how == BASE64)
+		base64_encoder_end(&l->base64, out);
+	else if (l->how == ARMOUR)
+		armour_encoder_end(&l->armour, out);
+}
+
 int
 letter_read(struct letter *l, struct buf *out, struct err *e)
 {
@@ -297,6 +569,8 @@ letter_read(struct letter *l, struct buf *out, struct err *e)
 
 	if (!l->in_body) {
 		give_header(l, out);
+		if (l->left == 0 && l->how == ARMOUR)
+			armour_encoder_end(&l->armour, out);
 		return 1;
 	}
 	if (l->left == 0)
@@ -307,12 +581,6 @@ letter_read(struct letter *l, struct buf *out, struct err *e)
 	if (rc == 0 || len > l->left)
 		return err_set(e, ERR_IO, "it changed its size");
 	l->left -= len;
-	if (!l->coded) {
-		buf_add(out, l->step, len);
-		return 1;
-	}
-	base64_encoder_add(&l->encoder, out, l->step, len);
-	if (l->left == 0)
-		base64_encoder_end(&l->encoder, out);
+	give_body(l, out, len);
 	return 1;
 }

@@ -292,6 +292,7 @@ link_stats(const struct link *l, struct link_stats *stats_out)
 	stats_out->received += l->receiver.next;
 	stats_out->repeated += l->sender.repeated;
 	stats_out->damaged += l->scanner.bad;
+	stats_out->pending = l->sender.held.len;
 	stats_out->rtt_ms = l->tune.srtt_us < 0 ? -1 : l->tune.srtt_us / US;
 	stats_out->level = l->tune.level;
 	stats_out->frame_size = l->tune.size;

@@ -120,6 +120,9 @@ struct link_stats {
 	uint64_t sent, received;	/* octets of the stream */
 	uint64_t repeated;	/* octets sent again */
 	uint64_t damaged;	/* frames received */
+	uint64_t arrived, lost;	/* frames sent, of known fate */
+	uint64_t pending;	/* octets of files and words that were given
+				 * to the stream and not acknowledged */
 	int64_t rtt_ms;		/* -1: not known */
 	unsigned level;		/* of error correction */
 	size_t frame_size;

@@ -79,6 +79,8 @@ told_fate(void *ctx, const struct stream_fate *f)
 	struct link *l = ctx;
 
 	tune_fate(&l->tune, f);
+	l->stats.arrived += f->arrived;
+	l->stats.lost += !f->arrived;
 }
 
 static void

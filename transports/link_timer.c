@@ -138,13 +138,29 @@ send_frame(struct link *l, struct frame *f)
 	buf_release(&chars);
 }
 
+/* Whether there is something to send that the window has room for. */
+static bool
+has_news(const struct link *l)
+{
+	return stream_ready(&l->sender) ||
+	    (items_ready(&l->items) && stream_room(&l->sender) > 0);
+}
+
+/* Half duplex: how long this end keeps the line with nothing to say.  A peer
+ * that has more to say does not wait for it. */
+static int64_t
+hold_us(const struct link *l)
+{
+	return l->items.peer_idle ? l->idle_us : 0;
+}
+
 /* Whether the burst of this end is over. */
 static bool
 turn_over(const struct link *l)
 {
-	if (stream_ready(&l->sender) || items_ready(&l->items))
+	if (has_news(l))
 		return l->now_us - l->turn_us > TURN_MAX_US;
-	return l->spoke || l->now_us - l->turn_us >= l->idle_us;
+	return l->spoke || l->now_us - l->turn_us >= hold_us(l);
 }
 
 static void
@@ -153,7 +169,8 @@ give_turn(struct link *l, struct frame *f)
 	if ((l->agreed & LINK_HALF) == 0 || !turn_over(l))
 		return;
 	f->flags |= FRAME_OVER;
-	l->idle_us = l->spoke ? IDLE_MIN_US : l->idle_us * 2;
+	l->idle_us = l->spoke || !l->items.peer_idle ? IDLE_MIN_US :
+	    l->idle_us * 2;
 	if (l->idle_us > IDLE_MAX_US)
 		l->idle_us = IDLE_MAX_US;
 	l->turn = false;
@@ -227,14 +244,19 @@ keepalive_us(const struct link *l)
 	return l->said_us + l->config.silence_ms * US / KEEPALIVE_PART;
 }
 
-/* Half duplex: when this end takes the line without being given it. */
+/* Half duplex: when this end takes the line without being given it.  The
+ * peer may rightly keep it for a while if it knows this end to be idle; and
+ * one that has never spoken may still be calling. */
 static int64_t
 claim_us(const struct link *l)
 {
 	int64_t since = l->turn_us > l->fed_us ? l->turn_us : l->fed_us;
 
+	if (!l->config.caller && l->frames == 0)
+		return LINK_NEVER;
 	return since + (l->config.caller ? 1 : 3) *
 	    (TURN_LOST_US + tune_airtime_us(&l->tune, l->tune.size_max)) +
+	    (l->items.told_idle ? IDLE_MAX_US : 0) +
 	    (l->tune.srtt_us > 0 ? 2 * l->tune.srtt_us : 0);
 }
 
@@ -243,11 +265,9 @@ bool
 link_frame_due(const struct link *l)
 {
 	if (l->agreed & LINK_HALF)
-		return l->turn && (stream_ready(&l->sender) ||
-		    items_ready(&l->items) || turn_over(l));
-	return stream_ready(&l->sender) ||
-	    (items_ready(&l->items) && stream_room(&l->sender) > 0) ||
-	    l->ack_us <= l->now_us || keepalive_us(l) <= l->now_us;
+		return l->turn && (has_news(l) || turn_over(l));
+	return has_news(l) || l->ack_us <= l->now_us ||
+	    keepalive_us(l) <= l->now_us;
 }
 
 /* When the line can take more. */
@@ -391,7 +411,7 @@ deadline_open(const struct link *l)
 	if (l->say_line || link_frame_due(l))
 		return least(at, line_free_us(l));
 	if (l->agreed & LINK_HALF)
-		return least(at, l->turn ? l->turn_us + l->idle_us :
+		return least(at, l->turn ? l->turn_us + hold_us(l) :
 		    claim_us(l));
 	return least(at, least(keepalive_us(l), l->ack_us));
 }

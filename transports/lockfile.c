@@ -76,8 +76,25 @@ take(const char *tmp, const char *path, const char *device, struct err *e)
 		if (!remove_stale(path, &pid))
 			break;
 	}
+	if (pid <= 0)
+		return err_set(e, ERR_EXISTS, "%s may be in use: %s names no "
+		    "process; remove it if nobody has the line", device,
+		    path);
 	return err_set(e, ERR_EXISTS, "%s is in use: %s is held by process "
 	    "%ld", device, path, (long)pid);
+}
+
+/* The lock's path.  A device may have several names, by links; programs that
+ * know it by another must find the same lock. */
+static char *
+lock_path(const char *dir, const char *device)
+{
+	char *real = realpath(device, NULL);
+	char *path = mem_printf("%s/LCK..%s", dir,
+	    path_base(real == NULL ? device : real));
+
+	free(real);
+	return path;
 }
 
 int
@@ -85,7 +102,7 @@ lockfile_take(const char *dir, const char *device, char **path_out,
     struct err *e)
 {
 	char *tmp = mem_printf("%s/LTMP.%ld", dir, (long)getpid());
-	char *path = mem_printf("%s/LCK..%s", dir, path_base(device));
+	char *path = lock_path(dir, device);
 	struct buf line = BUF_INIT;
 	int fd, rc = 0;
 

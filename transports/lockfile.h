@@ -4,7 +4,8 @@
 /*
  * HDB lock files, by which programs that use serial lines keep out of each
  * other's way: DIR/LCK..NAME with the process id as ten characters and LF,
- * made by link(2) so that it appears whole.
+ * made by link(2) so that it appears whole.  NAME is the last part of the
+ * device's path once links are followed.
  */
 #include "base/err.h"
 

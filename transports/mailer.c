@@ -17,7 +17,7 @@
 
 struct mailer {
 	struct contract *contract;
-	const char *from, *to;		/* NULL: those of the object */
+	struct letter_options form;	/* from, to: NULL: the object's */
 	char hostname[256];
 	struct postbox_options opts;
 	struct postbox *postbox;	/* NULL: not connected */
@@ -26,16 +26,6 @@ struct mailer {
 	uint64_t octets;		/* of it */
 	bool failed;
 };
-
-static int
-check_address(const char *key, const char *value, struct err *e)
-{
-	struct err why = ERR_INIT;
-
-	if (value == NULL || address_check(slice_of(value), true, &why) == 0)
-		return 0;
-	return err_set(e, ERR_CONFIG, "%s=%s: %s", key, value, why.text);
-}
 
 /* The name of this machine, as EHLO wants one. */
 static const char *
@@ -62,8 +52,6 @@ read_settings(struct mailer *m, struct err *e)
 	struct contract *c = m->contract;
 	int rc;
 
-	m->from = contract_setting(c, "from", NULL);
-	m->to = contract_setting(c, "to", NULL);
 	m->opts.server = contract_setting(c, "server", "127.0.0.1:25");
 	m->opts.helo = contract_setting(c, "helo", NULL);
 	m->opts.progress = on_progress;
@@ -74,11 +62,9 @@ read_settings(struct mailer *m, struct err *e)
 		return err_prefix(e, "helo=%s", m->opts.helo);
 	rc = postbox_check(m->opts.server, e);
 	if (rc == 0)
-		rc = check_address("from", m->from, e);
-	if (rc == 0)
-		rc = check_address("to", m->to, e);
-	if (rc == 0)
 		rc = contract_setting_ms(c, "timeout", 0, &m->opts.wait_ms, e);
+	if (rc == 0)
+		rc = letter_settings(c, &m->form, e);
 	return rc == 0 ? contract_settings_used(c, e) : rc;
 }
 
@@ -126,13 +112,17 @@ tell(struct mailer *m, enum postbox_outcome outcome, const struct err *why)
 static bool
 send_letter(struct mailer *m, struct letter *l)
 {
+	enum postbox_outcome outcome;
 	struct err why = ERR_INIT;
 
 	if (m->postbox == NULL &&
 	    postbox_open(&m->opts, &m->postbox, &why) < 0)
 		return tell(m, POSTBOX_GONE, &why);
 	m->octets = letter_octets(l);
-	return tell(m, postbox_send(m->postbox, l, &why), &why);
+	outcome = postbox_send(m->postbox, l, &why);
+	if (outcome == POSTBOX_REFUSED)
+		letter_advise(l, &why);
+	return tell(m, outcome, &why);
 }
 
 static bool
@@ -142,7 +132,7 @@ send_file(struct mailer *m, const char *name)
 	struct letter *l = NULL;
 	struct err e = ERR_INIT;
 	bool go_on = true;
-	int rc = letter_open(path, m->from, m->to, &l, &e);
+	int rc = letter_open(path, &m->form, &l, &e);
 
 	m->name = name;
 	if (rc == 0)

@@ -21,7 +21,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#define JOURNAL ".link-done"
 #define JOURNAL_LINE 17		/* 16 hexadecimal digits and LF */
 #define JOURNAL_KEPT 4096
 #define JOURNAL_MAX (2 * JOURNAL_KEPT)
@@ -114,7 +113,7 @@ is_done(const struct reception *r, uint64_t id)
 static int
 read_journal(struct reception *r, struct err *e)
 {
-	char *path = path_join(contract_in_dir(r->contract), JOURNAL);
+	char *path = path_join(contract_in_dir(r->contract), RECEPTION_JOURNAL);
 	struct buf text = BUF_INIT;
 	int rc = file_read(path, (JOURNAL_MAX + 1) * JOURNAL_LINE, &text, e);
 
@@ -140,8 +139,8 @@ rewrite_journal(const struct reception *r)
 
 	for (size_t i = 0; i < r->ndone; i++)
 		buf_addf(&text, "%016" PRIx64 "\n", r->done[i]);
-	rc = file_replace(contract_in_dir(r->contract), JOURNAL, text.ptr,
-	    text.len, 0600, NULL);
+	rc = file_replace(contract_in_dir(r->contract), RECEPTION_JOURNAL,
+	    text.ptr, text.len, 0600, NULL);
 	buf_release(&text);
 	return rc;
 }
@@ -154,7 +153,7 @@ write_journal(struct reception *r, uint64_t id)
 	int fd, rc;
 
 	remember(r, id);
-	fd = openat(r->dir_fd, JOURNAL,
+	fd = openat(r->dir_fd, RECEPTION_JOURNAL,
 	    O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return ERR_IO;

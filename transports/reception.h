@@ -11,6 +11,8 @@
 #include "transports/contract.h"
 #include "transports/link.h"
 
+#define RECEPTION_JOURNAL ".link-done"
+
 struct reception;
 
 /* max_size: of one file, in octets. */

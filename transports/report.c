@@ -22,6 +22,10 @@ static const struct report_word {
 	    { "failed", "temporary", true, false, true },
 	[REPORT_FAILED_PERMANENT] =
 	    { "failed", "permanent", true, false, true },
+	[REPORT_RETURNED_TEMPORARY] =
+	    { "returned", "temporary", true, false, true },
+	[REPORT_RETURNED_PERMANENT] =
+	    { "returned", "permanent", true, false, true },
 	[REPORT_NOTE] = { "note", NULL, false, false, true },
 	[REPORT_PROGRESS] = { "progress", NULL, false, false, false },
 };
@@ -113,11 +117,13 @@ parse_name(struct slice *rest, struct report *r, struct err *e)
 static int
 parse_failed(struct slice *rest, struct report *r, struct err *e)
 {
+	const char *word = words[r->kind].word;
 	struct slice how;
 
 	if (next_word(rest, &how)) {
 		for (int k = 0; k < REPORT_KINDS; k++) {
 			if (words[k].second == NULL ||
+			    strcmp(words[k].word, word) != 0 ||
 			    !slice_eqs(how, words[k].second))
 				continue;
 			r->kind = (enum report_kind)k;
@@ -125,7 +131,7 @@ parse_failed(struct slice *rest, struct report *r, struct err *e)
 		}
 	}
 	return err_set(e, ERR_SYNTAX,
-	    "\"failed\" wants NAME temporary or permanent TEXT");
+	    "\"%s\" wants NAME temporary or permanent TEXT", word);
 }
 
 /* Where a key's number goes; NULL: it is not known. */

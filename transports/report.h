@@ -9,6 +9,7 @@
  *	sent NAME
  *	received NAME
  *	failed NAME temporary|permanent TEXT
+ *	returned NAME temporary|permanent TEXT
  *	note TEXT
  *	progress KEY=NUMBER...
  *
@@ -25,7 +26,8 @@
 
 enum report_kind {
 	REPORT_SENDING, REPORT_SENT, REPORT_RECEIVED, REPORT_FAILED_TEMPORARY,
-	REPORT_FAILED_PERMANENT, REPORT_NOTE, REPORT_PROGRESS, REPORT_KINDS
+	REPORT_FAILED_PERMANENT, REPORT_RETURNED_TEMPORARY,
+	REPORT_RETURNED_PERMANENT, REPORT_NOTE, REPORT_PROGRESS, REPORT_KINDS
 };
 
 /* How a transport fares, in octets but for the last two. */
@@ -34,14 +36,14 @@ struct report_progress {
 	uint64_t received;	/* since it began */
 	uint64_t rate;		/* a second, now, both ways */
 	uint64_t again;		/* sent again, since it began */
-	uint64_t errors;	/* of a million octets sent, sent again */
+	uint64_t errors;	/* of a million frames sent, lost */
 	uint64_t damaged;	/* frames that came so, since it began */
 };
 
 struct report {
 	enum report_kind kind;
 	struct slice name;	/* all but note and progress */
-	struct slice text;	/* failed and note, else empty */
+	struct slice text;	/* failed, returned, note; else empty */
 	uint64_t done, total;	/* sending: octets, done at most total */
 	struct report_progress progress;
 };

@@ -419,8 +419,65 @@ CHAT = {
              b"\n\n\n\n\n\n\n\n\n\n\n\nlogin: \nPassword: ",
     "escapes": b'"" \\101\\d\\p\\s\\-\\K\\r x\\W0\nERROR\nx',
 }
+
+ROAD = (b"From: <b@paris.example>\r\nTo: <b@london.example>\r\n"
+        b"Message-ID: <abc@paris.example>\r\nMIME-Version: 1.0\r\n")
+PARCEL_TYPE = b"Content-Type: application/vnd.postrider.parcel\r\n"
+ARMOUR_TYPE = b"Content-Type: application/vnd.postrider.armoured-parcel\r\n"
+CTE = b"Content-Transfer-Encoding: "
+SIXTY_FOUR = PARCEL_TYPE + CTE + b"base64\r\n\r\nZm9vYmFy\r\n"
+ARMOUR = b"\x8b\x8c\x8d=\r\n==3 364b3fb7\r\n"
+
+
+def parts(*part, kind=b"mixed"):
+    return (b"Content-Type: multipart/" + kind + b"; boundary=b\r\n\r\n"
+            + b"".join(b"--b\r\n" + one + b"\r\n" for one in part)
+            + b"--b--\r\n")
+
+
+def returned(status, original):
+    return (b"From: MAILER-DAEMON@mx.example\r\nReturn-Path: <>\r\n" + parts(
+        b"\r\nSorry: 550 5.1.1 unknown",
+        b"Content-Type: message/delivery-status\r\n\r\nReporting-MTA: dns; m"
+        b"\r\nOriginal-Envelope-Id: abc@paris.example\r\n\r\n"
+        b"Final-Recipient: rfc822; b@london.example\r\n" + status,
+        original, kind=b"report; report-type=delivery-status"))
+
+
+MAIL = {
+    "base64": ROAD + SIXTY_FOUR,
+    "binary": ROAD + PARCEL_TYPE + CTE + b"binary\r\n\r\nfoo\0\r\nbar",
+    "armour": ROAD + ARMOUR_TYPE + CTE + b"8bit\r\n\r\n" + ARMOUR + b"-- \r\n",
+    "armour-qp": ROAD + ARMOUR_TYPE + CTE + b"quoted-printable\r\n\r\n"
+                 + quopri.encodestring(ARMOUR),
+    "armour-cut": ROAD + ARMOUR_TYPE + b"\r\n" + ARMOUR[:6],
+    "object": ROAD + b"Content-Type: application/batch-SMTP\r\n\r\n" + ONE,
+    "parts": ROAD + parts(SIXTY_FOUR, b"\r\nlist"),
+    "parts-in-parts": ROAD + parts(b"\r\nhello", parts(SIXTY_FOUR).replace(
+        b"=b", b"=c").replace(b"--b", b"--c")),
+    "parts-object": ROAD + parts(b"Content-Type: application/batch-SMTP\r\n"
+                                 b"\r\n" + ONE, b"\r\nlist"),
+    "parts-lf": (ROAD + parts(SIXTY_FOUR)).replace(b"\r\n", b"\n"),
+    "dsn-failed": returned(
+        b"Action: failed\r\nStatus: 5.1.1\r\nDiagnostic-Code: smtp; 550\r\n"
+        b"  no\r\n", b"Content-Type: message/rfc822\r\n\r\n" + ROAD
+        + SIXTY_FOUR),
+    "dsn-delayed": returned(
+        b"Action: delayed\r\nStatus: 4.4.1\r\n",
+        b"Content-Type: text/rfc822-headers\r\n\r\n" + ROAD),
+    "qmail": b"From: MAILER-DAEMON@m\r\n\r\nHi. This is the qmail-send\r\n"
+             b"I wasn't able to deliver\r\n550 5.7.1 no\r\n--- Below\r\n"
+             + ROAD + b"\r\n",
+    "quoted": b"From: MAILER-DAEMON@m\r\n\r\n<<< 451 later\r\n> message-id:"
+              b"\r\n>  <abc@paris.example>\r\n",
+    "warning": b"From: MAILER-DAEMON@m\r\nSubject: Warning\r\n\r\nNo action "
+               b"is required\r\nMessage-ID: <abc@paris.example>\r\n",
+    "letter": b"From: a@b.example\r\nSubject: x\r\n\r\nhello\r\n",
+    "no-header": b"hello\r\n",
+}
+
 TARGETS = {
-    "link": LINK, "chat": CHAT,
+    "link": LINK, "chat": CHAT, "mail": MAIL,
     "command": {k: line_file(v) for k, v in COMMAND.items()},
     "session": SESSION, "batch": BATCH, "mime": MIME,
     "dsn": {k: line_file(v) for k, v in DSN.items()},

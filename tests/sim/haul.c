@@ -115,14 +115,16 @@ haul_write(struct road *r, const struct exchange_action *a)
 	    NULL);
 }
 
-/* Made again, the octets must be those of the first time. */
+/* Made again, the octets must be those of the first time, also for another of
+ * the peer's transports. */
 static void
 check_made(struct road *r, const unsigned char digest[SHA256_LEN])
 {
+	struct road *first = r - r->lane;
 	struct list *item;
 	struct made *m;
 
-	list_for_each(item, &r->made) {
+	list_for_each(item, &first->made) {
 		m = list_entry(item, struct made, link);
 		if (strcmp(m->name, r->name) != 0)
 			continue;
@@ -134,7 +136,7 @@ check_made(struct road *r, const unsigned char digest[SHA256_LEN])
 	m = mem_alloc(1, sizeof(*m));
 	m->name = mem_strdup(r->name);
 	memcpy(m->digest, digest, SHA256_LEN);
-	list_add_tail(&r->made, &m->link);
+	list_add_tail(&first->made, &m->link);
 }
 
 static void
@@ -202,7 +204,23 @@ travel_ms(const struct road *r)
 static struct road *
 way_back(struct road *r)
 {
-	return site_road(r->to, r->site->name);
+	struct site *s = r->to;
+	size_t i;
+
+	for (i = 0; s->road[i].way != r->way || s->road[i].lane != r->lane;)
+		i++;
+	return &s->road[i];
+}
+
+/* One of two transports is out of order for some hours now and then. */
+static bool
+is_out_of_order(const struct road *r)
+{
+	const struct world *w = r->site->world;
+
+	return r->way->lanes > 1 && w->now_ms < w->faults_end_ms &&
+	    plan_hash(w, r->way, (uint64_t)(w->now_ms / (2 * HOUR_MS)) * 2 +
+	    r->lane) % 3 == 0;
 }
 
 static void
@@ -272,7 +290,7 @@ static void
 haul_exit(struct road *r, int status, const char *why)
 {
 	r->running = r->stopping = false;
-	exchange_transport_exited(r->site->x, r->to->name, status, why);
+	exchange_transport_exited(r->site->x, r->peer_lane, status, why);
 }
 
 void
@@ -336,10 +354,10 @@ bad_luck(struct road *r, struct parcel *p)
 		ship(r, p, tear(w, &p->bytes));
 		haul_exit(r, 75, "torn");
 	} else if (mishap(w, o->failed)) {
-		exchange_transport_failed(r->site->x, r->to->name, p->name,
+		exchange_transport_failed(r->site->x, r->peer_lane, p->name,
 		    false, "not this one");
 	} else if (mishap(w, o->refused)) {
-		exchange_transport_failed(r->site->x, r->to->name, p->name,
+		exchange_transport_failed(r->site->x, r->peer_lane, p->name,
 		    true, "never this one");
 	} else {
 		return false;
@@ -361,7 +379,8 @@ haul_step(struct road *r)
 		haul_exit(r, 0, "");
 		return;
 	}
-	if (r->way->dead_until_ms > w->now_ms || r->to->dead) {
+	if (r->way->dead_until_ms > w->now_ms || r->to->dead ||
+	    is_out_of_order(r)) {
 		haul_exit(r, 75, "no link");
 		return;
 	}
@@ -384,7 +403,7 @@ haul_step(struct road *r)
 		ship(r, p, p->bytes.len);
 	}
 	name = mem_strdup(p->name);
-	if (exchange_transport_sent(r->site->x, r->to->name, name, &e) != 0)
+	if (exchange_transport_sent(r->site->x, r->peer_lane, name, &e) != 0)
 		tell(w, r->site->name, "sim: sent: %s", e.text);
 	free(name);
 	event_add(w, 300, EVENT_HAUL, r->site, road_number(r), NULL);
@@ -556,7 +575,7 @@ haul_sweep(struct site *s)
 			struct parcel *p = list_entry(item, struct parcel,
 			    link);
 
-			if (!exchange_knows_object(s->x, r->to->name,
+			if (!exchange_knows_object(s->x, r->peer_lane,
 			    p->name) || mishap(s->world,
 			    s->world->weather.swept))
 				parcel_free(p);

@@ -59,6 +59,16 @@ some_tongue(struct world *w, size_t a, size_t b)
 	return roll(w, 2) == 0 ? TONGUE_BSMTP : TONGUE_RFC2442;
 }
 
+uint64_t
+plan_hash(const struct world *w, const struct link *l, uint64_t n)
+{
+	uint64_t h = w->set.seed * 1000003 + (uint64_t)(l - w->link);
+
+	h = (h ^ n * UINT64_C(0x9e3779b97f4a7c15)) *
+	    UINT64_C(0xbf58476d1ce4e5b9);
+	return (h ^ h >> 31) >> 8;
+}
+
 static void
 link_make(struct world *w, size_t a, size_t b)
 {
@@ -67,6 +77,7 @@ link_make(struct world *w, size_t a, size_t b)
 	w->link = mem_realloc(w->link, w->nlinks + 1, sizeof(*w->link));
 	l = &w->link[w->nlinks++];
 	*l = (struct link){ .site = { a, b } };
+	l->lanes = plan_hash(w, l, 1000) % 3 == 0 ? 2 : 1;
 	l->cost = 1 + (unsigned)roll(w, 10);
 	l->tongue = some_tongue(w, a, b);
 	l->gzip = roll(w, 2) == 0;
@@ -260,9 +271,9 @@ describe(struct world *w)
 	for (i = 0; i < w->nlinks; i++) {
 		const struct link *l = &w->link[i];
 
-		tell(w, "plan", "%s - %s: cost %u, %s, way %" PRId64 " s",
-		    names[l->site[0]], names[l->site[1]], l->cost,
-		    tongue[l->tongue], l->way_ms / 1000);
+		tell(w, "plan", "%s - %s: cost %u, %s, way %" PRId64 " s, %u "
+		    "lanes", names[l->site[0]], names[l->site[1]], l->cost,
+		    tongue[l->tongue], l->way_ms / 1000, l->lanes);
 		for (k = 0; k < 2; k++)
 			tell(w, "plan", "    %s: every %u hours, nights %d, "
 			    "count %u, age %u min", names[l->site[k]],
@@ -272,33 +283,41 @@ describe(struct world *w)
 }
 
 static void
+road_make(struct site *s, struct link *l, unsigned lane)
+{
+	struct road *r = &s->road[s->nroads++];
+	size_t to = l->site[l->site[0] == s->index];
+
+	r->site = s;
+	r->to = &s->world->site[to];
+	r->way = l;
+	r->lane = lane;
+	r->peer_lane = l->lanes == 1 ? mem_strdup(names[to]) :
+	    mem_printf("%s/lane%u", names[to], lane);
+	list_init(&r->out);
+	list_init(&r->in);
+	list_init(&r->past);
+	list_init(&r->made);
+}
+
+static void
 roads_make(struct world *w, struct site *s)
 {
 	size_t i, k;
 
 	for (i = 0; i < w->nlinks; i++) {
 		for (k = 0; k < 2; k++)
-			s->nroads += w->link[i].site[k] == s->index;
+			if (w->link[i].site[k] == s->index)
+				s->nroads += w->link[i].lanes;
 	}
 	s->road = mem_alloc(s->nroads, sizeof(*s->road));
 	s->nroads = 0;
 	for (i = 0; i < w->nlinks; i++) {
 		struct link *l = &w->link[i];
 
-		for (k = 0; k < 2; k++) {
-			struct road *r = &s->road[s->nroads];
-
-			if (l->site[k] != s->index)
-				continue;
-			s->nroads++;
-			r->site = s;
-			r->to = &w->site[l->site[1 - k]];
-			r->way = l;
-			list_init(&r->out);
-			list_init(&r->in);
-			list_init(&r->past);
-			list_init(&r->made);
-		}
+		for (k = 0; k < 2 * l->lanes; k++)
+			if (l->site[k % 2] == s->index)
+				road_make(s, l, (unsigned)k / 2);
 	}
 }
 
@@ -408,6 +427,24 @@ put_native(struct buf *b, const struct link *l, const struct side *side)
 		buf_adds(b, " seal = sign\n forward-signed = yes\n");
 }
 
+/* The first of two may be for what is small or urgent, the second is called at
+ * times of its own. */
+static void
+put_lanes(struct buf *b, const struct road *r)
+{
+	uint64_t kind = plan_hash(r->site->world, r->way, r->site->index);
+
+	if (r->way->lanes == 1) {
+		buf_adds(b, " transport = /bin/true\n");
+		return;
+	}
+	buf_addf(b, " transport lane0 {\n program = /bin/true\n%s%s }\n",
+	    kind % 2 == 0 ? " size-max = 4K\n" : "",
+	    kind / 2 % 3 == 0 ? " priority-min = 1\n" : "");
+	buf_addf(b, " transport lane1 {\n program = /bin/true\n%s }\n",
+	    kind / 6 % 2 == 0 ? " call = \"every 2h\"\n" : "");
+}
+
 static void
 put_peer(struct buf *b, const struct road *r)
 {
@@ -416,8 +453,9 @@ put_peer(struct buf *b, const struct road *r)
 	const char *to = r->to->name;
 
 	buf_addf(b, "peer %s {\n cost = %u\n may-relay = yes\n"
-	    " transport = /bin/true\n lifetime = %ud\n", to, l->cost,
+	    " lifetime = %ud\n", to, l->cost,
 	    r->site->world->lifetime_days);
+	put_lanes(b, r);
 	if (l->tongue == TONGUE_NATIVE)
 		put_native(b, l, side);
 	else if (l->tongue == TONGUE_RFC2442)
@@ -517,7 +555,8 @@ plan_conf(struct site *s)
 
 	put_site(&b, s);
 	for (i = 0; i < s->nroads; i++)
-		put_peer(&b, &s->road[i]);
+		if (s->road[i].lane == 0)
+			put_peer(&b, &s->road[i]);
 	put_rest(&b, s);
 	conf = load(&b);
 	buf_release(&b);

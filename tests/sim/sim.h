@@ -94,6 +94,7 @@ struct side {
 
 struct link {
 	size_t site[2];
+	unsigned lanes;		/* transports at each end: 1 or 2 */
 	unsigned cost;
 	enum tongue tongue;
 	bool gzip;
@@ -115,8 +116,11 @@ struct weather {
 	bool restores, rebuilds, deaths, rotations, silence;
 };
 
+/* Of each transport of a peer. */
 struct road {
 	struct site *site, *to;
+	unsigned lane;		/* 0 or 1 */
+	char *peer_lane;	/* what the exchange calls it */
 	struct link *way;
 	struct list out, in;	/* parcels */
 	struct list past;	/* some that went, to come again */
@@ -271,6 +275,9 @@ void wrong(struct world *w, const char *fmt, ...)
 
 /* plan.c */
 /* Sites, links and weather; only names and numbers, nothing is started. */
+/* A number that follows from the seed, the link and n, whatever happened
+ * before. */
+uint64_t plan_hash(const struct world *w, const struct link *l, uint64_t n);
 void plan_make(struct world *w);
 /* The configuration of a site. */
 struct conf *plan_conf(struct site *s);
@@ -325,7 +332,8 @@ void site_deliver(struct site *s, uint64_t number);
 bool site_is_empty(struct site *s);
 /* No mail, but announcements may be under way. */
 bool site_has_no_mail(struct site *s);
-struct road *site_road(struct site *s, const char *peer);
+/* By PEER, or PEER/TRANSPORT where it has several. */
+struct road *site_road(struct site *s, const char *name);
 int site_open_spool(struct site *s, struct err *e) MUST_CHECK;
 /* Appends the content of a message. */
 int site_read(struct site *s, uint64_t id, struct buf *content, struct err *e)

@@ -64,12 +64,12 @@ site_init(struct site *s)
 }
 
 struct road *
-site_road(struct site *s, const char *peer)
+site_road(struct site *s, const char *name)
 {
 	size_t i;
 
 	for (i = 0; i < s->nroads; i++) {
-		if (strcmp(s->road[i].to->name, peer) == 0)
+		if (strcmp(s->road[i].peer_lane, name) == 0)
 			return &s->road[i];
 	}
 	return NULL;
@@ -331,6 +331,7 @@ site_release(struct site *s)
 		struct road *r = &s->road[i];
 
 		exchange_outbound_free(r->outbound);
+		free(r->peer_lane);
 		free(r->name);
 		buf_release(&r->bytes);
 		parcels_free(&r->out);
@@ -360,7 +361,7 @@ site_release(struct site *s)
 static void
 carry_out(struct site *s, struct exchange_action *a)
 {
-	struct road *r = a->peer != NULL ? site_road(s, a->peer) : NULL;
+	struct road *r = a->road != NULL ? site_road(s, a->road) : NULL;
 	struct world *w = s->world;
 	struct job *j;
 

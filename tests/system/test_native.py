@@ -308,6 +308,20 @@ def test_seal_and_sign_do_not_mix(node, work):
     assert paris.json("queue", "list")
 
 
+def test_not_genuine_by_hand(node, work):
+    """It is refused, and kept aside for somebody to look at."""
+    london = node("london", config=road.config(
+        "london", road.peer(work, "london", "paris", dialect="native"),
+        "routes { paris.example = paris }\n"))
+    london.cli("key", "new")
+    london.start()
+    done = london.run("receive", "--peer", "paris", "--name", "../../x",
+                      data=b"no parcel" * 40, check=False)
+    assert done.returncode == 65
+    aside = os.path.join(london.directory, "spool", "peers", "paris", "aside")
+    assert list(road.files(aside).values()) == [b"no parcel" * 40]
+
+
 def test_onion(node, work):
     """Four sites in a row; each knows its neighbours and no more."""
     native_peer = dict(dialect="native", may_relay="yes")

@@ -4,6 +4,7 @@ says, the listener that takes objects, and the whole road through real mail
 servers that know nothing of it."""
 
 import base64
+import email
 import os
 import re
 import socket
@@ -124,12 +125,9 @@ def test_two_objects_over_one_connection(work, server):
                objects=objects) == (0, ["sent o0", "sent o1"], "")
     assert one.connections == 1
     assert one.commands[0] == b"EHLO paris.example"
-    assert one.commands[1] == (b"MAIL FROM:<bundle@paris.example> "
-                               b"SIZE=%d BODY=7BIT RET=HDRS"
-                               % len(objects[0])) or \
-        set(one.commands[1].split()[1:]) == {
-            b"FROM:<bundle@paris.example>", b"SIZE=%d" % len(objects[0]),
-            b"BODY=7BIT", b"RET=HDRS"}
+    assert set(one.commands[1].split()[1:]) == {
+        b"FROM:<bundle@paris.example>", b"SIZE=%d" % len(objects[0]),
+        b"BODY=7BIT", b"RET=HDRS", b"ENVID=pr-1@paris.example"}
     assert one.commands[2] == b"RCPT TO:<bundle@london.example>"
     assert one.contents == list(objects)
 
@@ -156,6 +154,7 @@ def test_unix_socket(work, node):
     assert paris.wait_mail("someone")
 
 
+BATCH = b"Content-Type: application/batch-SMTP\r\n"
 EIGHT = OBJECT % "Gr\u00fc\u00dfe".encode()
 
 
@@ -248,11 +247,11 @@ def test_settings(work, settings, text):
 
 
 @pytest.mark.parametrize("data, text", [
-    (b"", "no mail"),
-    (b"EHLO x\r\nMAIL FROM:<a@b>\r\n", "no mail"),
-    (b"Subject: x\r\n\r\nbody\r\n", "no From"),
-    (b"From: <a@b.example>\r\n\r\nbody\r\n", "no To"),
-    (b"From: <a@>\r\nTo: <c@d>\r\n\r\nbody\r\n", "From"),
+    (b"", "no object"),
+    (b"EHLO x\r\nMAIL FROM:<a@b>\r\n", "no object"),
+    (BATCH + b"\r\nbody\r\n", "no From"),
+    (BATCH + b"From: <a@b.example>\r\n\r\nbody\r\n", "no To"),
+    (BATCH + b"From: <a@>\r\nTo: <c@d>\r\n\r\nbody\r\n", "From"),
 ])
 def test_what_is_no_mail(work, server, data, text):
     one = server()
@@ -362,10 +361,17 @@ def test_own_object_back(london):
                  ["bundle@paris.example"]) == [(554, "5.4.6")]
 
 
-def test_notice_about_an_object_goes_to_the_postmaster(london):
-    assert offer(london, "", ["bundle@london.example"]) == [
+def test_mail_from_nobody_goes_to_the_postmaster(london):
+    """With words, and nothing a user could wonder about."""
+    strange = b"Subject: I am away\r\n\r\nuntil Monday\r\n"
+    assert offer(london, "", ["bundle@london.example"], strange) == [
         (250, "2.1.5"), 250]
-    assert london.wait_mail("postmaster") == [OBJECT % b"hello"]
+    [mail] = london.wait_mail("postmaster")
+    words, attached = email.message_from_bytes(mail).get_payload()
+    assert "not" in words.get_payload()
+    assert "bundle address" in words.get_payload()
+    assert attached.get_payload(decode=True) == strange
+    assert "mail-strange" in london.log()
 
 
 def test_broken_object_goes_to_the_postmaster(london):

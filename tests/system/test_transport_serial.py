@@ -9,6 +9,7 @@ import pty
 import select
 import signal
 import subprocess
+import termios
 import time
 import tty
 
@@ -88,8 +89,22 @@ def ends(tmp_path):
 
 
 @pytest.fixture
+def pair():
+    """A pty whose other side the test plays: its descriptor, our name."""
+    master, slave = pty.openpty()
+    tty.setraw(slave)
+    yield master, os.ttyname(slave)
+    os.close(master)
+    os.close(slave)
+
+
+@pytest.fixture
 def line():
     running = []
+
+    def hang_up(number):
+        running[number].stdin.close()
+        running[number].wait(10)
 
     def make(*options):
         proc = subprocess.Popen(
@@ -98,6 +113,7 @@ def line():
         running.append(proc)
         return [proc.stdout.readline().strip() for _ in range(2)]
 
+    make.hang_up = hang_up
     yield make
     for proc in running:
         proc.stdin.close()
@@ -117,7 +133,9 @@ def both(ends, ttys, a=None, b=None):
     (("--strip", "--xonxoff"), {}),
     (("--drops", "1e-3"), {"plain": "yes"}),
     ((), {"half_duplex": "yes"}),
-], ids=["clean", "noisy", "7bit", "drops", "half"])
+    (("--strip",), {"bits": "7"}),
+    ((), {"flow": "xonxoff"}),
+], ids=["clean", "noisy", "7bit", "drops", "half", "bits", "flow"])
 def test_both_ways(ends, line, options, settings):
     there = [ends[0].put(f"f{n}", n * 9000) for n in range(4)]
     back = [ends[1].put(f"g{n}", 20000) for n in range(2)]
@@ -215,6 +233,90 @@ def test_in_use(ends, line):
     assert not os.path.exists(name)
 
 
+def test_excluded(ends, line):
+    """Where there are no lock files, flock(2) keeps the second one out."""
+    ttys = line()
+    ends[0].start(ttys[0], role="answer", lock_dir="/nonexistent", stay="yes")
+    time.sleep(0.5)
+    status, said, _ = ends[1].start(ttys[0], lock_dir="/nonexistent").end()
+    assert status == 75
+    assert any("in use" in x for x in said)
+
+
+def settings_of(master):
+    """(input, control) flags and speed of the other side of a pty."""
+    now = termios.tcgetattr(master)
+    return now[0], now[2], now[5]
+
+
+def await_settings(master, wanted):
+    until = time.monotonic() + 10
+    while not wanted(*settings_of(master)):
+        assert time.monotonic() < until, settings_of(master)
+        time.sleep(0.01)
+
+
+def test_settings_of_the_tty(ends, pair):
+    """Speed, flow, bits and modem lines; as before once it is over.  A pty
+    keeps to eight bits without parity, whatever it is told."""
+    master, name = pair
+    before = termios.tcgetattr(master)
+    ends[0].start(name, speed="9600", flow="rtscts", bits="7", modem="yes",
+                  chat='"" AT OK', stay="yes")
+    control = termios.CRTSCTS | termios.HUPCL | termios.CLOCAL
+    await_settings(master, lambda i, c, s: s == termios.B9600 and
+                   c & control == control and i & termios.ISTRIP)
+    # Carrier counts once the modem has said that there is one.
+    os.write(master, b"OK")
+    await_settings(master, lambda i, c, s: not c & termios.CLOCAL)
+    ends[0].proc.stdin.write("stop\n")
+    ends[0].proc.stdin.flush()
+    await_settings(master, lambda i, c, s: s == termios.B0)	# hung up
+    assert ends[0].end()[0] == 0
+    assert settings_of(master) == (before[0], before[2], before[5])
+
+
+def test_xonxoff_of_the_tty(ends, pair):
+    ends[0].start(pair[1], flow="xonxoff", stay="yes")
+    await_settings(pair[0], lambda i, c, s: i & termios.IXON and
+                   i & termios.IXOFF and not c & termios.CRTSCTS)
+
+
+def test_comes_back(ends, line, tmp_path):
+    """A line that always stands is opened again after the device was gone
+    (the cable, the adapter), and goes on; a peer that starts anew is heard
+    at once."""
+    name = str(tmp_path / "tty")
+    first, second = line(), line()
+    os.symlink(first[0], name)
+    ends[0].start(name, stay="yes")
+    ends[1].start(first[1], role="answer", stay="yes")
+    time.sleep(1)
+    ends[1].kill()
+    want = [ends[1].put("anew", 3000)]
+    ends[1].start(first[1], role="answer", stay="yes")
+    await_files(ends[0], want)
+    os.remove(name)
+    os.symlink(second[0], name)
+    line.hang_up(0)
+    ends[1].end()
+    want.append(ends[1].put("back", 3000))
+    ends[1].start(second[1], role="answer", stay="yes")
+    await_files(ends[0], want)
+    ends[0].proc.stdin.write("stop\n")
+    ends[0].proc.stdin.flush()
+    status, said, _ = ends[0].end()
+    assert status == 0
+    assert [x for x in said if "was lost" in x], said
+
+
+def await_files(end, wanted):
+    until = time.monotonic() + 20
+    while set(end.got()) != set(wanted):
+        assert time.monotonic() < until, end.got()
+        time.sleep(0.1)
+
+
 def converse(master, talk):
     """Plays the modem: waits for a text, then says one."""
     heard = b""
@@ -230,39 +332,56 @@ def converse(master, talk):
     return heard
 
 
-def test_chat(ends, tmp_path):
-    master, slave = pty.openpty()
-    tty.setraw(slave)
+def test_chat(ends, tmp_path, pair):
+    master, name = pair
     secret = tmp_path / "password"
     secret.write_text("sesame\n")
-    ends[0].start(os.ttyname(slave), chat='"" ATZ OK ATDT\\T CONNECT '
-                  '"" ogin:--ogin: \\L word: \\P', phone="555-1234",
-                  user="uucp", password_file=str(secret), chat_fail="BUSY",
-                  chat_timeout="3", patience="2")
+    ends[0].start(name, chat='"" ATZ OK ATDT\\T CONNECT '
+                  '"" ogin:-BREAK-ogin:--ogin: \\L word: \\P',
+                  phone="555-1234", user="uucp", password_file=str(secret),
+                  chat_fail="BUSY", chat_timeout="3", patience="2")
     converse(master, [(b"ATZ\r", b"OK\r\n"),
                       (b"ATDT555-1234\r", b"CONNECT 9600\r\n"),
-                      (b"\r", b"Login: "), (b"uucp\r", b"Password: "),
+                      (b"\r", b""), (b"\r", b"Login: "),
+                      (b"uucp\r", b"Password: "),
                       (b"sesame\r", b"welcome\r\n"), (b"PR1", b"")])
     with open(f"/proc/{ends[0].proc.pid}/cmdline", "rb") as file:
         assert b"sesame" not in file.read()
     status, said, err = ends[0].end()
     assert status == 75
     assert "sesame" not in "".join(said) + err
-    os.close(master)
-    os.close(slave)
 
 
-def test_chat_fails(ends):
-    master, slave = pty.openpty()
-    tty.setraw(slave)
-    ends[0].start(os.ttyname(slave), chat='"" ATDT\\T CONNECT', phone="1",
-                  chat_fail="BUSY NO\\sCARRIER")
-    converse(master, [(b"ATDT1\r", b"\r\nNO CARRIER\r\n")])
+@pytest.mark.parametrize("talk,word", [
+    ([(b"ATDT1\r", b"\r\nNO CARRIER\r\n")], "NO CARRIER"),
+    ([(b"ATDT1\r", b"CONNECT")], "word:"),	# in time, but no more
+    # What the script waits for behind the password is not the password.
+    ([(b"ATDT1\r", b"CONNECT\r\nPassword: "), (b"sesame\r", b"sesame\r\n")],
+     "welcome"),
+], ids=["fail", "silence", "password"])
+def test_chat_fails(ends, pair, tmp_path, talk, word):
+    secret = tmp_path / "password"
+    secret.write_text("sesame\n")
+    ends[0].start(pair[1], chat='"" ATDT\\T CONNECT "" word: \\P welcome',
+                  phone="1", chat_fail="BUSY NO\\sCARRIER", chat_timeout="1",
+                  password_file=str(secret))
+    converse(pair[0], talk)
+    status, said, err = ends[0].end()
+    assert status == 75
+    assert any(word in x for x in said)
+    assert "sesame" not in "".join(said) + err
+
+
+def test_answers_a_modem(ends, pair):
+    """The answering end: it waits for the bell, and then for a call."""
+    ends[0].start(pair[1], role="answer", chat="RING\\W0 ATA CONNECT\\W60",
+                  chat_timeout="1", patience="1")
+    time.sleep(1.5)
+    os.write(pair[0], b"RING\r\n")
+    converse(pair[0], [(b"ATA\r", b"CONNECT 9600\r\n"), (b"PR0", b"")])
     status, said, _ = ends[0].end()
     assert status == 75
-    assert any("NO CARRIER" in x for x in said)
-    os.close(master)
-    os.close(slave)
+    assert any("nobody called" in x for x in said)
 
 
 @pytest.mark.parametrize("settings,word", [

@@ -4,6 +4,7 @@ behave badly, which must harm their own peer alone."""
 
 import os
 import re
+import shutil
 import socket
 import stat
 import time
@@ -149,6 +150,31 @@ def test_no_plain_file(work, london, make):
     assert len(re.findall("file-refused ", london.log())) == 2
 
 
+@pytest.mark.requires_root
+def test_unreadable(work, node):
+    """What the daemon's user may not read is told once, with what to do, and
+    taken when he may."""
+    london = node("london", config=road.config(
+        "london", road.peer(work, "london", "paris", dialect="bsmtp"),
+        user="nobody", group="nogroup"))
+    os.chmod(work, 0o755)
+    for path, _, _ in os.walk(work):
+        shutil.chown(path, "nobody")
+    london.start()
+    bad = os.path.join(inbox(london, "paris"), "bad")
+    with open(bad, "wb") as file:
+        file.write(BATCH % b"later")
+    os.chmod(bad, 0o600)
+    for count in range(3):
+        drop_batch(work, "paris", f"u{count}")
+        london.wait_mail(f"u{count}")
+    said = re.findall(r"file-refused .*", london.log())
+    assert len(said) == 1 and "chown" in said[0], said
+    shutil.chown(bad, "nobody")
+    drop_batch(work, "paris", "u3")
+    london.wait_mail("later")
+
+
 #
 # Bad manners.
 #
@@ -163,33 +189,169 @@ MANNERS = {
     "hangs": "trap '' TERM INT HUP; while :; do sleep 1; done",
     "closes": "exec <&- >&- 2>&-; sleep 60",
     "lies": "while :; do echo received none; sleep 0.05; done",
+    "huge-totals": "cd $out; for f in *; do echo sending $f 7 "
+                   "18446744073709551615; echo sending $f 1 9"
+                   "9999999999999999999; echo sending $f -1 0x9; done",
+    "forks": "n=0; while [ $n -lt 50 ]; do sleep 300 & n=$((n+1)); done",
+    "odd-entries": "cd $in; mkdir -p d .d; ln -sf /etc/passwd l; "
+                   "mkfifo p p2 2>&-; : >'a b'; : >\"$(printf 'x\\033y')\"; "
+                   "ln -s l2 l2; : >.hidden; echo received l; echo received d;"
+                   "echo received 'a b'; echo received .hidden",
+    "clears-out": "rm -f $out/*; exit 75",
+    "spoils-out": "for f in $out/*; do echo spoilt >$f; done; exit 75",
 }
 
 
-@pytest.mark.parametrize("manners", MANNERS.values(), ids=MANNERS.keys())
-def test_harms_its_own_peer_alone(work, node, manners):
-    """Mail for and from another peer goes on, the bad one's waits, the log
-    stays small, and the daemon ends in time."""
-    script = os.path.join(work, "bad")
-    with open(script, "w", encoding="ascii") as file:
-        file.write(f"#!/bin/sh\n{manners}\n")
-    os.chmod(script, 0o755)
-    one = node("london", config=road.config(
-        "london", peer(work, "london", "paris", script, dialect="bsmtp",
-                       call='"every 1s"'),
-        road.peer(work, "london", "oslo", dialect="bsmtp"),
-        "routes { paris.example = paris\n\toslo.example = oslo }\n"))
-    one.start()
-    one.submit("a@london.example", ["b@paris.example"], b"waits\r\n")
-    time.sleep(2)
-    one.submit("a@london.example", ["b@oslo.example"], b"goes\r\n")
-    link = road.drop(work, "london", "oslo")
-    wait_for(lambda: road.files(link), 20, one.log)
-    drop_batch(work, "oslo", "comes")
-    one.wait_mail("comes")
-    assert not native.settled(one)
-    assert os.path.exists(one.conf)
-    began = time.monotonic()
-    one.stop()
-    assert time.monotonic() - began < 20
-    assert len(one.log()) < 400000
+class Bad:
+    """A node london with peers whose transports behave badly, by their names,
+    and a good one, oslo."""
+
+    def __init__(self, work, node, manners, **settings):
+        self.work = work
+        self.names = [f"bad-{name}" for name in manners]
+        peers = []
+        for name, text in zip(self.names, manners.values()):
+            script = os.path.join(work, f"{name}.sh")
+            with open(script, "w", encoding="ascii") as file:
+                file.write(f"#!/bin/sh\nout=$4 in=$6\n{text}\n")
+            os.chmod(script, 0o755)
+            peers.append(peer(work, "london", name, script,
+                              **{"dialect": "bsmtp", "call": '"every 1s"',
+                                 **settings}))
+        self.node = node("london", config=road.config(
+            "london", *peers, road.peer(work, "london", "oslo",
+                                        dialect="bsmtp"),
+            "routes { oslo.example = oslo\n" + "".join(
+                f"\t{name}.example = {name}\n" for name in self.names)
+            + "}\n"))
+        if settings.get("dialect") == "native":
+            native.make_keys(self.node)
+            for name in self.names:
+                native.add_card(self.node, node(name))
+        self.node.start()
+
+    def folder(self, name, sub):
+        return os.path.join(self.node.directory, "spool/peers", name, sub)
+
+    def submit(self, content=b"waits\r\n"):
+        """A mail for each of them."""
+        self.node.submit("a@london.example", [
+            f"b@{name}.example" for name in self.names], content)
+
+    def waiting(self):
+        """To whom there is mail that waits."""
+        return set(re.findall(r"@(bad-[a-z-]*)\.example", self.node.cli(
+            "queue", "list", "--json")))
+
+    def assert_others_live(self):
+        """Mail for and from another peer goes on, the log stays small, and
+        the daemon ends in time."""
+        one = self.node
+        one.submit("a@london.example", ["b@oslo.example"], b"goes\r\n")
+        link = road.drop(self.work, "london", "oslo")
+        wait_for(lambda: road.files(link), 20, one.log)
+        drop_batch(self.work, "oslo", "comes")
+        one.wait_mail("comes")
+        assert os.path.exists(one.conf)
+        began = time.monotonic()
+        one.stop()
+        assert time.monotonic() - began < 20
+        assert len(one.log()) < 400000 * len(self.names)
+
+
+def test_harm_their_own_peer_alone(work, node):
+    """All of them at once; the mail for each waits."""
+    bad = Bad(work, node, MANNERS)
+    bad.submit()
+    time.sleep(3)
+    assert bad.waiting() == set(bad.names)
+    bad.assert_others_live()
+    for name in ("l", "d", "p", "a b", "x.{1,4}1by", "l2"):
+        assert re.search("file-refused peer=bad-odd-entries path=.*/in/"
+                         + name, bad.node.log()), name
+
+
+FILLS = {
+    "one": "while :; do head -c 200000 /dev/zero >>$in/.begun; done",
+    "many": "n=0; while :; do n=$((n+1)); head -c 9999 /dev/zero >$in/.$n; "
+            "done",
+    "a-folder": "mkdir -p $in/.d; while :; do head -c 200000 /dev/zero "
+                ">>$in/.d/.begun; done",
+    "slowly": "trap '' TERM; while :; do head -c 400000 /dev/zero >>$in/.begun;"
+              " sleep 0.2; done",
+}
+
+
+def test_fill_the_disk(work, node):
+    """Each is killed, its leftovers go, and it is let in again later."""
+    bad = Bad(work, node, FILLS, in_max="2M")
+    for name in bad.names:
+        said = bad.node.wait_log(f"transport-ended peer={name} reason=.*"
+                                 r"in-max.* octets=(\d+)$")
+        assert 2 << 20 < int(said[1]) < 200 << 20
+        bad.node.wait_log(f"transport-exited peer={name} status=killed")
+        bad.node.wait_log(f"(transport-ended peer={name}(.|\n)*){{2}}")
+    bad.assert_others_live()
+    assert "peer=oslo reason" not in bad.node.log()
+    for name in bad.names:
+        assert not any(files for _, _, files
+                       in os.walk(bad.folder(name, "in")))
+
+
+def test_fills_the_disk_with_whole_files(work, node):
+    """What is whole is looked at like any other; it is no mail, and is kept
+    for a while and to an amount."""
+    bad = Bad(work, node, {
+        "whole": "n=0; while :; do n=$((n+1)); head -c 300000 /dev/zero "
+        ">$in/.x; mv $in/.x $in/$n; echo received $n; done"}, in_max="2M")
+    bad.node.wait_log("transport-ended peer=bad-whole reason=.*in-max")
+    bad.assert_others_live()
+    held = sum(os.path.getsize(os.path.join(top, name))
+               for top, _, files in os.walk(bad.folder("bad-whole", ""))
+               for name in files)
+    assert held < 200 << 20
+
+
+def test_says_sent_for_what_is_not_there(work, node):
+    """What was not given was not sent; what was sent twice was sent once."""
+    bad = Bad(work, node, {
+        "twice": "cd $out; for f in *; do echo sent nothing; [ -f $f ] || "
+        f"exit 0; cp $f {work}/$f; echo sent $f; echo sent $f; done"})
+    bad.submit()
+    native.wait_settled(bad.node)
+    bad.node.wait_log("transport-confused .*name=nothing")
+    log = bad.node.log()
+    name, = re.findall("object-sent peer=bad-twice name=(\\S+)", log)
+    assert len(re.findall(f"transport-confused .*name={name}", log)) == 1
+    assert os.path.exists(os.path.join(work, name))
+    bad.assert_others_live()
+
+
+@pytest.mark.parametrize("manners", ("clears-out", "spoils-out"))
+@pytest.mark.parametrize("dialect", ("bsmtp", "native"))
+def test_what_it_took_from_out_is_made_again(work, node, manners, dialect):
+    """A transport that deletes or changes what it was given: when it behaves
+    again, the mail goes, and to the octet as it was."""
+    once = os.path.join(work, "once")
+    os.mkdir(os.path.join(work, "sent"))
+    bad = Bad(work, node, {
+        "once": "[ -n \"$(ls $out)\" ] || exit 0\n"
+        f"if [ ! -e {once} ]; then cp $out/* {once}; >$out/stray; "
+        f"{MANNERS[manners]}; fi\n[ ! -e $out/stray ] || exit 75\n"
+        f"for f in $out/*; do cp $f {work}/sent/ && echo sent ${{f##*/}}; "
+        "done"}, dialect=dialect)
+    bad.submit(b"the mail itself\r\n")
+    bad.node.wait_log("transport-confused .*reason=\"it removed or changed")
+    if dialect == "native":     # another parcel, with the same in it
+        bad.node.wait_log("parcel-taken-back")
+        wait_for(lambda: set(re.findall(
+            r"parcel-cut .*name=(\S+) pieces=1", bad.node.log())) & set(
+            re.findall(r"object-sent .*name=(\S+)", bad.node.log())),
+            30, bad.node.log)
+    else:
+        with open(once, "rb") as file:
+            first = file.read()
+        assert b"the mail itself\r\n" in first
+        wait_for(lambda: first in road.files(os.path.join(
+            work, "sent")).values(), 20, bad.node.log)
+    bad.assert_others_live()

@@ -285,16 +285,20 @@ static void
 put_on_line(struct air *w, struct air_end *e, unsigned char c)
 {
 	const struct air_end *other = &w->ends[e == w->ends];
+	bool both;
 	int became;
 
 	if (e->free_us < w->now_us) {
 		e->free_us = w->now_us;
 		e->free_part = 0;
 	}
+	both = w->line.half && other->free_us > e->free_us;
 	e->free_us += (1000000 + e->free_part) / w->line.rate;
 	e->free_part = (1000000 + e->free_part) % w->line.rate;
-	if (w->line.half && other->free_us > w->now_us)
+	if (both) {
 		c ^= 0x55;
+		e->garbled++;
+	}
 	if (w->tap != NULL)
 		buf_addc(w->tap, (char)c);
 	became = damage(w, e, c);

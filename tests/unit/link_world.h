@@ -62,6 +62,7 @@ struct air_end {
 	double next_error, next_drop, next_burst;	/* distances */
 	unsigned burst_left;
 	uint64_t faults;
+	uint64_t garbled;	/* by who talked at the same time */
 };
 
 struct air {

@@ -358,7 +358,7 @@ write_file(struct nw_site *s, const struct exchange_action *a)
 		return;
 	}
 	rc = exchange_outbound_new(s->x, a->object, &ob, &e);
-	if (rc == ERR_CORRUPT)
+	if (rc == ERR_NOT_FOUND)
 		return;		/* it was taken back */
 	assert_int_equal(0, rc);
 	l = mem_alloc(1, sizeof(*l));

@@ -128,6 +128,44 @@ test_age(void **state)
 	assert_int_equal(0, count(f->dir));
 }
 
+static void
+put_from(struct fix *f, const char *root, size_t octets, int rc)
+{
+	char *path = path_join(root, "far");
+	char *kept = path_join(f->dir, "far");
+	struct err e = ERR_INIT;
+	struct stat st;
+
+	assert_int_equal(0, file_replace(root, "far", "", 0, 0600, &e));
+	assert_int_equal(0, truncate(path, (off_t)octets));
+	assert_int_equal(rc, aside_put(f->dir, path, "far", &e));
+	assert_int_equal(-1, access(path, F_OK));
+	assert_int_equal(rc, stat(kept, &st) == 0 ? 0 : ERR_LIMIT);
+	if (rc == 0)
+		assert_int_equal((size_t)st.st_size, octets);
+	free(path);
+	free(kept);
+}
+
+/* From another disk it is copied, but not more than may be there. */
+static void
+test_far(void **state)
+{
+	char root[] = "/dev/shm/test_aside.XXXXXX";
+	struct fix *f = *state;
+	struct stat here, there;
+
+	if (mkdtemp(root) == NULL)
+		skip();
+	assert_int_equal(0, stat(f->root, &here));
+	assert_int_equal(0, stat(root, &there));
+	if (here.st_dev != there.st_dev) {
+		put_from(f, root, ASIDE_OCTETS + 1, ERR_LIMIT);
+		put_from(f, root, 200000, 0);
+	}
+	assert_int_equal(0, rmdir(root));
+}
+
 /* Where nothing can be kept, the file does not stay in the way. */
 static void
 test_no_place(void **state)
@@ -151,6 +189,7 @@ main(void)
 		TEST(test_count),
 		TEST(test_octets),
 		TEST(test_age),
+		TEST(test_far),
 		TEST(test_no_place),
 	};
 

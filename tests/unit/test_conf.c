@@ -342,8 +342,6 @@ test_faults(void **state)
 		    "bin/carry: a path must begin with /" },
 		{ SITE "peer a { transport = mail\ndialect = bsmtp }\n",
 		    "3: the transport mail does not carry this dialect" },
-		{ SITE "peer a { transport = mail; dialect = native }\n",
-		    "2: the transport mail does not carry this dialect" },
 		{ SITE "peer a { cots = 1 }\n", "2: unknown key cots in "
 		    "section peer: is cost meant?" },
 		{ SITE "peer a { cost = { 1 } }\n", "2: cost takes one value" },

@@ -124,7 +124,7 @@ test_faults(void **state)
 		    "2: peer a: no transport takes mail of priority 5" },
 		{ "peer a { transport b { program = tcp\n"
 		    "retry-min = 2h } }\n", "2: retry-max is less" },
-		{ "peer a { transport b { program = mail\n"
+		{ "peer a { dialect = bsmtp; transport b { program = mail\n"
 		    "size-max = 2K } }\n", "2: the transport mail does not" },
 		{ "peer a { transport b { program = tcp; cost = 1 } }\n",
 		    "2: unknown key cost in section transport" },

@@ -37,6 +37,9 @@ static const struct good {
 	    "disk is full", 0, 0 },
 	{ "failed n permanent no", REPORT_FAILED_PERMANENT, "n", "no", 0, 0 },
 	{ "failed n temporary", REPORT_FAILED_TEMPORARY, "n", "", 0, 0 },
+	{ "returned n permanent 550 5.1.1 no", REPORT_RETURNED_PERMANENT, "n",
+	    "550 5.1.1 no", 0, 0 },
+	{ "returned n temporary", REPORT_RETURNED_TEMPORARY, "n", "", 0, 0 },
 	{ "note", REPORT_NOTE, "", "", 0, 0 },
 	{ "note  two blanks ", REPORT_NOTE, "", " two blanks ", 0, 0 },
 	{ "note sent x", REPORT_NOTE, "", "sent x", 0, 0 },
@@ -97,6 +100,7 @@ test_report_bad(void **state)
 		"sending a 1", "sending a 1 2 3", "sending a 1 2 ",
 		"sending a  1 2", "sending a 3 2", "sending a -1 2",
 		"sending a 0x1 2", "sending a 1 18446744073709551616",
+		"returned", "returned n", "returned n later x",
 		"failed", "failed n", "failed n maybe x", "failed n Temporary",
 		"progress", "progress ", "progress  rate=1", "progress rate",
 		"progress rate=", "progress =1", "progress rate=-1",
@@ -454,7 +458,8 @@ static void
 test_reports(void **state)
 {
 	static const char want[] = "sending a 1 2\nsent a\nreceived b\n"
-	    "failed c temporary t\nfailed c permanent p\nnote n 7\n";
+	    "failed c temporary t\nfailed c permanent p\n"
+	    "returned c temporary t\nreturned c permanent p\nnote n 7\n";
 	struct bench *b = *state;
 	char got[512];
 	ssize_t n;
@@ -465,6 +470,8 @@ test_reports(void **state)
 	contract_received(b->c, "b");
 	contract_failed(b->c, "c", false, "t");
 	contract_failed(b->c, "c", true, "p");
+	contract_returned(b->c, "c", false, "t");
+	contract_returned(b->c, "c", true, "p");
 	contract_note(b->c, "n %d", 7);
 	n = read(b->reports[0], got, sizeof(got) - 1);
 	assert_int_equal(n, sizeof(want) - 1);

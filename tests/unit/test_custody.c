@@ -248,6 +248,43 @@ test_forgets(void **state)
 	assert_int_equal(0, spool_get_seen(sp, 'b', SLICE_LIT("n1"), &e));
 }
 
+/* Paris is put back as it was before its first mail, and its serials are lost:
+ * it gives numbers again that oslo knows of. */
+static void
+test_restored_empty(void **state)
+{
+	struct nw *w = *state;
+	struct nw_site *s = &w->site[AT_PARIS];
+	struct store_mem_disk *backup;
+	struct custody_counters c;
+	uint64_t epoch;
+
+	nw_crash(w, AT_PARIS);
+	backup = store_mem_disk_copy(s->disk);
+	epoch = spool_epoch(s->spool);
+	assert_true(nw_submit(w, AT_PARIS, "ann@paris.example",
+	    "bob@oslo.example", MAIL) != 0);
+	nw_pass(w, 60);
+	assert_int_equal(1, w->site[AT_OSLO].delivered);
+	nw_stop(s);
+	store_mem_disk_free(s->disk);
+	s->disk = backup;
+	serials_clear(s->serials);
+	nw_start(s);
+	assert_true(spool_epoch(s->spool) != epoch);
+	epoch = spool_epoch(s->spool);
+	nw_crash(w, AT_PARIS);
+	assert_true(spool_epoch(s->spool) == epoch);
+	custody_counters(s->x, &c);
+	assert_int_equal(0, c.epochs);
+	assert_true(nw_submit(w, AT_PARIS, "ann@paris.example",
+	    "ann@oslo.example", "Subject: another\r\n\r\nMail.\r\n") != 0);
+	nw_pass(w, 60);
+	assert_int_equal(2, w->site[AT_OSLO].delivered);
+	assert_mail(w, AT_OSLO, "Subject: another", true);
+	assert_settled(w);
+}
+
 /* Paris is put back as it was; what it sends again is not delivered twice. */
 static void
 test_restored(void **state)
@@ -370,6 +407,34 @@ test_key_request(void **state)
 	nw_pass(w, 86400);
 	assert_int_equal(1, w->site[AT_OSLO].delivered);
 	assert_settled(w);
+}
+
+/* Nobody answers: it is asked ever less often, and again soon once it did. */
+static void
+test_key_requests_back_off(void **state)
+{
+	struct nw *w = *state;
+	struct nw_road *road = &w->site[AT_PARIS].road[AT_LONDON];
+	struct nw_road *beyond = &w->site[AT_LONDON].road[AT_OSLO];
+	int i;
+
+	for (i = 0; i < NW_SITES; i++)
+		w->site[i].road[0].cut = w->site[i].road[1].cut =
+		    w->site[i].road[2].cut = true;
+	nw_pass(w, 200 * 86400);
+	road->cut = w->site[AT_LONDON].road[AT_PARIS].cut = false;
+	nw_pass(w, 86400);
+	road->sent = 0;
+	assert_true(nw_submit(w, AT_PARIS, "ann@paris.example",
+	    "bob@oslo.example", MAIL) != 0);
+	nw_pass(w, 40 * 3600);
+	/* At 0, 1, 3, 7, 15 and 31 hours, and what london is acknowledged. */
+	assert_in_range(road->sent, 6, 16);
+	beyond->cut = w->site[AT_OSLO].road[AT_LONDON].cut = false;
+	assert_true(nw_submit(w, AT_PARIS, "ann@paris.example",
+	    "bob@oslo.example", MAIL) != 0);
+	nw_pass(w, 26 * 3600);
+	assert_in_range(w->site[AT_OSLO].delivered, 1, 2);
 }
 
 /* An onion over the relay: what leaves paris names london, and what london
@@ -668,93 +733,6 @@ test_gate(void **state)
 	}
 }
 
-/*
- * Clocks.
- */
-#define DAY INT64_C(86400)
-
-static void
-both_ways(struct nw *w, unsigned count)
-{
-	unsigned there = w->site[AT_LONDON].delivered;
-	unsigned back = w->site[AT_PARIS].delivered;
-	unsigned far = w->site[AT_OSLO].delivered;
-
-	assert_true(nw_submit(w, AT_PARIS, "ann@paris.example",
-	    "bob@london.example bob@oslo.example", MAIL) != 0);
-	assert_true(nw_submit(w, AT_LONDON, "ann@london.example",
-	    "bob@paris.example", MAIL) != 0);
-	nw_pass(w, 120);
-	assert_int_equal(there + count, w->site[AT_LONDON].delivered);
-	assert_int_equal(back + count, w->site[AT_PARIS].delivered);
-	assert_int_equal(far + count, w->site[AT_OSLO].delivered);
-	assert_settled(w);
-}
-
-/* One site's calendar is months off: all its keys seem to have ended to the
- * others, or theirs to it.  Over a year of rotations nobody minds. */
-static void
-test_wrong_clocks(void **state)
-{
-	static const int64_t wrong[][NW_SITES] = {
-		{ -300 * DAY, 0, 0 }, { 300 * DAY, 0, 0 },
-		{ 0, -300 * DAY, 300 * DAY }, { 200 * DAY, -200 * DAY, 0 },
-	};
-	struct nw *w;
-	size_t i, k;
-
-	(void)state;
-	for (i = 0; i < sizeof(wrong) / sizeof(wrong[0]); i++) {
-		w = nw_new_wrong(NULL, NULL, NULL, wrong[i]);
-		for (k = 0; k < 12; k++) {
-			both_ways(w, 1);
-			nw_pass(w, 20 * DAY);
-		}
-		both_ways(w, 1);
-		nw_free(w);
-	}
-}
-
-/* It is set right, or wrong, while all run. */
-static void
-test_clock_jumps(void **state)
-{
-	struct nw *w = *state;
-	int i;
-
-	for (i = 0; i < NW_SITES; i++) {
-		both_ways(w, 1);
-		w->site[i].wrong_ms = (i - 1) * 400 * DAY * 1000;
-		nw_pass(w, 3600);
-		both_ways(w, 1);
-	}
-}
-
-/* A key ends for those who write to it though their clock stands in the year
- * before, and though nobody told them of the next: they ask. */
-static void
-test_key_ends(void **state)
-{
-	struct nw *w = *state;
-	struct nw_site *paris = &w->site[AT_PARIS];
-	struct seal_to to;
-	struct err e = ERR_INIT;
-
-	paris->wrong_ms = -400 * DAY * 1000;
-	assert_int_equal(0, directory_seal_to(paris->x->directory, "oslo",
-	    SEAL_BUNDLE, &to, &e));
-	w->site[AT_LONDON].down = w->site[AT_OSLO].down = true;
-	nw_pass(w, 59 * DAY);
-	assert_int_equal(0, directory_seal_to(paris->x->directory, "oslo",
-	    SEAL_BUNDLE, &to, &e));
-	nw_pass(w, DAY + 60);
-	assert_int_equal(ERR_NOT_FOUND, directory_seal_to(paris->x->directory,
-	    "oslo", SEAL_BUNDLE, &to, &e));
-	w->site[AT_LONDON].down = w->site[AT_OSLO].down = false;
-	nw_pass(w, 7200);
-	both_ways(w, 1);
-}
-
 int
 main(void)
 {
@@ -770,11 +748,13 @@ main(void)
 		TEST(test_stays_unconfirmed),
 		TEST(test_two_unconfirmed),
 		TEST(test_forgets),
+		TEST(test_restored_empty),
 		TEST(test_restored),
 		TEST(test_new_epoch_midway),
 		TEST(test_nothing_in_clear),
 		TEST(test_peer_test),
 		TEST(test_key_request),
+		TEST(test_key_requests_back_off),
 		cmocka_unit_test(test_onion),
 		cmocka_unit_test(test_onion_refused),
 		cmocka_unit_test(test_splitting),
@@ -786,9 +766,6 @@ main(void)
 		TEST(test_no_card),
 		TEST(test_unsure_over_epochs),
 		cmocka_unit_test(test_gate),
-		cmocka_unit_test(test_wrong_clocks),
-		TEST(test_clock_jumps),
-		TEST(test_key_ends),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

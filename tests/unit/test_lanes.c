@@ -145,7 +145,7 @@ test_failover(void **state)
 	buf_addslice(&octets, buf_slice(&w->text));
 	runs(w, "london/wire");
 	/* While it runs, it alone has it. */
-	xw_pass(w, 3600);
+	xw_pass(w, 500);
 	xw_must_not(w, EXCHANGE_WRITE);
 	assert_true(exchange_knows_object(w->x, "london/wire", name));
 	assert_false(exchange_knows_object(w->x, "london/stick", name));
@@ -509,6 +509,78 @@ test_windows(void **state)
 	carries(w, "london/radio");
 }
 
+/* One that runs and sends nothing: it is stopped, another has the file, and it
+ * gets nothing for a while, or until something comes by it. */
+static void
+test_patience(void **state)
+{
+	struct xw *w = *state;
+	struct exchange_action a;
+	struct exchange_lane_status st;
+	char *name, *again;
+
+	configure(w, PEER(" transport wire {\n  program = /bin/true\n"
+	    "  stays = yes\n  patience = 5m\n }\n" STICK));
+	runs(w, "london/wire");
+	xw_accept(w, "ann@paris.example", "eve@london.example");
+	name = write_on(w, "london/wire");
+	runs(w, "london/wire");	/* more */
+	xw_pass(w, 200);
+	exchange_transport_alive(w->x, "london/wire");
+	xw_pass(w, 250);
+	xw_must_not(w, EXCHANGE_STOP);
+	xw_pass(w, 60);
+	xw_must_take(w, EXCHANGE_STOP, &a);
+	assert_string_equal(a.road, "london/wire");
+	exchange_action_release(&a);
+	xw_pass(w, 5);
+	xw_must_not(w, EXCHANGE_STOP);
+	xw_must_not(w, EXCHANGE_WRITE);
+	exits(w, "london/wire", 0);
+	unlinked(w, "london/wire", name);
+	again = write_on(w, "london/stick");
+	runs(w, "london/wire");	/* it goes on waiting */
+	runs(w, "london/stick");
+	sent(w, "london/stick", again);
+	exits(w, "london/stick", 0);
+	carries(w, "london/stick");
+	assert_true(lane(w, 0, &st));
+	assert_int_equal(st.failures, 1);
+	assert_true(st.running && st.retry_ms > 0);
+	exchange_transport_alive(w->x, "london/wire");
+	xw_accept(w, "ann@paris.example", "eve@london.example");
+	free(name);
+	name = write_on(w, "london/wire");
+	runs(w, "london/wire");
+	sent(w, "london/wire", name);
+	assert_int_equal(0, xw_count(w));
+	free(name);
+	free(again);
+}
+
+/* Where no other can be used it is left to itself. */
+static void
+test_patience_alone(void **state)
+{
+	struct xw *w = *state;
+	char *name;
+
+	configure(w, PEER(RADIO "  patience = 5m\n }\n" STICK));
+	xw_accept(w, "ann@paris.example", "eve@london.example");
+	name = write_on(w, "london/radio");
+	runs(w, "london/radio");
+	exits(w, "london/radio", 75);
+	unlinked(w, "london/radio", name);
+	free(name);
+	name = write_on(w, "london/stick");
+	runs(w, "london/stick");
+	xw_pass(w, 450);	/* the radio's retry-min is 10m */
+	xw_must_not(w, EXCHANGE_STOP);
+	sent(w, "london/stick", name);
+	assert_int_equal(0, xw_count(w));
+	free(name);
+}
+
 static void
 test_flush(void **state)
 {
@@ -549,6 +621,8 @@ main(void)
 		TEST(test_removed),
 		TEST(test_forms),
 		TEST(test_windows),
+		TEST(test_patience),
+		TEST(test_patience_alone),
 		TEST(test_flush),
 	};
 

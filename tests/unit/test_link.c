@@ -298,6 +298,45 @@ test_dead_line(void **state)
 	air_release(&w);
 }
 
+/* On a line for one at a time nobody talks while the other does, whether
+ * there is more to send than the window takes, or nothing for long. */
+static void
+test_half_duplex(void **state)
+{
+	static const int64_t delays[] = { 0, 100, 1000 };
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(delays) / sizeof(delays[0]); i++) {
+		struct air_line radio = { .rate = 960,
+		    .delay_ms = delays[i], .half = true };
+		struct air w;
+		int64_t asked_us;
+
+		air_init(&w, &radio, 15);
+		w.ends[1].config.needs = LINK_HALF;
+		w.ends[0].config.stay = w.ends[1].config.stay = true;
+		air_file(&w, 0, 100 * KIB, 1);
+		air_file(&w, 1, 50 * KIB, 1);
+		start(&w);
+		assert_false(air_run(&w, 5000));
+		w.ends[0].garbled = w.ends[1].garbled = 0;
+		assert_false(air_run(&w, 3 * MINUTE_MS + 30000));
+		assert_true(air_all_there(&w, 0) && air_all_there(&w, 1));
+		assert_false(air_run(&w, 20 * MINUTE_MS));
+		asked_us = w.now_us;
+		air_file(&w, 1, 500, 1);
+		assert_false(air_run(&w, 30000));
+		assert_true(w.ends[1].files[1].sent);
+		assert_true(w.ends[1].files[1].arrived_us - asked_us <
+		    12000000);
+		assert_int_equal(w.ends[0].garbled, 0);
+		assert_int_equal(w.ends[1].garbled, 0);
+		link_end(w.ends[0].link);
+		finish(&w, 15000);
+		air_release(&w);
+	}
+}
+
 /* Many small files do not wait for each other's answers. */
 static void
 test_many_files(void **state)
@@ -480,6 +519,7 @@ main(void)
 		cmocka_unit_test(test_needs_are_found),
 		cmocka_unit_test(test_stays),
 		cmocka_unit_test(test_dead_line),
+		cmocka_unit_test(test_half_duplex),
 		cmocka_unit_test(test_many_files),
 		cmocka_unit_test(test_unknown_rate),
 		cmocka_unit_test(test_garbage),

@@ -64,7 +64,7 @@ static const struct mark marks[] = {
 	{ "7-bit path, XON/XOFF eaten", { .rate = 11520, .eat_top = true,
 	    .eat_xon = true }, 0, 0.80, 0, false },
 	{ "half duplex, 9600, 100 ms", { .rate = 960, .delay_ms = 100,
-	    .half = true }, LINK_HALF, 0.80, 0, false },
+	    .half = true }, LINK_HALF, 0.95, 0.93, false },
 };
 
 #define NMARKS (sizeof(marks) / sizeof(marks[0]))

@@ -77,7 +77,8 @@ static int
 set_up(void **state)
 {
 	struct bench *b = mem_alloc(1, sizeof(*b));
-	struct runner_hooks hooks = { b, on_report, on_exited, NULL };
+	struct runner_hooks hooks = { b, on_report, on_exited, NULL,
+		NULL };
 
 	signal(SIGPIPE, SIG_IGN);
 	snprintf(b->dir, sizeof(b->dir), "/tmp/test_runner.XXXXXX");
@@ -174,9 +175,11 @@ test_reports(void **state)
 	assert_string_equal(run(*state, "echo sending a 1 2; echo sent a\n"
 	    "echo received b; echo failed c temporary full disk\n"
 	    "echo failed c permanent never; echo note hello\n"
+	    "echo returned d permanent 550; echo returned d temporary\n"
 	    "printf 'note no line end'; exit 75"),
 	    "0 a [] 1/2\n1 a [] 0/0\n2 b [] 0/0\n3 c [full disk] 0/0\n"
-	    "4 c [never] 0/0\n5  [hello] 0/0\n5  [no line end] 0/0\n"
+	    "4 c [never] 0/0\n7  [hello] 0/0\n6 d [550] 0/0\n"
+	    "5 d [] 0/0\n7  [no line end] 0/0\n"
 	    "exit 75 \n");
 }
 
@@ -184,9 +187,9 @@ static void
 test_arguments(void **state)
 {
 	assert_string_equal(run(*state, "for a; do echo \"note $a\"; done"),
-	    "5  [--peer] 0/0\n5  [oslo] 0/0\n5  [--out] 0/0\n5  [/out] 0/0\n"
-	    "5  [--in] 0/0\n5  [/in] 0/0\n5  [--set] 0/0\n5  [a=1] 0/0\n"
-	    "5  [--set] 0/0\n5  [b=x y] 0/0\nexit 0 \n");
+	    "7  [--peer] 0/0\n7  [oslo] 0/0\n7  [--out] 0/0\n7  [/out] 0/0\n"
+	    "7  [--in] 0/0\n7  [/in] 0/0\n7  [--set] 0/0\n7  [a=1] 0/0\n"
+	    "7  [--set] 0/0\n7  [b=x y] 0/0\nexit 0 \n");
 }
 
 static void
@@ -219,7 +222,7 @@ test_bad_lines(void **state)
 	assert_has(heard, "hello");
 	assert_has(heard, "stream=stderr");
 	assert_has(heard, "oops");
-	assert_has(heard, "5  [a\\x1Bb] 0/0");
+	assert_has(heard, "7  [a\\x1Bb] 0/0");
 	assert_has(heard, "exit 0");
 	assert_null(strstr(heard, "1 .x"));
 }
@@ -251,14 +254,14 @@ test_more_and_stop(void **state)
 
 	b->more_on_note = true;
 	assert_string_equal(run(b, "echo note up; read a; echo \"sent $a\""),
-	    "5  [up] 0/0\n1 more [] 0/0\nexit 0 \n");
+	    "7  [up] 0/0\n1 more [] 0/0\nexit 0 \n");
 	b->more_on_note = false;
 	b->stop_on_note = true;
 	b->exits = 0;
 	buf_clear(&b->heard);
 	assert_string_equal(run(b, "echo note up\n"
 	    "while read a; do echo \"sent $a\"; done; exit 75"),
-	    "5  [up] 0/0\n1 stop [] 0/0\nexit 75 \n");
+	    "7  [up] 0/0\n1 stop [] 0/0\nexit 75 \n");
 }
 
 static void
@@ -268,11 +271,11 @@ test_ignores_stop(void **state)
 
 	b->stop_on_note = true;
 	assert_string_equal(run(b, "echo note up\nsleep 60"),
-	    "5  [up] 0/0\nexit -1 SIGTERM\n");
+	    "7  [up] 0/0\nexit -1 SIGTERM\n");
 	b->exits = 0;
 	buf_clear(&b->heard);
 	assert_string_equal(run(b, "trap '' TERM; echo note up\n"
-	    "while :; do sleep 1; done"), "5  [up] 0/0\nexit -1 SIGKILL\n");
+	    "while :; do sleep 1; done"), "7  [up] 0/0\nexit -1 SIGKILL\n");
 }
 
 /* A grandchild that holds the pipes open delays nothing and is ended. */

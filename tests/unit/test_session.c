@@ -88,6 +88,19 @@ exchange_accept(struct exchange *x, struct spool_draft *d, struct message *m,
 	return 0;
 }
 
+int
+exchange_mail_back(struct exchange *x, const char *source,
+    const struct mail_facts *facts, struct slice beginning, uint64_t octets,
+    struct err *e)
+{
+	(void)x;
+	(void)source;
+	(void)facts;
+	(void)beginning;
+	(void)octets;
+	return err_set(e, ERR_IO, "there is no exchange");
+}
+
 void
 carrier_arrived(struct carrier *c, const char *peer)
 {

@@ -402,6 +402,24 @@ test_no_detour(void **state)
 	tw_free(w);
 }
 
+/* After a start every road is as good as any. */
+static void
+test_down_no_more(void **state)
+{
+	unsigned char name[BUNDLE_NAME_LEN];
+	struct tw *w = diamond();
+	struct tw_node *paris = tw_node(w, "paris");
+
+	(void)state;
+	tw_road(w, "paris", "london")->broken = true;
+	(void)tw_bundle(paris, &tw_to_oslo, 5000, 1, name);
+	tw_pass(w, 200);
+	assert_string_equal("lyon", transit_next_peer(paris->x, "oslo"));
+	tw_crash(paris);
+	assert_string_equal("london", transit_next_peer(paris->x, "oslo"));
+	tw_free(w);
+}
+
 static void
 test_limbo(void **state)
 {
@@ -434,6 +452,119 @@ test_limbo(void **state)
 	assert_int_equal(1, paris->lost);
 	assert_string_equal("its lifetime is over", paris->lost_reason);
 	tw_assert_empty(paris);
+	tw_assert_empty(tw_node(w, "london"));
+	tw_free(w);
+}
+
+/*
+ * Files.
+ */
+
+/* What the disk did to a file while the node was down is seen before a
+ * transport takes any. */
+static void
+test_damaged_file(void **state)
+{
+	static const char *const text[] = TW_PAIR(" parcel-size = 2K\n", "");
+	unsigned char name[BUNDLE_NAME_LEN];
+	struct tw *w = tw_new(tw_names, text, 2, 1);
+	struct tw_road *road = tw_road(w, "paris", "london");
+	struct tw_node *london = tw_node(w, "london");
+
+	(void)state;
+	/* Somebody asked for a call: all of it is cut, and nothing leaves. */
+	road->gap_ms = road->free_ms = 1000000;
+	lane_find(tw_node(w, "paris")->x, "london")->wanted = true;
+	tw_bundle(tw_node(w, "paris"), &tw_to_london, 10000, 1, name);
+	tw_pass(w, 5);
+	tw_damage_file(road);
+	tw_crash(tw_node(w, "paris"));
+	road->gap_ms = 0;
+	road->running = false;
+	tw_pass(w, 600);
+	assert_int_equal(1, tw_opened(london, name));
+	assert_null(strstr(buf_cstr(&london->log), "parcel-refused"));
+	tw_assert_empty(tw_node(w, "paris"));
+	tw_free(w);
+}
+
+/* A file that nobody knows is not sent for ever. */
+static void
+test_unknown_file(void **state)
+{
+	static const char *const text[] = TW_PAIR("", "");
+	struct tw *w = tw_new(tw_names, text, 2, 1);
+	struct exchange *x = tw_node(w, "paris")->x;
+	struct exchange_action a;
+	struct err e = ERR_INIT;
+
+	(void)state;
+	assert_int_equal(0, exchange_transport_sent(x, "london", "what", &e));
+	assert_int_equal(1, exchange_next_action(x, &a));
+	assert_int_equal(EXCHANGE_UNLINK, a.kind);
+	assert_string_equal("london", a.peer);
+	assert_string_equal("what", a.name);
+	exchange_action_release(&a);
+	assert_int_equal(0, exchange_transport_sent(x, "nobody", "what", &e));
+	assert_int_equal(0, exchange_next_action(x, &a));
+	tw_free(w);
+}
+
+/* A bundle comes to its end while a parcel with it is being written: that is
+ * no damage, and it is said. */
+static void
+test_gone_midway(void **state)
+{
+	static const char *const text[] = TW_PAIR("", "");
+	unsigned char name[BUNDLE_NAME_LEN];
+	struct tw *w = tw_new(tw_names, text, 2, 1);
+	struct tw_node *paris = tw_node(w, "paris");
+	struct buf bytes = BUF_INIT;
+	struct exchange_action a;
+	struct err e = ERR_INIT;
+	struct outbound *ob;
+	int rc;
+
+	(void)state;
+	tw_bundle(paris, &tw_to_london, 100000, 1, name);
+	tw_bundle(paris, &tw_to_london, 100000, 2, name);
+	assert_int_equal(1, exchange_next_action(paris->x, &a));
+	assert_int_equal(EXCHANGE_WRITE, a.kind);
+	assert_int_equal(0, exchange_outbound_new(paris->x, a.object, &ob,
+	    &e));
+	assert_int_equal(1, exchange_outbound_read(ob, &bytes, &e));
+	assert_int_equal(0, passage_lose(paris->x, passage_find(paris->x,
+	    name), "its lifetime is over", &e));
+	while ((rc = exchange_outbound_read(ob, &bytes, &e)) == 1)
+		;
+	assert_int_equal(ERR_NOT_FOUND, rc);
+	assert_string_equal("it was taken back", e.text);
+	exchange_outbound_free(ob);
+	exchange_action_release(&a);
+	buf_release(&bytes);
+	tw_pass(w, 60);
+	tw_assert_empty(paris);
+	tw_free(w);
+}
+
+/* Acknowledgements for one who is dead for ever are forgotten in the end. */
+static void
+test_dead_neighbour(void **state)
+{
+	static const char *const text[] = TW_PAIR("", "");
+	unsigned char name[BUNDLE_NAME_LEN];
+	struct tw *w = tw_new(tw_names, text, 2, 1);
+
+	(void)state;
+	tw_road(w, "london", "paris")->broken = true;
+	tw_bundle(tw_node(w, "paris"), &tw_to_london, 1000, 1, name);
+	tw_pass(w, 5);
+	assert_int_equal(1, tw_opened(tw_node(w, "london"), name));
+	tw_road(w, "paris", "london")->broken = true;
+	tw_pass(w, 86400);
+	assert_non_null(owed_find(neighbour_find(tw_node(w, "london")->x,
+	    "paris"), name));
+	tw_pass(w, 12 * 86400);
 	tw_assert_empty(tw_node(w, "london"));
 	tw_free(w);
 }
@@ -534,7 +665,12 @@ main(void)
 		cmocka_unit_test(test_shapes),
 		cmocka_unit_test(test_reroute),
 		cmocka_unit_test(test_no_detour),
+		cmocka_unit_test(test_down_no_more),
 		cmocka_unit_test(test_limbo),
+		cmocka_unit_test(test_damaged_file),
+		cmocka_unit_test(test_unknown_file),
+		cmocka_unit_test(test_gone_midway),
+		cmocka_unit_test(test_dead_neighbour),
 		cmocka_unit_test(test_request),
 		cmocka_unit_test(test_sign),
 	};

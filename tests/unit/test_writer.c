@@ -91,7 +91,7 @@ write_one(struct buf *out, const struct bundle_params *params, unsigned hops,
 #define HEADER(type, cte) \
 	"From: <p@one.example>\r\nTo: <p@two.example>\r\nSubject: batch\r\n" \
 	"Date: Thu, 01 Jan 1970 00:00:01 +0000\r\n" \
-	"Message-ID: <id-1@g.example>\r\nMIME-Version: 1.0\r\n" \
+	"Message-ID: <id-1@one.example>\r\nMIME-Version: 1.0\r\n" \
 	"Content-Type: application/batch-SMTP" type "\r\n" \
 	"Content-Transfer-Encoding: " cte "\r\n\r\n"
 

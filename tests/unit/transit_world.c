@@ -137,6 +137,15 @@ tw_forget_files(struct tw_road *road)
 }
 
 void
+tw_damage_file(struct tw_road *road)
+{
+	struct tw_file *f = list_entry(road->files.prev, struct tw_file, link);
+
+	assert_false(list_empty(&road->files));
+	buf_truncate(&f->bytes, f->bytes.len / 2);
+}
+
+void
 tw_crash(struct tw_node *node)
 {
 	struct err e = ERR_INIT;
@@ -264,7 +273,7 @@ write_file(struct tw_node *node, const struct exchange_action *a)
 		exchange_outbound_free(ob);
 	}
 	if (rc != 0) {
-		assert_int_equal(rc, ERR_CORRUPT);
+		assert_int_equal(rc, ERR_NOT_FOUND);
 		drop_file(f);
 		return;
 	}

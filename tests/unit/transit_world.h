@@ -108,6 +108,8 @@ enum inbound_outcome tw_feed(struct tw_road *road, struct slice bytes);
 void tw_parcel(struct tw_road *road, struct slice frames, struct buf *out);
 /* Its files in out/ are gone. */
 void tw_forget_files(struct tw_road *road);
+/* The last of them loses its end. */
+void tw_damage_file(struct tw_road *road);
 /* How often it was opened there. */
 size_t tw_opened(const struct tw_node *node,
     const unsigned char name[BUNDLE_NAME_LEN]);
