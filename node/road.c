@@ -277,6 +277,15 @@ say_run(struct exchange *x, struct lane *l)
 	l->told = true;
 }
 
+/* Nothing waits for a peer that is down where all of it goes by others, so
+ * that his road would never be tried again. */
+static bool
+should_probe(struct exchange *x, struct lane *l)
+{
+	return l->down && l->target->down && x->conf->npeers > 1 &&
+	    !schedule_is_timed(l->conf->call) && road_is_open(x, l);
+}
+
 static bool
 should_run(struct exchange *x, struct lane *l)
 {
@@ -284,7 +293,7 @@ should_run(struct exchange *x, struct lane *l)
 		return true;
 	if (l->pause_ms > clock_mono_ms(x->clock))
 		return false;
-	if (l->answer == ANSWER_OWED)
+	if (l->answer == ANSWER_OWED || should_probe(x, l))
 		return true;
 	if (!schedule_is_empty(l->conf->call))
 		return road_is_due(x, l) ||

@@ -375,13 +375,13 @@ haul_step(struct road *r)
 
 	if (!r->running)
 		return;
-	if (p == NULL || r->stopping) {
-		haul_exit(r, 0, "");
-		return;
-	}
 	if (r->way->dead_until_ms > w->now_ms || r->to->dead ||
 	    is_out_of_order(r)) {
 		haul_exit(r, 75, "no link");
+		return;
+	}
+	if (p == NULL || r->stopping) {
+		haul_exit(r, 0, "");
 		return;
 	}
 	p->tried = true;

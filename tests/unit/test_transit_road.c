@@ -402,6 +402,34 @@ test_no_detour(void **state)
 	tw_free(w);
 }
 
+/* All goes by another, so nothing waits for one that is down: he is tried
+ * again all the same. */
+static void
+test_probed(void **state)
+{
+	unsigned char name[BUNDLE_NAME_LEN];
+	struct tw *w = diamond();
+	struct tw_node *paris = tw_node(w, "paris");
+	struct err e = ERR_INIT;
+	struct lane *l;
+
+	(void)state;
+	tw_road(w, "paris", "london")->broken = true;
+	(void)tw_bundle(paris, &tw_to_oslo, 5000, 1, name);
+	tw_pass(w, 2 * 86400);
+	assert_int_equal(1, tw_opened(tw_node(w, "oslo"), name));
+	assert_string_equal("lyon", transit_next_peer(paris->x, "oslo"));
+	/* What still lies there for him goes too. */
+	l = lane_find(paris->x, "london");
+	while (l->nobjects > 0)
+		assert_int_equal(0, cut_withdraw(paris->x, list_entry(
+		    l->objects.next, struct cut, link), &e));
+	tw_road(w, "paris", "london")->broken = false;
+	tw_pass(w, 3700);
+	assert_string_equal("london", transit_next_peer(paris->x, "oslo"));
+	tw_free(w);
+}
+
 /* After a start every road is as good as any. */
 static void
 test_down_no_more(void **state)
@@ -665,6 +693,7 @@ main(void)
 		cmocka_unit_test(test_shapes),
 		cmocka_unit_test(test_reroute),
 		cmocka_unit_test(test_no_detour),
+		cmocka_unit_test(test_probed),
 		cmocka_unit_test(test_down_no_more),
 		cmocka_unit_test(test_limbo),
 		cmocka_unit_test(test_damaged_file),
