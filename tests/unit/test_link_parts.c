@@ -5,6 +5,7 @@
  * of the wish come from an independent computation.
  */
 #include "base/clock.h"
+#include "base/mem.h"
 #include "transports/link_coding.h"
 #include "transports/link_frame.h"
 #include "transports/link_hello.h"
@@ -435,6 +436,52 @@ test_echo(void **state)
 	stream_sender_release(&s);
 }
 
+/* The list of segments is full and all are to be sent again in smaller pieces:
+ * none is forgotten, and in the end all arrive. */
+static void
+test_full_list(void **state)
+{
+	struct frame f = { .flags = FRAME_ACK };
+	size_t len = STREAM_SEGMENTS_MAX * 40, pieces = 0;
+	char *text = mem_alloc(1, len);
+	struct stream_sender s;
+	struct slice part;
+	uint64_t seq;
+	bool news;
+
+	(void)state;
+	stream_sender_init(&s, 2 * len, NULL, NULL);
+	stream_give(&s, text, len);
+	while (stream_ready(&s)) {
+		part = stream_next(&s, 40, &seq);
+		stream_gone(&s, seq, part.len, 50, 0, 0);
+	}
+	stream_all_lost(&s);
+	for (int i = 0; i < 100; i++) {
+		part = stream_next(&s, 15, &seq);
+		stream_gone(&s, seq, part.len, 25, 0, 0);
+		assert_int_equal(s.segments[0].start, s.una);
+		for (size_t k = 1; k < s.nsegments; k++)
+			assert_int_equal(s.segments[k].start,
+			    s.segments[k - 1].end);
+		assert_int_equal(s.segments[s.nsegments - 1].end, s.next);
+	}
+	for (; s.una < len; pieces++) {
+		if (!stream_ready(&s))
+			stream_all_lost(&s);
+		part = stream_next(&s, 15, &seq);
+		stream_gone(&s, seq, part.len, 25, 0, 0);
+		if (seq != s.una)
+			continue;
+		f.ack = seq + part.len;
+		assert_true(stream_acked(&s, &f, 0, &news) && news);
+	}
+	assert_true(pieces < len);
+	assert_int_equal(s.nsegments, 0);
+	stream_sender_release(&s);
+	free(text);
+}
+
 /* What one loss does to the size of frames: little where correction could not
  * be expected to manage, much where it could. */
 static void
@@ -581,6 +628,7 @@ main(void)
 		cmocka_unit_test(test_hello),
 		cmocka_unit_test(test_stream),
 		cmocka_unit_test(test_echo),
+		cmocka_unit_test(test_full_list),
 		cmocka_unit_test(test_blame),
 		cmocka_unit_test(test_keys),
 		cmocka_unit_test(test_known_before),
