@@ -395,6 +395,9 @@ def test_uucp_both_ways(work, node, uucp, settings):
     back = b"Subject: back\r\n\r\n" + large(7)
     paris.submit("alice@paris.example", ["bob@london.example"], there)
     london.submit("bob@london.example", ["alice@paris.example"], back)
+    # The job has the grade of the settings, and no call is begun.
+    wait_for(lambda: glob.glob(os.path.join(
+        uucp[0].at, "spool/london/C./C.B*")), 20, paris.log)
     exchange_by_uucp(uucp, lambda: london.maildir("bob") and
                      paris.maildir("alice"))
     assert london.maildir("bob") == [there]
