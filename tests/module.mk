@@ -6,7 +6,8 @@ export BUILD
 SYSTEM_PLAIN := batch_page card_vectors demo deps exec_recipes filters \
 	install interop interop_clients interop_lmtp interop_pipe \
 	interop_servers interop_tls \
-	log_words man native_kill native_lost native_stick peers readme roads \
+	log_words mail_network mail_provider man native_kill native_lost \
+	native_stick peers readme roads \
 	second_reader snippets transport_exec transport_serial \
 	transport_shell transport_tcp
 SYSTEM_RUN = $(if $(wildcard tests/system/test_*.py),/usr/bin/python3 -m \

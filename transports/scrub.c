@@ -12,7 +12,7 @@
 static bool
 holds(struct slice text, const char *secret)
 {
-	return secret != NULL && secret[0] != '\0' &&
+	return text.len > 0 && secret != NULL && secret[0] != '\0' &&
 	    memmem(text.ptr, text.len, secret, strlen(secret)) != NULL;
 }
 

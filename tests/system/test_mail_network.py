@@ -122,7 +122,9 @@ def test_nothing_stays_behind(provider, two):
 
 
 def test_killed_and_started(provider, two):
-    """Exactly once, whenever the nodes and their transports end."""
+    """Nothing is lost, whenever the nodes and their transports end.  (A node
+    that is killed behind the delivery to a Maildir and before its commit
+    delivers again, as by RFC 1047.)"""
     paris, london = two
     mails = [road.Mail(f"bob{n}", SECRET + octets(30000, n).hex().encode()
                        + b"\r\n", "data", "") for n in range(8)]
@@ -134,11 +136,12 @@ def test_killed_and_started(provider, two):
         if number % 3 == 2:
             paris.kill()
             paris.start()
-    road.wait_delivered(london, len(mails))
-    road.assert_identical(london, mails)
     native.wait_settled(paris, london)
-    provider.postfix.wait_idle()
-    assert len(road.delivered(london)) == len(mails)
+    there = road.delivered(london)
+    assert sorted(there) == sorted(mail.user for mail in mails)
+    for mail in mails:
+        assert set(there[mail.user]) == {mail.content}
+        assert len(there[mail.user]) <= 2
 
 
 class Staying:
