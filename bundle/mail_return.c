@@ -199,12 +199,14 @@ void
 mail_return_header(struct mail_return *r, struct slice header)
 {
 	struct slice path = slice_trim(mail_field(header, "Return-Path"));
-	struct slice autos = mail_field(header, "Auto-Submitted");
+	struct slice autos = slice_trim(mail_field(header,
+	    "Auto-Submitted"));
 	struct slice subject = mail_field(header, "Subject");
 
 	r->automatic = is_program(mail_field(header, "From")) ||
 	    (path.len >= 2 && memcmp(path.ptr, "<>", 2) == 0) ||
-	    (autos.ptr != NULL && !holds(autos, "no")) ||
+	    (autos.len >= 5 && slice_ieqs((struct slice){ autos.ptr, 5 },
+	    "auto-")) ||
 	    mail_field(header, "X-Failed-Recipients").ptr != NULL;
 	r->failed = holds_one(subject, failure_phrases,
 	    sizeof(failure_phrases) / sizeof(failure_phrases[0]));

@@ -377,18 +377,16 @@ take_back(struct exchange *x, struct sent_mail *s, const char *status,
     struct err *e)
 {
 	const struct lane *l = lane_find(x, s->road);
-	int rc = 0;
+	size_t before;
+	int rc;
 
 	x->dirty = true;
 	if (s->what.len > 0 && *s->what.ptr == OF_PARCEL)
 		return send_again(x, l != NULL ? l->target : NULL, s, e);
-	while (rc == 0 && s->what.len > 1) {
-		size_t before = s->what.len;
-
+	do {
+		before = s->what.len;
 		rc = tell_group(x, s, status, e);
-		if (s->what.len == before)
-			break;
-	}
+	} while (rc == 0 && s->what.len < before);
 	return rc;
 }
 
@@ -440,7 +438,9 @@ exchange_returned(struct exchange *x, const char *road, const char *name,
 			blame(x, l, status, text);
 	}
 	sent_mail_release(&s);
-	return rc == 0 ? 1 : rc == ERR_NOT_FOUND ? 0 : rc;
+	if (rc == ERR_NOT_FOUND || rc == ERR_CORRUPT)
+		return 0;
+	return rc == 0 ? 1 : rc;
 }
 
 void

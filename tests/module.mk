@@ -5,11 +5,11 @@ export BUILD
 # plain one has shown with the programs of others, and the longest ones.
 SYSTEM_PLAIN := batch_page card_vectors demo deps exec_recipes filters \
 	install interop interop_clients interop_lmtp interop_pipe \
-	interop_servers interop_tls \
-	log_words mail_network mail_provider man native_kill native_lost \
-	native_stick peers readme roads \
-	second_reader snippets transport_exec transport_serial \
-	transport_shell transport_tcp
+	interop_servers interop_tls log_words mail_network \
+	mail_parcels mail_provider man native_kill native_lost \
+	native_stick peers readme roads second_reader snippets \
+	transport_exec transport_serial transport_shell \
+	transport_tcp
 SYSTEM_RUN = $(if $(wildcard tests/system/test_*.py),/usr/bin/python3 -m \
 	pytest -q -rs -p no:cacheprovider tests/system $(if \
 	$(filter 1,$(SANITIZE)),$(SYSTEM_PLAIN:%=--ignore=tests/system/test_%.py)),:)

@@ -342,6 +342,11 @@ static const struct {
 	    "The message identifier is: 1abc\r\nMessage-ID: <abc@paris.example>"
 	    "\r\n\r\nNo action is required on your part.\r\n",
 	    MAIL_DELAYED, "4.0.0", "" },
+	/* nobody's name, but RFC 3834's field */
+	{ "From: Mail <noreply@mx.example>\r\nAuto-Submitted: auto-notified"
+	    "\r\n\r\nYour mail could not be delivered.\r\n\r\n"
+	    "Message-ID: <abc@paris.example>\r\n", MAIL_FAILED_PERMANENT,
+	    "5.0.0", "Your mail could not be delivered." },
 	/* sendmail 8.6, the header quoted and folded */
 	{ "From: MAILER-DAEMON (Mail Delivery Subsystem)\r\nSubject: Returned "
 	    "mail: User unknown\r\n\r\n   ----- Transcript of session follows "
@@ -390,6 +395,8 @@ test_other(void **state)
 		"From: <a@b.example>\r\n\r\nWhat is this? It says 550 5.1.1 "
 		    "user unknown.\r\n> Message-ID: <abc@paris.example>\r\n",
 		DAEMON "\r\n550 5.1.1 User unknown\r\n",
+		"From: <a@b.example>\r\nAuto-Submitted: no\r\n\r\n550 5.1.1 "
+		    "x\r\nMessage-ID: <abc@paris.example>\r\n",
 		DAEMON "Auto-Submitted: auto-replied\r\nSubject: I am away"
 		    "\r\n\r\nBack on Monday.\r\n> Message-ID: "
 		    "<abc@paris.example>\r\n",

@@ -174,6 +174,34 @@ test_parts(void **state)
 	buf_release(&s.what);
 }
 
+/* A record with nothing in it, or with octets that are none of ours. */
+static void
+test_empty_and_odd(void **state)
+{
+	struct xw *w = *state;
+	static const char *const odd[] = { "", "b", "bxx", "p", "pxxxxx", "z" };
+	struct sent_mail s;
+	struct spool_unit *u;
+	struct err e = ERR_INIT;
+	char name[] = "one", road[] = "london";
+
+	for (size_t i = 0; i < sizeof(odd) / sizeof(odd[0]); i++) {
+		sent_mail_init(&s);
+		s.name = name;
+		s.road = road;
+		buf_adds(&s.what, odd[i]);
+		assert_int_equal(0, spool_begin(w->spool, &u, &e));
+		assert_int_equal(0, spool_put_sent_mail(u, &s, &e));
+		assert_int_equal(0, spool_commit(u, true, &e));
+		assert_int_equal(1, give_back(w, "one",
+		    MAIL_FAILED_PERMANENT));
+		assert_int_equal(0, give_back(w, "one",
+		    MAIL_FAILED_PERMANENT));
+		assert_int_equal(0, xw_count(w));
+		buf_release(&s.what);
+	}
+}
+
 static void
 test_strange_mail(void **state)
 {
@@ -212,7 +240,8 @@ main(void)
 #define TEST(f) cmocka_unit_test_setup_teardown(f, xw_set_up, xw_tear_down)
 		TEST(test_sender_is_told_once), TEST(test_it_is_forgotten),
 		TEST(test_road_suffers), TEST(test_whose_it_is),
-		TEST(test_parts), TEST(test_strange_mail),
+		TEST(test_parts), TEST(test_empty_and_odd),
+		TEST(test_strange_mail),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
