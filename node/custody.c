@@ -576,7 +576,7 @@ lot_tick(struct custody *c, struct lot *lot, uint64_t now, struct err *e)
 	if (lot->expire_secs + grace_secs(c->x) <= now &&
 	    (lot->legs > 0 || lot->test) &&
 	    (lot->hop_done || road == NULL ||
-	    lanes_were_tried(road, lot->priority, 0, 0)))
+	    transit_was_tried(c->x, road, lot->priority, 0, 0)))
 		return expire_lot(c, lot, e);
 	if (lot->next_secs > now || lot->expire_secs <= now)
 		return 0;
@@ -668,6 +668,9 @@ lot_deadline(struct exchange *x, const struct lot *lot, uint64_t now)
 		return INT64_MAX;
 	if (lot->expire_secs <= now)
 		at = lot->expire_secs + grace_secs(x);
+	/* It waits for an opportunity: looked for now and then. */
+	if (lot->expire_secs <= now && at <= now)
+		at = now + 60;
 	return clock_mono_ms(x->clock) +
 	    (at > now ? (int64_t)(at - now) : 1) * 1000;
 }

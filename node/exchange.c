@@ -142,6 +142,8 @@ exchange_start(struct exchange *x, struct err *e)
 	if (rc == 0)
 		rc = custody_load(x, e);
 	if (rc == 0)
+		directory_loaded(x->directory);
+	if (rc == 0)
 		transit_announce(x);
 	if (rc == 0)
 		log_event(x->log, LOG_LEVEL_INFO, "spool-loaded",
@@ -544,7 +546,7 @@ had_chance(struct exchange *x, const struct target *t, const struct leg *leg)
 
 	if (road == NULL || road->kind != TARGET_PEER)
 		return true;
-	return lanes_were_tried(road, leg->entry->rank, leg->entry->octets,
+	return transit_was_tried(x, road, leg->entry->rank, leg->entry->octets,
 	    waits_since(leg->entry));
 }
 

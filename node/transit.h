@@ -46,6 +46,7 @@ struct exchange;
 struct lane;
 struct open_with;		/* bundle/seal.h */
 struct seal_to;			/* bundle/seal.h */
+struct target;			/* node/exchange_private.h */
 
 #define TRANSIT_NAME_LEN 16	/* of SHA-256 of the bundle's octets */
 
@@ -174,6 +175,11 @@ void transit_consumed(struct exchange *x, uint64_t id);	/* committed */
 /* The neighbour that a bundle for this site would go to now; NULL: none.
  * Lives until the configuration changes. */
 const char *transit_next_peer(struct exchange *x, const char *site);
+/* Has a road to this peer that takes such octets been tried since then, or can
+ * none be, since nothing is to be sealed for it (there is no card of it)?  What
+ * is too old then has had its opportunity. */
+bool transit_was_tried(struct exchange *x, const struct target *t,
+    int priority, uint64_t octets, uint64_t since_secs);
 /* Peers went up or down, or the configuration changed. */
 void transit_reroute(struct exchange *x);
 /* Retries, expiry, hashing of what has arrived, a bounded step of each; 1
@@ -211,6 +217,10 @@ bool transit_has(const struct exchange *x, uint64_t id);
  * known, none yet, or it was before the last start. */
 const char *transit_last_peer(const struct exchange *x,
     const unsigned char name[TRANSIT_NAME_LEN]);
+
+/* This site has another identity now: what a neighbour was handed and has not
+ * acknowledged was sealed for the one before, and goes again. */
+void transit_site_replaced(struct exchange *x, const char *site);
 
 struct transit_counters {
 	uint64_t parcels_out, parcels_in;

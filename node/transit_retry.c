@@ -4,6 +4,7 @@
  * later; what is too old goes.  A road that opens at times has to have been
  * open, from beginning to end, before its silence means anything.
  */
+#include "bundle/seal.h"
 #include "node/transit_private.h"
 
 #define FIRST_SECS 60		/* the shortest wait for an answer */
@@ -170,6 +171,54 @@ wait_again(struct exchange *x, struct passage *p)
 	return any;
 }
 
+bool
+transit_was_tried(struct exchange *x, const struct target *t, int priority,
+    uint64_t octets, uint64_t since_secs)
+{
+	const struct transit *tr = x->transit;
+	struct err e = ERR_INIT;
+	struct seal_to to;
+
+	if (lanes_were_tried(t, priority, octets, since_secs))
+		return true;
+	memset(&to, 0, sizeof(to));
+	return t->peer != NULL && t->peer->dialect == BUNDLE_NATIVE &&
+	    tr->hooks != NULL && tr->hooks->seal_to(tr->ctx, t->name, true,
+	    &to, &e) == ERR_DENIED;
+}
+
+void
+transit_site_replaced(struct exchange *x, const char *site)
+{
+	struct target *t = queue_peer(x, site);
+	struct passage *p;
+	size_t pos = 0, i;
+	void *value;
+
+	if (t == NULL || t->neighbour == NULL)
+		return;
+	for (i = 0; i < t->nlanes; i++)
+		t->lane[i]->stale = true;
+	t->neighbour->may_until_ms = 0;
+	t->neighbour->card_told = 0;
+	while (map_next(x->transit->by_id, &pos, NULL, &value)) {
+		p = value;
+		if (p->b.role != BUNDLE_LEAVING || p->to != t->neighbour)
+			continue;
+		for (i = p->b.nranges; i-- > 0;) {
+			struct bundle_range r = p->b.range[i];
+
+			if (!r.done)
+				bundle_range_clear(&p->b.range,
+				    &p->b.nranges, r.offset, r.octets);
+		}
+		passage_unplace(p);
+		passage_route(x, p);
+		passage_place(x, p);
+	}
+	x->dirty = true;
+}
+
 /* What was made here has one opportunity at least. */
 static bool
 may_expire(struct exchange *x, const struct passage *p)
@@ -179,7 +228,8 @@ may_expire(struct exchange *x, const struct passage *p)
 	if (p->b.role == BUNDLE_ARRIVED || p->b.expire_secs > now_secs(x))
 		return false;
 	return p->b.from != NULL || t == NULL || t->peer == NULL ||
-	    lanes_were_tried(t, p->b.priority, p->b.octets, p->b.born_secs);
+	    transit_was_tried(x, t, p->b.priority, p->b.octets,
+	    p->b.born_secs);
 }
 
 static uint64_t

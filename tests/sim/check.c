@@ -12,6 +12,9 @@
 #include "node/transit.h"
 #include "spool/custody.h"
 
+#define FILES_FREE 5000
+#define FILES_EACH 1000
+
 static bool
 may_fail(const struct rcpt_truth *rt)
 {
@@ -253,10 +256,22 @@ check_rest(struct world *w)
 	}
 }
 
+/* Some ten files go for each mail; in the worst weather, in small pieces and
+ * over many hops, some hundred.  More is a bundle that wanders, or chatter. */
+static void
+check_files(struct world *w)
+{
+	if (w->files > FILES_FREE + FILES_EACH * w->nmails)
+		wrong(w, "%" PRIu64 " files for %zu mails", w->files,
+		    w->nmails);
+}
+
 void
 check_all(struct world *w)
 {
 	size_t i, k;
+
+	check_files(w);
 
 	for (i = 0; i < w->nmails; i++) {
 		for (k = 0; w->mail[i]->accepted && k < w->mail[i]->nrcpt; k++)

@@ -123,6 +123,7 @@ make_card(struct site *s)
 
 	if (keyring_card(s->keyring, &about, &s->card, &counter, &e) != 0)
 		wrong(s->world, "%s: card: %s", s->name, e.text);
+	s->card_new = true;
 	free(domain[0]);
 	free(domain[1]);
 }

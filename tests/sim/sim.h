@@ -166,6 +166,7 @@ struct site {
 	struct serials *serials;
 	struct list key_files, backups;
 	struct buf card;	/* as the operators have it */
+	bool card_new;		/* those of the others have not */
 	unsigned life;
 	uint64_t timer;
 	int64_t timer_ms;	/* when it comes; 0: not */

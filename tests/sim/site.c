@@ -152,7 +152,6 @@ void
 site_start(struct site *s)
 {
 	struct world *w = s->world;
-	bool strange = s->card.len == 0;
 	struct err e = ERR_INIT;
 	int rc;
 
@@ -177,8 +176,9 @@ site_start(struct site *s)
 	}
 	tell(w, s->name, "sim: up");
 	haul_sweep(s);
-	if (s->life > 1 && strange && s->card.len > 0)
+	if (s->life > 1 && s->card_new)
 		tell_others(s);
+	s->card_new = s->card_new && s->life == 1;
 }
 
 static void

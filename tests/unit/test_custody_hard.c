@@ -1,0 +1,229 @@
+/* SPDX-License-Identifier: ISC */
+/*
+ * Custody where things are lost or wanting: room, answers, keys, cards, old
+ * spools.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdio.h>
+
+#include <cmocka.h>
+
+#include "tests/unit/native_world.h"
+
+#define MAIL "Subject: hello\r\n\r\nThe quick brown fox.\r\n"
+
+static void
+assert_mail(struct nw *w, int site, const char *what, bool there)
+{
+	const char *text = buf_cstr(&w->site[site].mails);
+
+	if ((strstr(text, what) != NULL) != there)
+		fail_msg("\"%s\" is %sin \"%s\"", what, there ? "not " : "",
+		    text);
+}
+
+static void
+assert_settled(struct nw *w)
+{
+	int i;
+
+	for (i = 0; i < NW_SITES; i++)
+		assert_int_equal(0, nw_messages(w, i));
+}
+
+/* There is no room for the notice, roads change and the power fails: it is not
+ * confirmed all the same. */
+static void
+test_stays_unconfirmed(void **state)
+{
+	struct nw *w = *state;
+	struct nw_site *paris = &w->site[AT_PARIS];
+
+	w->site[AT_LONDON].road[AT_PARIS].cut = true;
+	assert_true(nw_submit(w, AT_PARIS, "ann@paris.example",
+	    "bob@oslo.example", MAIL) != 0);
+	nw_pass(w, 86400);
+	paris->full = true;
+	nw_pass(w, 3 * 86400);
+	assert_int_equal(0, paris->delivered);
+	queue_reroute(paris->x);
+	nw_pass(w, 3600);
+	nw_crash(w, AT_PARIS);
+	nw_pass(w, 3600);
+	queue_reroute(paris->x);
+	nw_pass(w, 3600);
+	assert_int_equal(0, paris->delivered);
+	paris->full = false;
+	nw_pass(w, 3600);
+	assert_int_equal(1, paris->delivered);
+	assert_mail(w, AT_PARIS, "not confirmed", true);
+	assert_mail(w, AT_PARIS, "could not be handed on", false);
+	assert_int_equal(0, nw_messages(w, AT_PARIS));
+}
+
+/* The same of two serials with parts of one message. */
+static void
+test_two_unconfirmed(void **state)
+{
+	struct nw *w = *state;
+	struct nw_site *paris = &w->site[AT_PARIS];
+
+	w->site[AT_LONDON].road[AT_PARIS].cut = true;
+	assert_true(nw_submit(w, AT_PARIS, "ann@paris.example",
+	    "bob@oslo.example bob@london.example", MAIL) != 0);
+	nw_pass(w, 86400);
+	paris->full = true;
+	nw_pass(w, 3 * 86400);
+	nw_crash(w, AT_PARIS);
+	nw_pass(w, 3600);
+	assert_int_equal(0, paris->delivered);
+	paris->full = false;
+	nw_pass(w, 3600);
+	assert_in_range(paris->delivered, 1, 2);
+	assert_mail(w, AT_PARIS, "bob@oslo.example", true);
+	assert_mail(w, AT_PARIS, "bob@london.example", true);
+	assert_mail(w, AT_PARIS, "not confirmed", true);
+	assert_mail(w, AT_PARIS, "could not be handed on", false);
+	assert_int_equal(0, nw_messages(w, AT_PARIS));
+}
+
+/* What is remembered for a time is forgotten within the hour, however much it
+ * is; what is not old stays. */
+static void
+test_forgets(void **state)
+{
+	struct nw *w = *state;
+	struct spool *sp = w->site[AT_PARIS].spool;
+	uint64_t now = spool_elapsed_secs(sp);
+	struct err e = ERR_INIT;
+	struct spool_unit *u;
+	char name[16];
+	int i;
+
+	nw_pass(w, 100);
+	assert_int_equal(0, spool_begin(sp, &u, &e));
+	for (i = 0; i < 1000; i++) {
+		(void)snprintf(name, sizeof(name), "n%d", i);
+		assert_int_equal(0, spool_put_seen(u, 'b', slice_of(name),
+		    now + (i % 2 == 0 ? 200 : 86400), &e));
+	}
+	assert_int_equal(0, spool_commit(u, true, &e));
+	nw_pass(w, 2 * 3600);
+	for (i = 0; i < 1000; i++) {
+		(void)snprintf(name, sizeof(name), "n%d", i);
+		assert_int_equal(i % 2, spool_get_seen(sp, 'b',
+		    slice_of(name), &e));
+	}
+	nw_pass(w, 86400);
+	assert_int_equal(0, spool_get_seen(sp, 'b', SLICE_LIT("n1"), &e));
+}
+
+/* Paris is put back as it was before its first mail, and its serials are lost:
+ * it gives numbers again that oslo knows of. */
+static void
+test_restored_empty(void **state)
+{
+	struct nw *w = *state;
+	struct nw_site *s = &w->site[AT_PARIS];
+	struct store_mem_disk *backup;
+	struct custody_counters c;
+	uint64_t epoch;
+
+	nw_crash(w, AT_PARIS);
+	backup = store_mem_disk_copy(s->disk);
+	epoch = spool_epoch(s->spool);
+	assert_true(nw_submit(w, AT_PARIS, "ann@paris.example",
+	    "bob@oslo.example", MAIL) != 0);
+	nw_pass(w, 60);
+	assert_int_equal(1, w->site[AT_OSLO].delivered);
+	nw_stop(s);
+	store_mem_disk_free(s->disk);
+	s->disk = backup;
+	serials_clear(s->serials);
+	nw_start(s);
+	assert_true(spool_epoch(s->spool) != epoch);
+	epoch = spool_epoch(s->spool);
+	nw_crash(w, AT_PARIS);
+	assert_true(spool_epoch(s->spool) == epoch);
+	custody_counters(s->x, &c);
+	assert_int_equal(0, c.epochs);
+	assert_true(nw_submit(w, AT_PARIS, "ann@paris.example",
+	    "ann@oslo.example", "Subject: another\r\n\r\nMail.\r\n") != 0);
+	nw_pass(w, 60);
+	assert_int_equal(2, w->site[AT_OSLO].delivered);
+	assert_mail(w, AT_OSLO, "Subject: another", true);
+	assert_settled(w);
+}
+
+/* Nobody answers: it is asked ever less often, and again soon once it did. */
+static void
+test_key_requests_back_off(void **state)
+{
+	struct nw *w = *state;
+	struct nw_road *road = &w->site[AT_PARIS].road[AT_LONDON];
+	struct nw_road *beyond = &w->site[AT_LONDON].road[AT_OSLO];
+	int i;
+
+	for (i = 0; i < NW_SITES; i++)
+		w->site[i].road[0].cut = w->site[i].road[1].cut =
+		    w->site[i].road[2].cut = true;
+	nw_pass(w, 200 * 86400);
+	road->cut = w->site[AT_LONDON].road[AT_PARIS].cut = false;
+	nw_pass(w, 86400);
+	road->sent = 0;
+	assert_true(nw_submit(w, AT_PARIS, "ann@paris.example",
+	    "bob@oslo.example", MAIL) != 0);
+	nw_pass(w, 40 * 3600);
+	/* At 0, 1, 3, 7, 15 and 31 hours, and what london is acknowledged. */
+	assert_in_range(road->sent, 6, 16);
+	beyond->cut = w->site[AT_OSLO].road[AT_LONDON].cut = false;
+	assert_true(nw_submit(w, AT_PARIS, "ann@paris.example",
+	    "bob@oslo.example", MAIL) != 0);
+	nw_pass(w, 26 * 3600);
+	assert_in_range(w->site[AT_OSLO].delivered, 1, 2);
+}
+
+/* A neighbour whose card nobody has is not called; mail for him, or by him,
+ * fails all the same when it is too old. */
+static void
+test_expires_without_card(void **state)
+{
+	struct nw *w = *state;
+	struct nw_site *paris = &w->site[AT_PARIS];
+
+	nw_stop(paris);
+	store_mem_disk_free(paris->disk);
+	paris->disk = store_mem_disk_new();
+	nw_start(paris);
+	assert_true(nw_submit(w, AT_PARIS, "ann@paris.example",
+	    "bob@oslo.example", MAIL) != 0);
+	assert_true(nw_submit(w, AT_PARIS, "ann@paris.example",
+	    "bob@london.example", MAIL) != 0);
+	nw_pass(w, 4 * 86400);
+	assert_int_equal(2, paris->delivered);
+	assert_mail(w, AT_PARIS, "bob@oslo.example", true);
+	assert_mail(w, AT_PARIS, "bob@london.example", true);
+	assert_mail(w, AT_PARIS, "4.4.7", true);
+	assert_settled(w);
+}
+
+#define TEST(name) \
+	cmocka_unit_test_setup_teardown(name, nw_set_up, nw_tear_down)
+
+int
+main(void)
+{
+	const struct CMUnitTest tests[] = {
+		TEST(test_stays_unconfirmed),
+		TEST(test_two_unconfirmed),
+		TEST(test_forgets),
+		TEST(test_restored_empty),
+		TEST(test_key_requests_back_off),
+		TEST(test_expires_without_card),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
