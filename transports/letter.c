@@ -6,7 +6,8 @@
  * file itself stays frozen in out/.
  *
  * Whether it is an object or a parcel the file tells: an object begins with
- * the header of one, which sealed octets never do.
+ * the header of a MIME mail, which sealed octets never do; of what type it is,
+ * filters may have changed.
  */
 #include "transports/letter.h"
 #include "base/mem.h"
@@ -275,6 +276,13 @@ read_step(struct letter *l, size_t *len_out, struct err *e)
 	return n > 0;
 }
 
+static bool
+is_object(const struct mime_header *h)
+{
+	return !h->lf_lines && h->type != NULL && (h->version ||
+	    strcmp(h->type, "application/batch-smtp") == 0);
+}
+
 /* Takes what may be the header of an object: true until it is known. */
 static bool
 look_at_header(struct letter *l, struct mime_reader *mime, size_t len)
@@ -285,9 +293,7 @@ look_at_header(struct letter *l, struct mime_reader *mime, size_t len)
 
 	if (rc == 0)
 		return true;
-	l->parcel = rc < 0 || mime->header.lf_lines ||
-	    mime->header.type == NULL ||
-	    strcmp(mime->header.type, "application/batch-smtp") != 0;
+	l->parcel = rc < 0 || !is_object(&mime->header);
 	if (!l->parcel) {
 		buf_add(&l->header, mime->held.ptr, mime->held.len);
 		l->skip = l->header.len;

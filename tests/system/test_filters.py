@@ -149,7 +149,7 @@ def test_openssl_signed(node, work, smime):
     assert b"\n" not in sent.replace(b"\r\n", b"")
     assert header.count(b"Content-Type: multipart/signed") == 1
     assert header.count(b"MIME-Version: 1.0") == 1
-    assert header.startswith(b"From: ") and b"Message-ID: <pr-" in header
+    assert header.startswith(b"From: ") and b"\r\nMessage-ID: <" in header
     pair.check_arrived()
     pair.send()
     pair.carry(flip(b"A line that"))

@@ -84,6 +84,42 @@ test_addresses(void **state)
 	letter_close(l);
 }
 
+/* Filters may have made another type of it; what has no labels at all, or LF
+ * line ends, no object begins with. */
+static void
+test_object_or_parcel(void **state)
+{
+	static const char ends[] = "From: <a@b.example>\r\n"
+	    "To: <c@d.example>\r\n";
+	static const struct {
+		const char *labels;
+		bool parcel;
+	} cases[] = {
+		{ "Content-Type: application/batch-SMTP\r\n\r\nx", false },
+		{ "MIME-Version: 1.0\r\nContent-Type: multipart/signed; "
+		    "boundary=a\r\n\r\nx", false },
+		{ "MIME-Version: 1.0\r\nContent-Type: application/"
+		    "octet-stream\r\n\r\nx", false },
+		{ "Content-Type: multipart/signed\r\n\r\nx", true },
+		{ "MIME-Version: 1.0\r\n\r\nx", true },
+		{ "MIME-Version: 1.0\r\nContent-Type: a/b\r\n", true },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct buf text = BUF_INIT;
+		struct err e = ERR_INIT;
+		struct letter *l;
+
+		buf_addf(&text, "%s%s", ends, cases[i].labels);
+		assert_int_equal(open_text(text.ptr, text.len, "x@y", "z@w",
+		    &l, &e), 0);
+		assert_int_equal(letter_is_parcel(l), cases[i].parcel);
+		letter_close(l);
+		buf_release(&text);
+	}
+}
+
 /* "Zm9v" is RFC 4648's vector for "foo"; the others are by hand. */
 static void
 test_coding(void **state)
@@ -326,6 +362,7 @@ main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_addresses),
+		cmocka_unit_test(test_object_or_parcel),
 		cmocka_unit_test(test_coding),
 		cmocka_unit_test(test_coded_length),
 		cmocka_unit_test(test_bad),
