@@ -190,53 +190,6 @@ frame_put(struct buf *out, const struct frame *f, struct err *e)
 	return 0;
 }
 
-static uint64_t
-head_size(const struct frame *f)
-{
-	uint64_t size = 1 + 2 + wire_varint_size(f->total);
-
-	if (!f->direct)
-		size += 1 + strlen(f->destination) + 1;
-	if (f->kind == FRAME_FRAGMENT)
-		size += BUNDLE_ID_LEN + wire_varint_size(f->offset);
-	return size;
-}
-
-/* The most octets that fit with the number that says how many they are. */
-static uint64_t
-counted_fit(uint64_t room)
-{
-	uint64_t size = 1;
-
-	while (room > size && wire_varint_size(room - size) > size)
-		size++;
-	return room > size ? room - size : 0;
-}
-
-uint64_t
-frame_fit(const struct frame *f, uint64_t room)
-{
-	struct frame g = *f;
-	uint64_t head, n;
-	bool ends = f->offset + f->length == f->total;
-
-	g.kind = FRAME_WHOLE;
-	head = head_size(&g);
-	if (f->length == f->total && room >= head && room - head >= f->total)
-		return f->total;
-	g.kind = FRAME_FRAGMENT;
-	head = head_size(&g);
-	n = room > head ? counted_fit(room - head) : 0;
-	if (n > f->length)
-		n = f->length;
-	if (!ends && n < f->length && f->length - n < FRAME_FRAGMENT_MIN)
-		n = f->length > FRAME_FRAGMENT_MIN ?
-		    f->length - FRAME_FRAGMENT_MIN : 0;
-	if (n < FRAME_FRAGMENT_MIN && !(ends && n == f->length))
-		return 0;
-	return n;
-}
-
 /*
  * Reading.
  */

@@ -80,13 +80,6 @@ struct frame {
  * sorted and apart; then nothing is appended. */
 int frame_put(struct buf *out, const struct frame *f, struct err *e)
     MUST_CHECK;
-/* How many octets of the gap [offset, offset + length) of the bundle of `f`
- * (destination, direct, total are set too) fit as one WHOLE or FRAGMENT, with
- * its head, into `room` octets of a parcel; 0 if not enough for a legal one.
- * What is left of the gap then can be sent by a legal one too.  Gaps that are
- * made of earlier fragments are never too small; any other of under
- * FRAME_FRAGMENT_MIN octets that does not end the bundle gives 0. */
-uint64_t frame_fit(const struct frame *f, uint64_t room);
 
 struct frame_reader;
 struct frame_reader *frame_reader_new(void);

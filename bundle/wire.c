@@ -11,16 +11,6 @@
 
 #define LIFETIME_QUARTERS 4
 
-size_t
-wire_varint_size(uint64_t n)
-{
-	size_t size = 1;
-
-	for (; n > 0x7f; n >>= 7)
-		size++;
-	return size;
-}
-
 void
 wire_put_varint(struct buf *out, uint64_t n)
 {

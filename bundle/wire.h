@@ -23,7 +23,6 @@
 
 /* Seven bits an octet, the lowest first; bit 7 says that more follow. */
 void wire_put_varint(struct buf *out, uint64_t n);
-size_t wire_varint_size(uint64_t n);
 /* The length in one octet, then the name; the name is valid. */
 void wire_put_site(struct buf *out, const char *name);
 

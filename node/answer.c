@@ -73,6 +73,8 @@ exchange_taking_in(struct exchange *x, const char *peer, bool taking)
 	if (t == NULL)
 		return;
 	t->taking = taking;
+	for (i = 0; taking && i < t->nlanes; i++)
+		t->lane[i]->active_ms = clock_mono_ms(x->clock);
 	for (i = 0; !taking && i < t->nlanes; i++)
 		t->lane[i]->brings = t->lane[i]->brings && t->lane[i]->up;
 	x->dirty = true;

@@ -6,6 +6,7 @@
 #include "node/conf_lane.h"
 
 #include "base/mem.h"
+#include "node/conf_mail.h"
 #include "node/conf_table.h"
 #include "node/conf_transports.h"
 #include "node/conf_value.h"
@@ -250,15 +251,17 @@ check_program(struct conf_draft *draft, const struct conf_peer *peer,
 		    "postrider-%s(8) says which it does", t->name, t->name);
 }
 
-/* The server of the transport mail, as far as it is an address in numbers. */
+/* What the transport mail makes of its settings; and its server, as far as it
+ * is an address in numbers. */
 static void
-check_server(struct conf_draft *draft, const struct conf_lane *lane,
+check_mail(struct conf_draft *draft, const struct conf_lane *lane,
     const struct conf_node *node)
 {
 	size_t i;
 
 	if (lane->program == NULL || strcmp(lane->program, "mail") != 0)
 		return;
+	conf_mail_check(draft->faults, &lane->set, conf_line_of(node, "set"));
 	for (i = 0; i < lane->set.n; i++)
 		if (strncmp(lane->set.item[i], "server=", 7) == 0)
 			conf_check_not_ours(draft, lane->set.item[i] + 7,
@@ -271,7 +274,7 @@ check_lane(struct conf_draft *draft, const struct conf_peer *peer,
 {
 	check_settings(draft, lane, node);
 	check_program(draft, peer, lane, node);
-	check_server(draft, lane, node);
+	check_mail(draft, lane, node);
 	if (lane->retry_min_secs > lane->retry_max_secs)
 		conf_fault(draft->faults, conf_line_of(node, "retry-max"),
 		    "retry-max is less than retry-min");

@@ -12,7 +12,7 @@
 static const struct conf_transport transports[] = {
 	{ "exec", false, NULL, { "command", "each" }, ALL },
 	{ "file", true, NULL, { "drop", "pickup" }, ALL },
-	{ "mail", false, NULL, { NULL, NULL },
+	{ "mail", false, "poll=", { NULL, NULL },
 	    CONF_DIALECT_BIT(BUNDLE_RFC2442) |
 	    CONF_DIALECT_BIT(BUNDLE_NATIVE) },
 	{ "serial", false, NULL, { NULL, NULL }, ALL },

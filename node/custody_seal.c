@@ -573,21 +573,34 @@ seal_lot_begin(struct custody *c, struct lot *lot, struct err *e)
 /* A message that cannot be written fails alone; the serial is given up, the
  * others are cut anew. */
 static void
-put_aside(struct sealing *s, struct err *e)
+fail_alone(struct sealing *s, struct leg *leg, int rc, const struct err *e)
+{
+	const struct smtp_refusal *r = feed_refusal(&s->feed);
+	struct custody *c = s->c;
+	bool damaged = rc == ERR_CORRUPT || r->code == 0;
+	char *text = mem_printf("the way to this site cannot carry it: %s",
+	    r->text);
+
+	if (damaged)
+		log_event(c->x->log, LOG_LEVEL_WARNING, "message-damaged",
+		    "id", message_name(feed_message(&s->feed)).s, "reason",
+		    e->text, NULL);
+	if (leg != NULL)
+		settle_fail(c->x, leg, damaged ? STATUS_DAMAGED : r->status,
+		    damaged ? "the stored content is damaged" : text, false);
+	if (leg != NULL)
+		leg->object = 0;
+	free(text);
+}
+
+static void
+put_aside(struct sealing *s, int rc, const struct err *e)
 {
 	struct custody *c = s->c;
 	struct lot *lot = s->lot;
-	uint64_t message = feed_message(&s->feed);
 	struct err e2 = ERR_INIT;
-	struct leg *leg = lot_leg(c, lot, message);
 
-	log_event(c->x->log, LOG_LEVEL_WARNING, "message-damaged",
-	    "id", message_name(message).s, "reason", e->text, NULL);
-	if (leg != NULL)
-		settle_fail(c->x, leg, STATUS_DAMAGED,
-		    "the stored content is damaged", false);
-	if (leg != NULL)
-		leg->object = 0;
+	fail_alone(s, lot_leg(c, lot, feed_message(&s->feed)), rc, e);
 	if (lot->rec == NULL && lot_void(c, lot, NULL, &e2) != 0)
 		return;
 	lot_release(c, lot, &s->rec);
@@ -640,7 +653,7 @@ step_failed(struct sealing *s, int rc, struct err *e)
 	struct custody *c = s->c;
 
 	if (rc == ERR_CORRUPT || rc == ERR_UNSUPPORTED) {
-		put_aside(s, e);
+		put_aside(s, rc, e);
 		return 1;
 	}
 	unload_parts(s);

@@ -295,6 +295,7 @@ exchange_transport_sent(struct exchange *x, const char *road,
 	    num_str(c->octets).s, "transport", lane_word(l), NULL);
 	x->counters.objects_out++;
 	l->last_sent_ms = clock_wall_ms(x->clock);
+	l->active_ms = clock_mono_ms(x->clock);
 	l->nwritten -= was_there;
 	/* Its transport looks again while it runs: that was the call. */
 	if (!c->offered && l->nwritten == 0 && l->conf != NULL &&

@@ -12,6 +12,7 @@
 #include "node/custody.h"
 #include "node/exchange_private.h"
 #include "node/keys.h"
+#include "node/transit.h"
 
 #define OPENING_KEYS_MAX 3
 #define ASK_SECS 3600		/* between two key requests to a site */
@@ -25,6 +26,7 @@ struct known {
 	char *text;		/* of it */
 	struct site_record rec;
 	bool vouched;		/* else only the spool's record */
+	bool replaced;		/* it was another identity at the last end */
 	bool dirty;
 	unsigned asks;		/* since its card changed, or the start */
 };
@@ -118,8 +120,9 @@ take_card(struct known *k, struct card *fresh, struct slice text)
 }
 
 /* What the spool had learned, against the card that the operator gave: the
- * newer one stands, and the same one is as old as the spool says. */
-static void
+ * newer one stands, and the same one is as old as the spool says.  true: the
+ * site has another identity than it had when that was learned. */
+static bool
 believe_stored(struct known *k, const char *stored, uint64_t seen_secs,
     bool fresh)
 {
@@ -128,7 +131,7 @@ believe_stored(struct known *k, const char *stored, uint64_t seen_secs,
 	int rc;
 
 	if (stored == NULL || card_parse(slice_of(stored), &card, &e) != 0)
-		return;
+		return false;
 	rc = card_succeeds(&k->card, &card, &e);
 	if (rc == 1)
 		take_card(k, &card, slice_of(stored));
@@ -137,6 +140,7 @@ believe_stored(struct known *k, const char *stored, uint64_t seen_secs,
 		k->rec.fresh = fresh;
 	}
 	card_release(&card);
+	return rc == ERR_DENIED;
 }
 
 /* Another identity: the site was made anew, and knows nothing of us. */
@@ -148,6 +152,7 @@ replaced(struct directory *d, struct known *k)
 	log_event(d->x->log, LOG_LEVEL_WARNING, "site-replaced",
 	    "site", k->rec.name, "counter", num_str(k->card.counter).s,
 	    NULL);
+	transit_site_replaced(d->x, k->rec.name);
 	custody_site_replaced(d->x, k->rec.name);
 }
 
@@ -178,7 +183,7 @@ directory_add(struct directory *d, struct slice text, struct err *e)
 	if (rc == 1) {
 		take_card(k, &card, text);
 		k->vouched = true;
-		believe_stored(k, stored, seen_secs, fresh);
+		other = believe_stored(k, stored, seen_secs, fresh) || other;
 		d->x->dirty = true;
 	}
 	if (other)
@@ -600,16 +605,29 @@ directory_load(struct directory *d, struct err *e)
 			k->rec = rec;
 			continue;
 		}
-		believe_stored(k, rec.card, rec.seen_secs, rec.fresh);
 		k->rec.told = rec.told;
 		k->rec.heard_secs = rec.heard_secs;
 		k->rec.asked_secs = rec.asked_secs;
 		k->rec.rtt_secs = rec.rtt_secs;
+		k->replaced = believe_stored(k, rec.card, rec.seen_secs,
+		    rec.fresh);
 		site_record_release(&rec);
 	}
 	site_record_release(&rec);
 	buf_release(&at);
 	return rc == ERR_NOT_FOUND ? 0 : rc;
+}
+
+void
+directory_loaded(struct directory *d)
+{
+	size_t i;
+
+	for (i = 0; i < d->n; i++) {
+		if (d->known[i]->replaced)
+			replaced(d, d->known[i]);
+		d->known[i]->replaced = false;
+	}
 }
 
 static int

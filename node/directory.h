@@ -22,6 +22,9 @@ void directory_free(struct directory *d);
 /* What the spool knows of sites; cards are believed once directory_add gave
  * one of the same identity. */
 int directory_load(struct directory *d, struct err *e) MUST_CHECK;
+/* After custody too has been loaded: what is under way to sites that have
+ * another identity now is sealed anew. */
+void directory_loaded(struct directory *d);
 /* A card that the operator vouches for: one of another identity takes the
  * place of what was known of the site.  An older card of the same identity
  * changes nothing. */

@@ -142,6 +142,8 @@ exchange_start(struct exchange *x, struct err *e)
 	if (rc == 0)
 		rc = custody_load(x, e);
 	if (rc == 0)
+		directory_loaded(x->directory);
+	if (rc == 0)
 		transit_announce(x);
 	if (rc == 0)
 		log_event(x->log, LOG_LEVEL_INFO, "spool-loaded",

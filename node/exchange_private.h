@@ -128,6 +128,9 @@ struct lane {
 	bool brings;			/* what comes was brought by a call */
 	bool again;			/* its transport ended before it saw
 					 * all that was written for it */
+	bool ordered;			/* it stays, and was called out of
+					 * hours: it ends when it is idle */
+	int64_t active_ms;		/* monotonic: began, sent, received */
 	bool up;			/* its transport runs */
 	bool told;			/* nothing new since RUN was said */
 	bool down;			/* it failed too often */

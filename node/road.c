@@ -10,6 +10,7 @@
 #include "node/transit.h"
 
 #define DOWN_AFTER 3	/* failures in a row make a peer "down" */
+#define LINGER_MS 10000	/* what may still come to one that stays */
 
 uint64_t
 backoff_secs(struct exchange *x, unsigned failures, uint64_t min,
@@ -65,17 +66,26 @@ stays_between_calls(const struct lane *l)
 	return l->conf->stays && schedule_is_timed(l->conf->call);
 }
 
+/* Does it run until its window closes, or until it has done what it was
+ * started for? */
+static bool
+stays(const struct lane *l)
+{
+	return l->conf->stays && !l->ordered;
+}
+
 bool
 road_is_taking(struct exchange *x, const struct lane *l)
 {
-	return l->up && road_is_open(x, l) && !stays_between_calls(l);
+	return l->up && (l->ordered || (road_is_open(x, l) &&
+	    !stays_between_calls(l)));
 }
 
 bool
 road_is_calling(const struct lane *l)
 {
 	return l->conf != NULL && (l->wanted || l->again || l->target->taking ||
-	    l->answer == ANSWER_OWED || (l->up && !l->conf->stays));
+	    l->answer == ANSWER_OWED || (l->up && !stays(l)));
 }
 
 void
@@ -257,6 +267,8 @@ say_run(struct exchange *x, struct lane *l)
 		offer(l);
 		l->again = false;
 		l->refused = false;
+		l->ordered = l->conf->stays && !road_is_open(x, l);
+		l->active_ms = clock_mono_ms(x->clock);
 	}
 	/* What did not fit goes with the same call, or the next. */
 	if (!l->up || l->conf->stays)
@@ -305,6 +317,35 @@ has_unchecked(const struct lane *l)
 	return false;
 }
 
+/* One that was ordered waits for what there is to say, and for what may still
+ * come. */
+static bool
+is_over(struct exchange *x, const struct lane *l)
+{
+	return !l->ordered || (l->nobjects == 0 &&
+	    !dialect_of_peer(l->target->peer)->making(x, l) &&
+	    l->active_ms + LINGER_MS <= clock_mono_ms(x->clock));
+}
+
+/* While its transport runs. */
+static void
+go_on(struct exchange *x, struct lane *l)
+{
+	if (!l->told && l->nwritten > 0)
+		say_run(x, l);
+	else if (l->conf->stays && !road_is_open(x, l) && l->told &&
+	    is_over(x, l)) {
+		(void)action_for_lane(x, EXCHANGE_STOP, l);
+		l->told = false;
+	}
+	/* What waited has just been cut: that was the call. */
+	if (stays_between_calls(l) && (l->wanted || road_is_due(x, l)))
+		call_begins(x, l);
+	/* One that does not stay may have had its look already. */
+	if (l->conf->stays && !dialect_of_peer(l->target->peer)->waits(x, l))
+		l->wanted = false;
+}
+
 void
 road_pump(struct exchange *x, struct lane *l)
 {
@@ -316,25 +357,15 @@ road_pump(struct exchange *x, struct lane *l)
 		l->told = true;
 		return;
 	}
-	/* An object is still being made or written: the call waits for it. */
-	if (!l->up && !l->conf->stays && (dialect->making(x, l) ||
-	    (l->nwritten < l->nobjects && l->nwritten == 0)))
-		return;
 	if (l->up) {
-		if (!l->told && l->nwritten > 0)
-			say_run(x, l);
-		else if (l->conf->stays && !road_is_open(x, l) && l->told) {
-			(void)action_for_lane(x, EXCHANGE_STOP, l);
-			l->told = false;
-		}
-		/* What waited has just been cut: that was the call. */
-		if (stays_between_calls(l) && (l->wanted || road_is_due(x, l)))
-			call_begins(x, l);
-		/* One that does not stay may have had its look already. */
-		if (l->conf->stays && !dialect->waits(x, l))
-			l->wanted = false;
+		go_on(x, l);
 		return;
 	}
+	/* An object is still being made or written: the call waits for it. */
+	if ((!l->conf->stays || !road_is_open(x, l)) &&
+	    (dialect->making(x, l) ||
+	    (l->nwritten < l->nobjects && l->nwritten == 0)))
+		return;
 	if (l->nobjects == 0 && answer_is_due(x, l))
 		answer_none(x, l);
 	if (should_run(x, l) && !has_unchecked(l))
@@ -348,7 +379,7 @@ ended_well(struct exchange *x, struct lane *l)
 {
 	road_good(x, l);
 	/* Also what was cut for this call and is still to be written. */
-	l->again = (l->conf->stays ? l->nwritten : l->nobjects) > 0;
+	l->again = (stays(l) ? l->nwritten : l->nobjects) > 0;
 	if (l->again || l->wanted || l->answer == ANSWER_OWED)
 		return;
 	if (l->conf->stays || (!schedule_is_empty(l->conf->call) &&
@@ -388,6 +419,7 @@ exchange_transport_exited(struct exchange *x, const char *road, int status,
 	else
 		road_failed(x, l, l->failures == 0 && l->last_error == NULL ?
 		    "the transport ended and left files unsent" : text);
+	l->ordered = false;
 }
 
 static int64_t
@@ -410,6 +442,9 @@ call_deadline_ms(struct exchange *x, struct lane *l)
 		 * made, and is looked at when that is; or for the pause. */
 		if (call <= mono)
 			call = mono + 1000;
+		if (l->up && l->ordered && l->active_ms + LINGER_MS > mono &&
+		    l->active_ms + LINGER_MS < call)
+			return l->active_ms + LINGER_MS;
 		return call > l->pause_ms ? call : l->pause_ms;
 	}
 	if (l->pause_ms > mono)

@@ -218,6 +218,10 @@ bool transit_has(const struct exchange *x, uint64_t id);
 const char *transit_last_peer(const struct exchange *x,
     const unsigned char name[TRANSIT_NAME_LEN]);
 
+/* This site has another identity now: what a neighbour was handed and has not
+ * acknowledged was sealed for the one before, and goes again. */
+void transit_site_replaced(struct exchange *x, const char *site);
+
 struct transit_counters {
 	uint64_t parcels_out, parcels_in;
 	uint64_t octets_out, padding_out;	/* of parcels made */

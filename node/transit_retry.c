@@ -187,6 +187,38 @@ transit_was_tried(struct exchange *x, const struct target *t, int priority,
 	    &to, &e) == ERR_DENIED;
 }
 
+void
+transit_site_replaced(struct exchange *x, const char *site)
+{
+	struct target *t = queue_peer(x, site);
+	struct passage *p;
+	size_t pos = 0, i;
+	void *value;
+
+	if (t == NULL || t->neighbour == NULL)
+		return;
+	for (i = 0; i < t->nlanes; i++)
+		t->lane[i]->stale = true;
+	t->neighbour->may_until_ms = 0;
+	t->neighbour->card_told = 0;
+	while (map_next(x->transit->by_id, &pos, NULL, &value)) {
+		p = value;
+		if (p->b.role != BUNDLE_LEAVING || p->to != t->neighbour)
+			continue;
+		for (i = p->b.nranges; i-- > 0;) {
+			struct bundle_range r = p->b.range[i];
+
+			if (!r.done)
+				bundle_range_clear(&p->b.range,
+				    &p->b.nranges, r.offset, r.octets);
+		}
+		passage_unplace(p);
+		passage_route(x, p);
+		passage_place(x, p);
+	}
+	x->dirty = true;
+}
+
 /* What was made here has one opportunity at least. */
 static bool
 may_expire(struct exchange *x, const struct passage *p)

@@ -444,6 +444,8 @@ outcome(const struct conversation *v, struct err *why)
 		err_set(why, ERR_IO, "the line was lost");
 		return CONVERSATION_LOST;
 	}
+	if (state == LINK_CLOSED)
+		reception_settled(v->reception);
 	return v->refused ? CONVERSATION_REFUSED : CONVERSATION_DONE;
 }
 

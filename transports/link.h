@@ -60,6 +60,9 @@ struct link_partial {
 	uint64_t id, have;
 };
 
+/* have: all of it, whatever its size. */
+#define LINK_PARTIAL_WHOLE ((UINT64_C(1) << 40) - 1)
+
 enum link_verdict {
 	LINK_TAKE,		/* from *have_out on */
 	LINK_HAVE_ALL,		/* it was received before */
@@ -91,7 +94,8 @@ struct link_host {
 	int (*close)(void *ctx, unsigned slot);
 	/* The slot is free; what was received is kept, or forgotten. */
 	void (*leave)(void *ctx, unsigned slot, bool forget);
-	/* Files received in part, to be told before data flows. */
+	/* Files received in part, and those received whole of which the peer
+	 * may not know, to be told before data flows. */
 	size_t (*partials)(void *ctx, struct link_partial *out, size_t max);
 };
 

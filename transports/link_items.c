@@ -199,16 +199,25 @@ queue_seek(struct items *it, const struct out_slot *s)
 	buf_release(&item);
 }
 
+/* Octets of the file that the peer has, if this is about it and can be. */
+static uint64_t
+told_of(const struct out_slot *s, const struct link_partial *p)
+{
+	uint64_t have = p->have == LINK_PARTIAL_WHOLE ? s->file.size :
+	    p->have;
+
+	return s->id == p->id && have <= s->file.size ? have : 0;
+}
+
 void
 items_known(struct items *it, const struct link_partial *p)
 {
 	for (size_t i = 0; i < LINK_FILES_MAX; i++) {
 		struct out_slot *s = &it->out[i];
 
-		if (s->state != OUT_SENDING || s->id != p->id ||
-		    p->have <= s->pos || p->have > s->file.size)
+		if (s->state != OUT_SENDING || told_of(s, p) <= s->pos)
 			continue;
-		s->pos = p->have;
+		s->pos = told_of(s, p);
 		queue_seek(it, s);
 		if (s->pos == s->file.size)
 			s->state = OUT_SENT;
@@ -223,9 +232,8 @@ static void
 start_sending(struct items *it, struct out_slot *s, struct buf *record)
 {
 	for (size_t i = 0; i < it->nknown; i++)
-		if (it->known[i].id == s->id &&
-		    it->known[i].have <= s->file.size)
-			s->pos = it->known[i].have;
+		if (told_of(s, &it->known[i]) > 0)
+			s->pos = told_of(s, &it->known[i]);
 	buf_put8(record, ITEM_OFFER);
 	buf_put8(record, (uint8_t)(s - it->out));
 	buf_put8(record, s->file.priority);

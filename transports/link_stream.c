@@ -152,6 +152,27 @@ cut_segment(struct stream_sender *s, size_t i, uint64_t start, uint64_t end)
 	return i + 2;
 }
 
+/* Where the list is full, a part of a segment that is sent again stands for
+ * all of it: what is missing behind it is found by its own loss. */
+static bool
+stands_for_whole(struct stream_sender *s, const struct stream_segment *g)
+{
+	if (s->nsegments < STREAM_SEGMENTS_MAX)
+		return false;
+	for (size_t i = 0; i < s->nsegments; i++) {
+		struct stream_segment *old = &s->segments[i];
+		struct stream_segment was = *old;
+
+		if (was.start != g->start || was.end <= g->end)
+			continue;
+		*old = *g;
+		old->end = was.end;
+		old->echo = was.spare;
+		return true;
+	}
+	return false;
+}
+
 void
 stream_gone(struct stream_sender *s, uint64_t seq, size_t len,
     size_t wire_len, unsigned level, int64_t gone_us)
@@ -161,7 +182,9 @@ stream_gone(struct stream_sender *s, uint64_t seq, size_t len,
 	    .level = level, .again = seq < s->next };
 	size_t i = 0;
 
-	if (len == 0)
+	if (g.again)
+		s->repeated += len;
+	if (len == 0 || stands_for_whole(s, &g))
 		return;
 	while (i < s->nsegments && s->segments[i].start < g.end) {
 		if (s->segments[i].end <= g.start) {
@@ -173,10 +196,7 @@ stream_gone(struct stream_sender *s, uint64_t seq, size_t len,
 	}
 	for (i = s->nsegments; i > 0 && s->segments[i - 1].start > seq; i--)
 		;
-	if (s->nsegments < STREAM_SEGMENTS_MAX)
-		insert_segment(s, i, &g);
-	if (g.again)
-		s->repeated += len;
+	insert_segment(s, i, &g);
 	if (g.end > s->next)
 		s->next = g.end;
 }

@@ -1,41 +1,36 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * The transport "mail".  All letters of a run go over one connection; when
- * it is lost the rest waits for the next run.  The object that was under way
+ * it is lost the rest waits for the next run.  The file that was under way
  * then may have been taken: it goes again with the same Message-ID, by which
  * the peer's node knows it.
+ *
+ * Sending comes before looking into the mailbox, so that one that cannot be
+ * reached keeps nothing back.
  */
 #include "transports/mailer.h"
 #include "base/file.h"
 #include "base/map.h"
 #include "base/mem.h"
-#include "smtp/address.h"
+#include "transports/mailbox.h"
+#include "transports/mailer_settings.h"
 #include "transports/postbox.h"
 
+#include <poll.h>
 #include <stdlib.h>
-#include <unistd.h>
+#include <sys/resource.h>
 
 struct mailer {
 	struct contract *contract;
-	struct letter_options form;	/* from, to: NULL: the object's */
-	char hostname[256];
+	struct mailer_settings set;
 	struct postbox_options opts;
 	struct postbox *postbox;	/* NULL: not connected */
+	struct mailbox *mailbox;	/* NULL: there is none */
 	struct map *done;		/* names told of; values mean nothing */
 	const char *name;		/* under way */
 	uint64_t octets;		/* of it */
-	bool failed;
+	enum contract_exit status;
 };
-
-/* The name of this machine, as EHLO wants one. */
-static const char *
-own_name(struct mailer *m)
-{
-	if (gethostname(m->hostname, sizeof(m->hostname) - 1) == 0 &&
-	    address_check_domain(slice_of(m->hostname), false, NULL) == 0)
-		return m->hostname;
-	return "localhost";
-}
 
 static void
 on_progress(void *ctx, uint64_t done)
@@ -47,25 +42,38 @@ on_progress(void *ctx, uint64_t done)
 }
 
 static int
-read_settings(struct mailer *m, struct err *e)
+check_files(const struct mailer_settings *s, struct err *e)
 {
-	struct contract *c = m->contract;
-	int rc;
+	int rc = 0;
 
-	m->opts.server = contract_setting(c, "server", "127.0.0.1:25");
-	m->opts.helo = contract_setting(c, "helo", NULL);
-	m->opts.progress = on_progress;
-	m->opts.ctx = m;
-	if (m->opts.helo == NULL)
-		m->opts.helo = own_name(m);
-	else if (address_check_domain(slice_of(m->opts.helo), false, e) < 0)
-		return err_prefix(e, "helo=%s", m->opts.helo);
-	rc = postbox_check(m->opts.server, e);
-	if (rc == 0)
-		rc = contract_setting_ms(c, "timeout", 0, &m->opts.wait_ms, e);
-	if (rc == 0)
-		rc = letter_settings(c, &m->form, e);
-	return rc == 0 ? contract_settings_used(c, e) : rc;
+	if (s->submit != NULL)
+		rc = mailhost_check_files(s->submit, e);
+	if (rc == 0 && s->fetch != NULL)
+		rc = mailhost_check_files(s->fetch, e);
+	return rc;
+}
+
+static void
+prepare(struct mailer *m)
+{
+	const struct mailer_settings *s = &m->set;
+	const struct rlimit none = { 0, 0 };
+
+	m->opts = (struct postbox_options){
+		.server = s->server, .host = s->submit, .helo = s->helo,
+		.name = s->submit != NULL ? mailhost_name(s->submit) :
+		    s->server,
+		.wait_ms = s->wait_ms, .progress = on_progress, .ctx = m
+	};
+	if (s->fetch != NULL)
+		m->mailbox = mailbox_new(&(struct mailbox_options){
+		    .contract = m->contract, .host = s->fetch,
+		    .from = s->form.to, .own = s->form.from,
+		    .max_octets = s->max_octets, .wait_ms = s->wait_ms,
+		    .move_to = s->move_to, .idle = s->idle });
+	/* A dump would hold passwords that libcurl keeps. */
+	if (s->submit != NULL || s->fetch != NULL)
+		(void)setrlimit(RLIMIT_CORE, &none);
 }
 
 int
@@ -76,10 +84,14 @@ mailer_new(struct contract *c, struct mailer **m_out, struct err *e)
 
 	m->contract = c;
 	m->done = map_new();
-	rc = read_settings(m, e);
+	rc = mailer_settings_read(c, &m->set, e);
+	if (rc == 0)
+		rc = check_files(&m->set, e);
 	if (rc < 0) {
 		mailer_free(m);
 		m = NULL;
+	} else {
+		prepare(m);
 	}
 	*m_out = m;
 	return rc;
@@ -91,8 +103,20 @@ mailer_free(struct mailer *m)
 	if (m == NULL)
 		return;
 	postbox_close(m->postbox);
+	mailbox_free(m->mailbox);
+	mailer_settings_release(&m->set);
 	map_free(m->done);
 	free(m);
+}
+
+/* Misconfigured outweighs later. */
+static void
+set_status(struct mailer *m, int rc)
+{
+	if (rc == ERR_CONFIG || rc == ERR_DENIED)
+		m->status = CONTRACT_EXIT_CONFIG;
+	else if (m->status == CONTRACT_EXIT_DONE)
+		m->status = CONTRACT_EXIT_LATER;
 }
 
 /* Whether the run goes on. */
@@ -105,7 +129,7 @@ tell(struct mailer *m, enum postbox_outcome outcome, const struct err *why)
 		contract_failed(m->contract, m->name,
 		    outcome == POSTBOX_REFUSED, why->text);
 	if (outcome == POSTBOX_LATER || outcome == POSTBOX_GONE)
-		m->failed = true;
+		set_status(m, ERR_IO);
 	return outcome != POSTBOX_GONE;
 }
 
@@ -114,10 +138,18 @@ send_letter(struct mailer *m, struct letter *l)
 {
 	enum postbox_outcome outcome;
 	struct err why = ERR_INIT;
+	int rc = 0;
 
-	if (m->postbox == NULL &&
-	    postbox_open(&m->opts, &m->postbox, &why) < 0)
+	if (m->postbox == NULL)
+		rc = postbox_open(&m->opts, &m->postbox, &why);
+	if (rc == ERR_STATE)
+		return false;
+	if (rc == ERR_CONFIG || rc == ERR_DENIED)
+		fprintf(stderr, "%s\n", why.text);
+	if (rc < 0) {
+		set_status(m, rc);
 		return tell(m, POSTBOX_GONE, &why);
+	}
 	m->octets = letter_octets(l);
 	outcome = postbox_send(m->postbox, l, &why);
 	if (outcome == POSTBOX_REFUSED)
@@ -132,7 +164,7 @@ send_file(struct mailer *m, const char *name)
 	struct letter *l = NULL;
 	struct err e = ERR_INIT;
 	bool go_on = true;
-	int rc = letter_open(path, &m->form, &l, &e);
+	int rc = letter_open(path, &m->set.form, &l, &e);
 
 	m->name = name;
 	if (rc == 0)
@@ -146,6 +178,23 @@ send_file(struct mailer *m, const char *name)
 	return go_on;
 }
 
+/* Names that have left out/ are not remembered: a run may last. */
+static void
+forget_gone(struct mailer *m, const struct contract_names *out)
+{
+	struct slice key;
+	void *value;
+	size_t pos = 0;
+
+	while (map_next(m->done, &pos, &key, &value)) {
+		char *name = slice_dup(key);
+
+		if (!contract_names_has(out, name))
+			map_del(m->done, slice_of(name));
+		free(name);
+	}
+}
+
 /* What has not been tried in this run; false: the run is over. */
 static bool
 send_all(struct mailer *m)
@@ -157,9 +206,10 @@ send_all(struct mailer *m)
 
 	if (contract_out(m->contract, &out, &e) < 0) {
 		contract_note(m->contract, "%s", e.text);
-		m->failed = true;
+		set_status(m, ERR_IO);
 		go_on = false;
 	}
+	forget_gone(m, &out);
 	for (i = 0; go_on && i < out.count; i++) {
 		if (map_get(m->done, slice_of(out.names[i])) != NULL)
 			continue;
@@ -172,10 +222,67 @@ send_all(struct mailer *m)
 	return go_on;
 }
 
-enum contract_exit
-mailer_run(struct mailer *m)
+static void
+send_while_more(struct mailer *m)
 {
 	while (send_all(m) && contract_command(m->contract) == CONTRACT_MORE)
 		;
-	return m->failed ? CONTRACT_EXIT_LATER : CONTRACT_EXIT_DONE;
+	/* No server waits for long. */
+	postbox_close(m->postbox);
+	m->postbox = NULL;
+}
+
+/* Whether it went well; being told to stop is well. */
+static bool
+look(struct mailer *m)
+{
+	struct err e = ERR_INIT;
+	int rc;
+
+	if (m->mailbox == NULL || contract_stopping(m->contract))
+		return true;
+	rc = mailbox_look(m->mailbox, &e);
+	if (rc == 0 || rc == ERR_STATE)
+		return true;
+	set_status(m, rc);
+	contract_note(m->contract, "%s", e.text);
+	if (rc == ERR_CONFIG || rc == ERR_DENIED)
+		fprintf(stderr, "%s\n", e.text);
+	return false;
+}
+
+/* A connection that was lost while nothing happened is made anew. */
+static void
+wait(struct mailer *m)
+{
+	struct pollfd p = {
+		.fd = contract_commands_fd(m->contract), .events = POLLIN
+	};
+	struct err e = ERR_INIT;
+
+	int rc = 0;
+
+	if (m->mailbox == NULL)
+		(void)poll(&p, 1, -1);
+	else
+		rc = mailbox_wait(m->mailbox, m->set.poll_ms, &e);
+	if (rc < 0 && rc != ERR_STATE)
+		contract_note(m->contract, "%s", e.text);
+}
+
+enum contract_exit
+mailer_run(struct mailer *m)
+{
+	bool stay = m->set.stay;
+
+	m->status = CONTRACT_EXIT_DONE;
+	send_while_more(m);
+	while (look(m) && stay && m->status == CONTRACT_EXIT_DONE &&
+	    !contract_command_over(m->contract)) {
+		/* "more" may have been heard during the look. */
+		if (contract_command(m->contract) == CONTRACT_NONE)
+			wait(m);
+		send_while_more(m);
+	}
+	return m->status;
 }

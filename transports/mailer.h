@@ -2,9 +2,8 @@
 #ifndef TRANSPORTS_MAILER_H
 #define TRANSPORTS_MAILER_H
 /*
- * The transport "mail": objects of RFC 2442 as mails through an SMTP server;
- * postrider-mail(8) lists its settings.  What comes back by mail comes to
- * the node's own listener, not here.
+ * The transport "mail": parcels and objects of RFC 2442 as mails through an
+ * SMTP server, and out of a mailbox; postrider-mail(8) lists its settings.
  */
 #include "transports/contract.h"
 
@@ -14,7 +13,8 @@ struct mailer;
 int mailer_new(struct contract *c, struct mailer **m_out, struct err *e)
     MUST_CHECK;
 void mailer_free(struct mailer *m);
-/* Sends what there is; the exit status. */
+/* Sends and fetches what there is, and stays where poll says so; the exit
+ * status.  What is misconfigured is said on standard error too. */
 enum contract_exit mailer_run(struct mailer *m);
 
 #endif

@@ -1,3 +1,5 @@
-# Needs nothing but base and smtp.
+# Needs nothing but base, smtp and, for mail, bundle.
 # libm: the model behind frame sizes and error correction.
 LIBS += -lm
+# libcurl: the ways to a mail provider (TLS, SASL, SOCKS5); `mail` alone.
+PKGS += libcurl

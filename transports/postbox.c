@@ -1,28 +1,23 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * The connection to the SMTP server.  There is nothing else to do meanwhile,
- * so it waits in poll(2); every wait has an end.
+ * The conversation with the SMTP server is that of smtp/client, over a plain
+ * connection as over one that mailhost has made and logged in at: so
+ * pipelining, BDAT and the replies are the same for both.
  */
 #include "transports/postbox.h"
 #include "base/mem.h"
-#include "base/text.h"
 #include "smtp/client.h"
 
-#include <errno.h>
-#include <netdb.h>
-#include <poll.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <sys/socket.h>
-#include <sys/un.h>
-#include <unistd.h>
 
 #define CONNECT_MS 60000
+#define QUIT_MS 1000
 #define OUTPUT_MAX 131072	/* octets that wait to be written */
+#define GREETING "220 ready\r\n"
 
 struct postbox {
 	const struct postbox_options *opts;
-	int fd;
+	struct stream *stream;
 	struct smtp_client *client;
 	/* The letter at hand. */
 	struct letter *letter;
@@ -33,128 +28,6 @@ struct postbox {
 	enum postbox_outcome outcome;
 	struct err why;
 };
-
-static bool
-is_unix(const char *server)
-{
-	return strncmp(server, "unix:", 5) == 0;
-}
-
-/* The host without its brackets, and the port; the caller frees both. */
-static int
-split_server(const char *server, char **host_out, char **port_out,
-    struct err *e)
-{
-	const char *colon = strrchr(server, ':');
-	size_t len = colon != NULL ? (size_t)(colon - server) : 0;
-	uint64_t port;
-
-	*host_out = *port_out = NULL;
-	if (len == 0 || num_parse(slice_of(colon + 1), 65535, &port) < 0 ||
-	    port == 0)
-		return err_set(e, ERR_CONFIG, "server=%s: want HOST:PORT, "
-		    "[IPV6]:PORT or unix:/PATH", server);
-	if (server[0] == '[' && server[len - 1] == ']')
-		*host_out = mem_strndup(server + 1, len - 2);
-	else
-		*host_out = mem_strndup(server, len);
-	*port_out = mem_strdup(colon + 1);
-	return 0;
-}
-
-int
-postbox_check(const char *server, struct err *e)
-{
-	char *host, *port;
-	int rc;
-
-	if (is_unix(server)) {
-		if (server[5] == '/' && strlen(server + 5) <
-		    sizeof(((struct sockaddr_un *)NULL)->sun_path))
-			return 0;
-		return err_set(e, ERR_CONFIG, "server=%s: want the absolute "
-		    "path of a socket, of at most 107 octets", server);
-	}
-	rc = split_server(server, &host, &port, e);
-	free(host);
-	free(port);
-	return rc;
-}
-
-/* Waits for events on the socket; 0 or ERR_IO. */
-static int
-wait_for(int fd, short events, int ms, struct err *e)
-{
-	struct pollfd p = { .fd = fd, .events = events };
-	int n;
-
-	do
-		n = poll(&p, 1, ms);
-	while (n == -1 && errno == EINTR);
-	if (n == 0)
-		return err_set(e, ERR_IO, "no answer for %d s", ms / 1000);
-	return n < 0 ? err_errno(e, "cannot wait") : 0;
-}
-
-static int
-connect_to(const struct sockaddr *addr, socklen_t len, int ms, int *fd_out,
-    struct err *e)
-{
-	int fd = socket(addr->sa_family,
-	    SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	int rc = 0, failure = 0;
-	socklen_t size = sizeof(failure);
-
-	if (fd < 0)
-		return err_errno(e, "cannot make a socket");
-	if (connect(fd, addr, len) != 0) {
-		if (errno != EINPROGRESS)
-			rc = err_errno(e, "cannot connect");
-		else
-			rc = wait_for(fd, POLLOUT, ms, e);
-		if (rc == 0 && getsockopt(fd, SOL_SOCKET, SO_ERROR, &failure,
-		    &size) == 0 && failure != 0) {
-			errno = failure;
-			rc = err_errno(e, "cannot connect");
-		}
-	}
-	if (rc == 0)
-		*fd_out = fd;
-	else
-		close(fd);
-	return rc;
-}
-
-static int
-connect_unix(const char *path, int ms, int *fd_out, struct err *e)
-{
-	struct sockaddr_un un = { .sun_family = AF_UNIX };
-
-	snprintf(un.sun_path, sizeof(un.sun_path), "%s", path);
-	return connect_to((const struct sockaddr *)&un, sizeof(un), ms,
-	    fd_out, e);
-}
-
-static int
-connect_inet(const char *server, int ms, int *fd_out, struct err *e)
-{
-	struct addrinfo hints = { .ai_socktype = SOCK_STREAM }, *all = NULL;
-	char *host, *port;
-	int rc = split_server(server, &host, &port, e), failure;
-
-	if (rc == 0 && (failure = getaddrinfo(host, port, &hints, &all)) != 0)
-		rc = err_set(e, ERR_IO, "%s", gai_strerror(failure));
-	for (struct addrinfo *ai = all; ai != NULL; ai = ai->ai_next) {
-		rc = connect_to(ai->ai_addr, ai->ai_addrlen, ms, fd_out, e);
-		if (rc == 0)
-			break;
-	}
-	if (all != NULL)
-		freeaddrinfo(all);
-	free(host);
-	free(port);
-	return rc;
-}
 
 static int
 patience(const struct postbox *p, int ms)
@@ -173,19 +46,21 @@ postbox_open(const struct postbox_options *opts, struct postbox **p_out,
 
 	*p_out = NULL;
 	p->opts = opts;
-	p->fd = -1;
-	if (is_unix(opts->server))
-		rc = connect_unix(opts->server + 5, patience(p, CONNECT_MS),
-		    &p->fd, e);
+	if (opts->host != NULL)
+		rc = mailhost_connect(opts->host, patience(p, CONNECT_MS),
+		    opts->helo, &p->stream, e);
 	else
-		rc = connect_inet(opts->server, patience(p, CONNECT_MS),
-		    &p->fd, e);
+		rc = stream_connect(opts->server, patience(p, CONNECT_MS),
+		    &p->stream, e);
 	if (rc < 0) {
-		err_prefix(e, "%s", opts->server);
 		free(p);
 		return rc;
 	}
 	p->client = smtp_client_new(&client);
+	/* Its greeting was heard before the login (RFC 4954 4 has EHLO said
+	 * anew). */
+	if (opts->host != NULL)
+		smtp_client_feed(p->client, GREETING, strlen(GREETING));
 	*p_out = p;
 	return 0;
 }
@@ -200,14 +75,23 @@ settle(struct postbox *p, enum postbox_outcome outcome)
 	p->outcome = outcome;
 }
 
+/* Of TLS and logins that the server misses (RFC 3207 4, RFC 4954 6): nothing
+ * that is said of the mail. */
+static bool
+is_about_login(int code)
+{
+	return code == 530 || code == 534 || code == 535 || code == 538;
+}
+
 static void
 settle_reply(struct postbox *p, const char *step, int code,
     const char *status, const char *text)
 {
 	(void)err_set(&p->why, ERR_DENIED, "%s: %s: %d %s%s%s",
-	    p->opts->server, step, code, status, *status != '\0' ? " " : "",
+	    p->opts->name, step, code, status, *status != '\0' ? " " : "",
 	    text);
-	settle(p, code >= 500 ? POSTBOX_REFUSED : POSTBOX_LATER);
+	settle(p, code >= 500 && !is_about_login(code) ? POSTBOX_REFUSED :
+	    POSTBOX_LATER);
 }
 
 static void
@@ -225,7 +109,7 @@ closed(struct postbox *p, const char *step, const struct smtp_reply *reply)
 	if (reply->code != 0)
 		settle_reply(p, step, reply->code, reply->status, reply->text);
 	else
-		(void)err_set(&p->why, ERR_IO, "%s: %s", p->opts->server,
+		(void)err_set(&p->why, ERR_IO, "%s: %s", p->opts->name,
 		    reply->text);
 	gone(p);
 }
@@ -239,20 +123,14 @@ flush(struct postbox *p, size_t most)
 	struct err e = ERR_INIT;
 
 	while (out->len > most) {
-		ssize_t n = send(p->fd, out->ptr, out->len, MSG_NOSIGNAL);
+		ssize_t n = stream_write(p->stream, out->ptr, out->len, ms,
+		    &e);
 
-		if (n >= 0) {
-			buf_consume(out, (size_t)n);
-			continue;
+		if (n < 0) {
+			smtp_client_eof(p->client, e.text);
+			return -1;
 		}
-		if (errno == EINTR)
-			continue;
-		if (errno != EAGAIN)
-			(void)err_errno(&e, "cannot write");
-		else if (wait_for(p->fd, POLLOUT, ms, &e) == 0)
-			continue;
-		smtp_client_eof(p->client, e.text);
-		return -1;
+		buf_consume(out, (size_t)n);
 	}
 	return 0;
 }
@@ -263,15 +141,8 @@ hear(struct postbox *p)
 	int ms = patience(p, (int)smtp_client_timeout_secs(p->client) * 1000);
 	struct err e = ERR_INIT;
 	char bytes[4096];
-	ssize_t n = -1;
+	ssize_t n = stream_read(p->stream, bytes, sizeof(bytes), ms, &e);
 
-	if (wait_for(p->fd, POLLIN, ms, &e) == 0) {
-		n = recv(p->fd, bytes, sizeof(bytes), 0);
-		if (n == -1 && (errno == EAGAIN || errno == EINTR))
-			return;
-		if (n == -1)
-			(void)err_errno(&e, "cannot read");
-	}
 	if (n > 0)
 		smtp_client_feed(p->client, bytes, (size_t)n);
 	else
@@ -407,12 +278,15 @@ postbox_close(struct postbox *p)
 		return;
 	if (p->ready && !p->dead) {
 		struct buf *out = smtp_client_output(p->client);
+		struct err e = ERR_INIT;
+		ssize_t n;
 
 		/* Whether it hears this changes nothing. */
 		smtp_client_quit(p->client);
-		(void)send(p->fd, out->ptr, out->len, MSG_NOSIGNAL);
+		n = stream_write(p->stream, out->ptr, out->len, QUIT_MS, &e);
+		(void)n;
 	}
-	close(p->fd);
+	stream_close(p->stream);
 	smtp_client_free(p->client);
 	free(p);
 }

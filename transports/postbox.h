@@ -5,6 +5,7 @@
  * A connection to an SMTP server that takes letters, one behind another.
  */
 #include "transports/letter.h"
+#include "transports/mailhost.h"
 
 struct postbox;
 
@@ -16,16 +17,17 @@ enum postbox_outcome {
 };
 
 struct postbox_options {
-	const char *server;	/* "HOST:PORT", "[IPV6]:PORT", "unix:/path" */
+	const char *server;	/* as stream.h's stream_connect wants it, */
+	struct mailhost *host;	/* or NULL and this */
+	const char *name;	/* of either, for messages */
 	const char *helo;
 	int wait_ms;		/* longest wait for a reply; 0: RFC 5321's */
 	void (*progress)(void *ctx, uint64_t done);	/* may be NULL */
 	void *ctx;
 };
 
-/* Is it an address as above?  ERR_CONFIG says what is wrong. */
-int postbox_check(const char *server, struct err *e) MUST_CHECK;
-/* Connects.  opts must live as long as the postbox. */
+/* Connects, and logs in.  opts must live as long as the postbox.  ERR_DENIED:
+ * the login was refused for good; ERR_CONFIG; other errors: later. */
 int postbox_open(const struct postbox_options *opts, struct postbox **p_out,
     struct err *e) MUST_CHECK;
 /* Says QUIT if it can, and hangs up. */

@@ -24,6 +24,8 @@
 #define JOURNAL_LINE 17		/* 16 hexadecimal digits and LF */
 #define JOURNAL_KEPT 4096
 #define JOURNAL_MAX (2 * JOURNAL_KEPT)
+#define SETTLED "----------------\n"	/* of all before it the peer knows */
+#define FRESH_MAX 8
 #define PART_PREFIX ".link-"
 #define PART_SUFFIX ".part"
 #define PART_SECS_MAX (30 * 24 * 3600)	/* nobody goes on with it any more */
@@ -45,6 +47,7 @@ struct reception {
 	int dir_fd;
 	uint64_t *done;		/* ids, oldest first */
 	size_t ndone;
+	size_t nfresh;		/* the last so many: the peer may not know */
 	struct incoming slots[LINK_FILES_MAX];
 };
 
@@ -98,6 +101,8 @@ remember(struct reception *r, uint64_t id)
 		    r->ndone * sizeof(*r->done));
 	}
 	r->done[r->ndone++] = id;
+	if (r->nfresh < FRESH_MAX)
+		r->nfresh++;
 }
 
 static bool
@@ -123,6 +128,8 @@ read_journal(struct reception *r, struct err *e)
 
 		if (hex_parse(text.ptr + i, &id))
 			remember(r, id);
+		else if (memcmp(text.ptr + i, SETTLED, JOURNAL_LINE) == 0)
+			r->nfresh = 0;
 	}
 	if (rc == ERR_NOT_FOUND || rc == ERR_LIMIT)
 		rc = 0;
@@ -146,18 +153,15 @@ rewrite_journal(const struct reception *r)
 }
 
 static int
-write_journal(struct reception *r, uint64_t id)
+add_to_journal(struct reception *r, const char *line)
 {
-	char line[JOURNAL_LINE + 1];
 	struct stat st;
 	int fd, rc;
 
-	remember(r, id);
 	fd = openat(r->dir_fd, RECEPTION_JOURNAL,
 	    O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return ERR_IO;
-	snprintf(line, sizeof(line), "%016" PRIx64 "\n", id);
 	if (fstat(fd, &st) < 0 || st.st_size % JOURNAL_LINE != 0 ||
 	    st.st_size >= JOURNAL_MAX * JOURNAL_LINE)
 		rc = rewrite_journal(r);
@@ -167,6 +171,25 @@ write_journal(struct reception *r, uint64_t id)
 		rc = ERR_IO;
 	close(fd);
 	return rc;
+}
+
+static int
+write_journal(struct reception *r, uint64_t id)
+{
+	char line[JOURNAL_LINE + 1];
+
+	remember(r, id);
+	snprintf(line, sizeof(line), "%016" PRIx64 "\n", id);
+	return add_to_journal(r, line);
+}
+
+void
+reception_settled(struct reception *r)
+{
+	/* Without the line in the journal more is told than must be. */
+	if (r->nfresh > 0)
+		(void)add_to_journal(r, SETTLED);
+	r->nfresh = 0;
 }
 
 /* Removes what was begun long ago. */
@@ -437,5 +460,8 @@ reception_partials(const struct reception *r, struct link_partial *out,
 		closedir(dir);
 	else if (fd >= 0)
 		close(fd);
+	for (size_t i = 1; i <= r->nfresh && n < max; i++)
+		out[n++] = (struct link_partial){ r->done[r->ndone - i],
+		    LINK_PARTIAL_WHOLE };
 	return n;
 }

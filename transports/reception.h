@@ -6,7 +6,7 @@
  * lies there under a name that begins with a dot, across sessions and runs;
  * and so does a journal of the files that have come whole, so that one that
  * is offered again, because our word did not reach the peer, is not received
- * twice.
+ * twice; the last of them are told to the peer before it sends.
  */
 #include "transports/contract.h"
 #include "transports/link.h"
@@ -27,6 +27,8 @@ int reception_write(struct reception *r, unsigned slot, const void *octets,
     size_t len);
 int reception_close(struct reception *r, unsigned slot);
 void reception_leave(struct reception *r, unsigned slot, bool forget);
+/* The peer knows of all that came whole: a conversation ended well. */
+void reception_settled(struct reception *r);
 size_t reception_partials(const struct reception *r,
     struct link_partial *out, size_t max);
 

@@ -23,6 +23,8 @@
 #define PROBE_SECS 15		/* each so long, */
 #define PROBES 4		/* before it counts as lost */
 #define UNSENT_MS 120000	/* octets that nobody acknowledges */
+#define AHEAD (16 << 10)	/* octets that wait in the kernel: what is
+				 * urgent, and answers, wait behind them */
 
 static int
 unix_address(const char *path, struct sockaddr_un *a_out, struct err *e)
@@ -49,6 +51,7 @@ watch_over(int fd)
 		{ IPPROTO_TCP, TCP_KEEPCNT, PROBES },
 		{ IPPROTO_TCP, TCP_USER_TIMEOUT, UNSENT_MS },
 		{ IPPROTO_TCP, TCP_NODELAY, 1 },
+		{ IPPROTO_TCP, TCP_NOTSENT_LOWAT, AHEAD },
 	};
 
 	for (size_t i = 0; i < sizeof(options) / sizeof(options[0]); i++)

@@ -476,8 +476,27 @@ MAIL = {
     "no-header": b"hello\r\n",
 }
 
+LISTED = (b"* 1 FETCH (UID 7 RFC822.SIZE 300 FLAGS (\\Seen \\Deleted) "
+          b"BODY[HEADER.FIELDS (FROM CONTENT-TYPE)] {14}\r\nFrom: a@b\r\n\r\n"
+          b" )\r\n")
+FETCH = {
+    "imap-open": b"I* CAPABILITY IMAP4rev1 IDLE UIDPLUS MOVE\r\np1 OK x\r\n"
+                 b"* 3 EXISTS\r\n* OK [UIDVALIDITY 99] x\r\n"
+                 b"p2 OK [READ-WRITE] x\r\n",
+    "imap-list": b"I" + LISTED + LISTED + b"p1 OK done\r\n",
+    "imap-body": b"I* 1 FETCH (BODY[] {10}\r\np1 OK x\r\n. UID 7)\r\n"
+                 b"p1 OK done\r\n",
+    "imap-quoted": b"I* 1 FETCH (UID 7 BODY[] \"a\\\"b\")\r\np1 OK x\r\n",
+    "imap-odd": b"I* 1 FETCH (X ((a \"(\") {1}\r\n)) UID 7 BODY[] NIL)\r\n"
+                b"+ go\r\n* BYE x\r\n",
+    "imap-wrong": b"Ip2 OK x\r\n",
+    "pop3-list": b"P+OK\r\n1 abc\r\n..2 d\r\n.\r\n+OK 10\r\nA: b\r\n\r\n"
+                 b"..\r\n.\r\n-ERR x\r\n",
+    "pop3-wrong": b"POK\r\n",
+}
+
 TARGETS = {
-    "link": LINK, "chat": CHAT, "mail": MAIL,
+    "fetch": FETCH, "link": LINK, "chat": CHAT, "mail": MAIL,
     "command": {k: line_file(v) for k, v in COMMAND.items()},
     "session": SESSION, "batch": BATCH, "mime": MIME,
     "dsn": {k: line_file(v) for k, v in DSN.items()},

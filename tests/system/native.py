@@ -94,8 +94,11 @@ class Carrier(threading.Thread):
 
     def carry(self):
         for path in glob.glob(os.path.join(self.work, "link", "*[!d]", "*")):
-            with open(path, "rb") as file:
-                self.seen[path] = file.read()
+            try:
+                with open(path, "rb") as file:
+                    self.seen[path] = file.read()
+            except FileNotFoundError:
+                continue        # a transport was killed and began anew
             directory, name = os.path.split(path)
             os.rename(path, os.path.join(directory + ".carried", name))
 

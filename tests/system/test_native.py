@@ -219,9 +219,15 @@ def test_nothing_in_clear(node, work):
         assert to.wait_mail("bob.hidden") == [TELLTALE]
     native.wait_settled(*sites)
     seen = carrier.end()
-    assert len(seen) >= 8 and len(holds(TELLTALE, WORDS)) == 8
+    # How many parcels there are is a matter of the moment: answers,
+    # acknowledgements and cards ride along, or go alone.
+    assert {os.path.basename(os.path.dirname(path)) for path in seen} == {
+        "paris-london", "london-paris", "london-oslo", "oslo-london"}
+    assert len(holds(TELLTALE, WORDS)) == 8
     for path, data in seen.items():
-        assert not holds(data, WORDS + road.SITES), path
+        assert not holds(data, WORDS + ("paris", "london")), path
+    # Four letters come by chance now and then, but not twice.
+    assert sum(bool(holds(data, ("oslo",))) for data in seen.values()) < 2
     sites[1].stop()
     files = glob.glob(os.path.join(native.spool(sites[1]), "**"),
                       recursive=True)

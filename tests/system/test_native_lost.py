@@ -6,6 +6,8 @@ import shutil
 import threading
 import time
 
+import pytest
+
 import native
 import road
 from peers_common import wait_for
@@ -51,7 +53,8 @@ def test_rebuilt_with_its_keys(node, work):
     native.wait_settled(paris, london, oslo)
 
 
-def test_rebuilt_without_keys(node, work):
+@pytest.mark.parametrize("how", ("reload", "restart"))
+def test_rebuilt_without_keys(node, work, how):
     """The disk is gone: new keys, a new card, and mail that waited comes."""
     paris, london, oslo = native.three(work, node)
     send(paris, oslo, range(3))
@@ -63,12 +66,16 @@ def test_rebuilt_without_keys(node, work):
     native.make_keys(oslo, "--replace")
     for one in (paris, london):
         native.add_card(one, oslo)
-        one.cli("reload")
+        if how == "reload":
+            one.cli("reload")
+        else:
+            one.stop()
+            one.start()
     oslo.start()
     send(paris, oslo, range(6, 9))
     send(oslo, paris, range(50, 53))
     assert_once(paris, range(50, 53))
-    assert_once(oslo, range(6, 9))
+    assert_once(oslo, range(3, 9))
 
 
 def test_restored(node, work):

@@ -185,6 +185,8 @@ REPLIES = [
     ({"": b"554 no\r\n"}, "temporary", "554"),
     ({"": b"421 later\r\n"}, "temporary", "421"),
     ({"MAIL": b"550 5.7.1 who?\r\n"}, "permanent", "550 5.7.1 who?"),
+    ({"MAIL": b"530 5.7.0 authentication required\r\n"}, "temporary",
+     "530 5.7.0"),
     ({"MAIL": b"451 4.3.0 busy\r\n"}, "temporary", "451 4.3.0 busy"),
     ({"RCPT": b"550 5.1.1 nobody\r\n"}, "permanent", "550 5.1.1 nobody"),
     ({"RCPT": b"450 4.2.1 later\r\n"}, "temporary", "450 4.2.1 later"),

@@ -11,7 +11,8 @@ import pytest
 import native
 import road
 import wires
-from peers_common import free_port, program
+from peers_common import (free_port, peers_env, peers_program, program,
+                          wait_for)
 from road import Mail
 
 HELLO = b"Subject: hello\r\n\r\nThe quick brown fox.\r\n"
@@ -80,6 +81,74 @@ def test_cut(node):
     assert proxy.done == 3
     native.wait_settled(paris, oslo)
     proxy.close()
+
+
+def test_socat(node, work, processes, peers):
+    """A tty here, a socket there, and socat between."""
+    port, tty = free_port(), os.path.join(work, "tty")
+    locks = os.path.join(work, "locks")
+    os.mkdir(locks)
+    paris, oslo = wires.pair(
+        node, ("serial", [f"device={tty}", "speed=115200", "flow=none",
+                          "carrier=no", f"lock-dir={locks}"]),
+        ("tcp", [f"listen=127.0.0.1:{port}"]), dialect="native", stays="yes")
+    oslo.start()
+    wait_for(lambda: listens(port), 10, oslo.log)
+    processes.start([peers_program("socat"), f"PTY,link={tty},rawer,wait-slave",
+                     f"TCP4:127.0.0.1:{port}"], os.path.join(work, "socat"),
+                    peers_env())
+    wait_for(lambda: os.path.exists(tty), 10, "socat's pty")
+    exchange(paris, oslo, [paris])
+    native.wait_settled(paris, oslo)
+
+
+def listens(port):
+    with open("/proc/net/tcp", encoding="ascii") as file:
+        return f":{port:04X} 00000000:0000 0A" in file.read()
+
+
+def put(one, name, size):
+    data = os.urandom(size)
+    with open(os.path.join(one.out, name), "wb") as file:
+        file.write(data)
+    return data
+
+
+def test_ten_cuts(work):
+    """Files both ways over a slow road that breaks ten times: each comes
+    whole and once, and goes on from where it was, which the octets on the
+    wire show."""
+    port = free_port()
+    road_ = wires.Shaper(port, 2000000, [300000 + 40000 * n
+                                         for n in range(10)])
+    answer = wires.Program(work, "oslo", program("tcp"), "secret=none",
+                           f"listen=127.0.0.1:{port}", "stay=yes")
+    caller = wires.Program(work, "paris", program("tcp"), "secret=none",
+                           f"to=127.0.0.1:{road_.port}")
+    ways = ((caller, answer), (answer, caller))
+    files = [{f"{n}": put(one, f"{n}", size) for n, size
+              in enumerate((1500000, 9, 1500000, 30000))} for one, _ in ways]
+    answer.start()
+    wait_for(lambda: listens(port), 10, "the listener")
+    statuses = []
+    try:
+        while not statuses or (statuses[-1] == 75 and len(statuses) < 20):
+            caller.start()
+            statuses.append(caller.wait())
+    finally:
+        for one in (caller, answer):
+            one.stop()
+        road_.close()
+    assert statuses == [75] * 10 + [0], caller.notes
+    assert road_.cut == 10
+    for (one, other), sent in zip(ways, files):
+        assert sorted(one.sent) == sorted(sent)
+        assert len(other.received) == len(sent)
+        assert sorted(road.files(other.inn).values()) == \
+            sorted(sent.values())
+    for way, sent in zip(("there", "back"), files):
+        size = sum(map(len, sent.values()))
+        assert size < road_.passed[way] < 1.3 * size
 
 
 def test_ipv6(node):

@@ -512,6 +512,9 @@ run(struct nw_site *s, const char *peer)
 		carry(r);
 	if (s->w->stick)
 		take_from_stick(&r->to->road[s - s->w->site]);
+	r->running = s->w->stays && !r->cut;
+	if (r->running)
+		return;
 	exchange_transport_exited(s->x, peer, r->cut ? 75 : 0,
 	    r->cut ? "no carrier" : "");
 }
@@ -553,6 +556,9 @@ act(struct nw_site *s, const struct exchange_action *a)
 		run(s, a->peer);
 		break;
 	case EXCHANGE_STOP:
+		if (road_to(s, a->peer)->running)
+			exchange_transport_exited(s->x, a->peer, 0, "");
+		road_to(s, a->peer)->running = false;
 		break;
 	case EXCHANGE_DELIVER:
 		deliver(s, a);

@@ -30,6 +30,7 @@ struct nw_road {
 	struct list in;		/* taken from there, not yet read */
 	int64_t read_ms;	/* when the next of them is */
 	bool cut;		/* its transport fails */
+	bool running;		/* until it is stopped, if w->stays */
 	int lose;		/* so many of the next files */
 	int twice;		/* so many arrive twice */
 	unsigned sent;		/* files */
@@ -64,6 +65,7 @@ struct nw {
 	const char *more[NW_SITES];	/* in the configuration of the peers */
 	struct smtp_timing timing;	/* of what is submitted */
 	bool watch;
+	bool stays;		/* transports run until they are stopped */
 	bool stick;		/* files wait for the receiver's call */
 };
 

@@ -265,6 +265,40 @@ test_flush_is_seen_to(void **state)
 	xw_must_not(w, EXCHANGE_RUN);
 }
 
+/* One that would stay is called out of hours: the call waits for what is being
+ * made, takes along what comes, and ends when nothing more does. */
+static void
+test_ordered_stays(void **state)
+{
+	struct nw *w = nw_new(NEVER "; stays = yes", NEVER "; stays = yes",
+	    NULL);
+	struct nw_site *paris = &w->site[AT_PARIS];
+	struct exchange_peer_status st;
+	struct err e = ERR_INIT;
+
+	(void)state;
+	nw_pass(w, 10);
+	w->stays = true;
+	post(w, "bob@london.example", MAIL);
+	assert_int_equal(0, paris->road[AT_LONDON].sent);
+	assert_int_equal(0, exchange_flush(paris->x, "london", &e));
+	nw_pass(w, 5);
+	assert_int_equal(1, paris->road[AT_LONDON].sent);
+	assert_int_equal(1, w->site[AT_LONDON].delivered);
+	exchange_peer_status(paris->x, 0, &st);
+	assert_true(st.running && st.calling);
+	post(w, "bob@london.example", MAIL);
+	assert_int_equal(2, w->site[AT_LONDON].delivered);
+	nw_pass(w, 30);
+	exchange_peer_status(paris->x, 0, &st);
+	assert_false(st.running || st.calling);
+	assert_int_equal(0, st.failures);
+	post(w, "bob@london.example", MAIL);
+	nw_pass(w, 600);
+	assert_int_equal(2, w->site[AT_LONDON].delivered);
+	nw_free(w);
+}
+
 #define TEST(f) cmocka_unit_test_setup_teardown(f, xw_set_up, xw_tear_down)
 
 int
@@ -275,6 +309,7 @@ main(void)
 		cmocka_unit_test(test_many_files),
 		cmocka_unit_test(test_no_answer),
 		cmocka_unit_test(test_ordered_meanwhile),
+		cmocka_unit_test(test_ordered_stays),
 		TEST(test_written_meanwhile),
 		TEST(test_flushed_meanwhile),
 		TEST(test_flush_is_seen_to),

@@ -329,7 +329,8 @@ test_queue(void **state)
 	expect(f, "{\"cmd\":\"list\"}", "\"count\":2,\"failed\":0}");
 	expect(f, "{\"cmd\":\"trace\",\"id\":\"1\"}",
 	    "{\"kind\":\"message\",\"id\":\"1\"");
-	expect(f, "{\"cmd\":\"trace\",\"id\":\"1\"}", "\"number\":0}");
+	expect(f, "{\"cmd\":\"trace\",\"id\":\"1\"}",
+	    "\"number\":0,\"waits\":\"for a call of london");
 	expect(f, "{\"cmd\":\"list\",\"recipient\":\"dan@london.example\"}",
 	    "\"count\":1,");
 	expect(f, "{\"cmd\":\"list\",\"sender\":\"@LONDON.example\"}",

@@ -352,86 +352,6 @@ test_refused_writing(void **state)
 	}
 }
 
-/* The fragment that frame_fit proposes, or the whole. */
-static struct frame
-fitted(const struct frame *gap, uint64_t n)
-{
-	struct frame f = *gap;
-
-	f.kind = n == f.total ? FRAME_WHOLE : FRAME_FRAGMENT;
-	f.length = n;
-	return f;
-}
-
-static void
-check_fit(const struct frame *gap, uint64_t room)
-{
-	uint64_t n = frame_fit(gap, room);
-	struct buf out = BUF_INIT;
-	struct frame f = fitted(gap, n), rest = *gap;
-
-	assert_true(n <= gap->length);
-	if (n == 0)
-		return;
-	assert_int_equal(frame_put(&out, &f, NULL), 0);
-	assert_true(out.len <= FRAME_HEAD_MAX);
-	assert_true(out.len + n <= room);
-	buf_release(&out);
-	if (n == gap->length)
-		return;
-	/* what is left can be sent */
-	rest.offset += n;
-	rest.length -= n;
-	assert_true(frame_fit(&rest, 1 << 20) == rest.length);
-}
-
-static void
-test_fit(void **state)
-{
-	struct rng_seeded rng;
-	struct frame f = { .kind = FRAME_WHOLE, .destination = "oslo",
-		.hops = 20 };
-
-	(void)state;
-	rng_seeded_init(&rng, 1);
-	for (int i = 0; i < 20000; i++) {
-		f.direct = i % 2;
-		f.total = 1 + rng_below(&rng.rng, i % 3 ? 5000 : 200000);
-		f.offset = 0;
-		f.length = f.total;
-		if (i % 5 && f.total > 3000) {
-			f.offset = 1024 + rng_below(&rng.rng,
-			    f.total - 2048);
-			f.length = f.total - f.offset;
-			if (i % 7 && f.length > 1024)
-				f.length = 1024 + rng_below(&rng.rng,
-				    f.length - 1024);
-		}
-		check_fit(&f, rng_below(&rng.rng, i % 2 ? 3000 : 100000));
-	}
-	/* a whole of 100: type, priority, lifetime, length */
-	f = (struct frame){ .direct = true, .total = 100, .length = 100 };
-	assert_int_equal(frame_fit(&f, 104), 100);
-	assert_int_equal(frame_fit(&f, 103), 0);
-	/* 1024 of 5000: type, id, priority, lifetime, three numbers */
-	f.total = f.length = 5000;
-	assert_int_equal(frame_fit(&f, 1024 + 1 + 16 + 2 + 2 + 1 + 2), 1024);
-	assert_int_equal(frame_fit(&f, 1023 + 1 + 16 + 2 + 2 + 1 + 2), 0);
-	/* a middle gap keeps enough for a second fragment, or is all taken */
-	f = (struct frame){ .direct = true, .total = 9000, .offset = 2000,
-		.length = 2500 };
-	assert_int_equal(frame_fit(&f, 2400), 2500 - 1024);
-	assert_int_equal(frame_fit(&f, 2600), 2500);
-	f.length = 1500;
-	assert_int_equal(frame_fit(&f, 1400), 0);
-	f.length = 1000;
-	assert_int_equal(frame_fit(&f, 1400), 0);
-	/* the end may be short */
-	f.offset = 8990;
-	f.length = 10;
-	assert_int_equal(frame_fit(&f, 100), 10);
-}
-
 int
 main(void)
 {
@@ -441,7 +361,6 @@ main(void)
 		cmocka_unit_test(test_sticky),
 		cmocka_unit_test(test_limits),
 		cmocka_unit_test(test_refused_writing),
-		cmocka_unit_test(test_fit),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -5,9 +5,11 @@
  * of the wish come from an independent computation.
  */
 #include "base/clock.h"
+#include "base/mem.h"
 #include "transports/link_coding.h"
 #include "transports/link_frame.h"
 #include "transports/link_hello.h"
+#include "transports/link_items.h"
 #include "transports/link_keys.h"
 #include "transports/link_stream.h"
 #include "transports/link_tune.h"
@@ -434,6 +436,52 @@ test_echo(void **state)
 	stream_sender_release(&s);
 }
 
+/* The list of segments is full and all are to be sent again in smaller pieces:
+ * none is forgotten, and in the end all arrive. */
+static void
+test_full_list(void **state)
+{
+	struct frame f = { .flags = FRAME_ACK };
+	size_t len = STREAM_SEGMENTS_MAX * 40, pieces = 0;
+	char *text = mem_alloc(1, len);
+	struct stream_sender s;
+	struct slice part;
+	uint64_t seq;
+	bool news;
+
+	(void)state;
+	stream_sender_init(&s, 2 * len, NULL, NULL);
+	stream_give(&s, text, len);
+	while (stream_ready(&s)) {
+		part = stream_next(&s, 40, &seq);
+		stream_gone(&s, seq, part.len, 50, 0, 0);
+	}
+	stream_all_lost(&s);
+	for (int i = 0; i < 100; i++) {
+		part = stream_next(&s, 15, &seq);
+		stream_gone(&s, seq, part.len, 25, 0, 0);
+		assert_int_equal(s.segments[0].start, s.una);
+		for (size_t k = 1; k < s.nsegments; k++)
+			assert_int_equal(s.segments[k].start,
+			    s.segments[k - 1].end);
+		assert_int_equal(s.segments[s.nsegments - 1].end, s.next);
+	}
+	for (; s.una < len; pieces++) {
+		if (!stream_ready(&s))
+			stream_all_lost(&s);
+		part = stream_next(&s, 15, &seq);
+		stream_gone(&s, seq, part.len, 25, 0, 0);
+		if (seq != s.una)
+			continue;
+		f.ack = seq + part.len;
+		assert_true(stream_acked(&s, &f, 0, &news) && news);
+	}
+	assert_true(pieces < len);
+	assert_int_equal(s.nsegments, 0);
+	stream_sender_release(&s);
+	free(text);
+}
+
 /* What one loss does to the size of frames: little where correction could not
  * be expected to manage, much where it could. */
 static void
@@ -512,6 +560,61 @@ test_keys(void **state)
 	buf_release(&text);
 }
 
+static int
+read_x(void *ctx, uint64_t tag, uint64_t offset, void *into, size_t len)
+{
+	(void)ctx;
+	(void)tag;
+	(void)offset;
+	memset(into, 'x', len);
+	return (int)len;
+}
+
+/* How many octets of a file of 1000 follow its offer, and where from, if the
+ * peer says before that it has so many. */
+static void
+assert_sends(uint64_t have, uint64_t want_pos, size_t want_data)
+{
+	static const struct link_host host = { .read = read_x };
+	struct link_file f = { .name = "a", .size = 1000 };
+	struct link_partial p = { link_file_id(&f), have };
+	struct items it;
+	struct buf record = BUF_INIT;
+	struct reader r;
+
+	items_init(&it, &host, NULL);
+	assert_true(items_offer(&it, &f));
+	items_known(&it, &p);
+	items_fill(&it, &record, 2000);
+	assert_int_equal(record.len, 53 + (want_data > 0 ? 4U : 0U) +
+	    want_data);
+	r = reader_of(record.ptr + 43, 8);
+	assert_true(read64(&r) == want_pos);
+	/* The same when it is said while it is being sent. */
+	items_restart(&it);
+	buf_clear(&record);
+	items_fill(&it, &record, 60);
+	assert_int_equal(record.len, 60);
+	items_known(&it, &p);
+	buf_clear(&record);
+	items_fill(&it, &record, 2000);
+	assert_int_equal(record.len, want_pos > 0 ? 10 + (want_data > 0 ?
+	    4 + want_data : 0) : 4U + 1000 - 3);
+	items_release(&it);
+	buf_release(&record);
+}
+
+static void
+test_known_before(void **state)
+{
+	(void)state;
+	assert_sends(0, 0, 1000);
+	assert_sends(400, 400, 600);
+	assert_sends(1000, 1000, 0);
+	assert_sends(LINK_PARTIAL_WHOLE, 1000, 0);
+	assert_sends(1001, 0, 1000);
+}
+
 int
 main(void)
 {
@@ -525,8 +628,10 @@ main(void)
 		cmocka_unit_test(test_hello),
 		cmocka_unit_test(test_stream),
 		cmocka_unit_test(test_echo),
+		cmocka_unit_test(test_full_list),
 		cmocka_unit_test(test_blame),
 		cmocka_unit_test(test_keys),
+		cmocka_unit_test(test_known_before),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

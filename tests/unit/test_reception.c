@@ -147,6 +147,50 @@ test_whole_and_once(void **state)
 	assert_int_equal(count(p, true, false), 1);
 }
 
+/* What came whole and may not be known to the peer is told, also by another
+ * run, until a conversation has ended well. */
+static void
+test_tells_what_is_whole(void **state)
+{
+	static const char *const names[] = { "0", "1", "2", "3", "4", "5",
+		"6", "7", "8", "9" };
+	struct place *p = *state;
+	struct link_partial told[20];
+	struct link_file f;
+	uint64_t have;
+
+	for (size_t i = 0; i < 10; i++) {
+		f = file_of(names[i], "x");
+		assert_int_equal(reception_open(p->r, 0, &f, &have),
+		    LINK_TAKE);
+		assert_int_equal(reception_write(p->r, 0, "x", 1), 0);
+		assert_int_equal(reception_close(p->r, 0), 0);
+		if (i == 0)
+			reception_settled(p->r);
+		assert_int_equal(reception_partials(p->r, told, 20),
+		    i > 8 ? 8 : i);
+		assert_true(i == 0 || told[0].id == link_file_id(&f));
+		assert_true(i == 0 || told[0].have == LINK_PARTIAL_WHOLE);
+	}
+	assert_int_equal(reception_partials(p->r, told, 3), 3);
+	again(p);
+	assert_int_equal(reception_partials(p->r, told, 20), 8);
+	assert_true(told[0].id == link_file_id(&f));
+	/* One in part goes first. */
+	f = file_of("part", "xy");
+	assert_int_equal(reception_open(p->r, 0, &f, &have), LINK_TAKE);
+	assert_int_equal(reception_write(p->r, 0, "x", 1), 0);
+	assert_int_equal(reception_partials(p->r, told, 20), 9);
+	assert_true(told[0].id == link_file_id(&f) && told[0].have == 1);
+	reception_leave(p->r, 0, true);
+	reception_settled(p->r);
+	assert_int_equal(reception_partials(p->r, told, 20), 0);
+	again(p);
+	assert_int_equal(reception_partials(p->r, told, 20), 0);
+	f = file_of("4", "x");
+	assert_int_equal(reception_open(p->r, 0, &f, &have), LINK_HAVE_ALL);
+}
+
 static void
 test_other_content(void **state)
 {
@@ -237,6 +281,8 @@ main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup_teardown(test_whole_and_once, setup,
 		    teardown),
+		cmocka_unit_test_setup_teardown(test_tells_what_is_whole,
+		    setup, teardown),
 		cmocka_unit_test_setup_teardown(test_other_content, setup,
 		    teardown),
 		cmocka_unit_test_setup_teardown(test_names, setup, teardown),
