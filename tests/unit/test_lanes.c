@@ -196,6 +196,7 @@ test_late_word(void **state)
 	assert_int_equal(0, exchange_transport_sent(w->x, "london/wire", name,
 	    &e));
 	xw_settle(w);
+	/* So that it does not send it for ever. */
 	unlinked(w, "london/wire", name);
 	assert_int_equal(1, xw_count(w));
 	again = write_on(w, "london/stick");
