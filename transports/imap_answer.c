@@ -12,14 +12,16 @@
 static struct slice
 word(struct slice *rest)
 {
-	const char *blank = rest->len == 0 ? NULL :
-	    memchr(rest->ptr, ' ', rest->len);
-	struct slice w = { rest->ptr, blank != NULL ?
-	    (size_t)(blank - rest->ptr) : rest->len };
-	size_t used = w.len + (blank != NULL);
+	struct slice w = *rest;
+	const char *blank;
 
-	rest->ptr += used;
-	rest->len -= used;
+	if (rest->len == 0)
+		return w;
+	blank = memchr(rest->ptr, ' ', rest->len);
+	if (blank != NULL)
+		w.len = (size_t)(blank - rest->ptr);
+	rest->ptr += w.len + (blank != NULL);
+	rest->len -= w.len + (blank != NULL);
 	return w;
 }
 

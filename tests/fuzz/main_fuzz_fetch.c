@@ -13,13 +13,11 @@ show_imap(struct buf *out, const struct imap_event *ev,
     enum imap_event_kind *last_io)
 {
 	FUZZ_CHECK(ev->kind != IMAP_MESSAGE || ev->uid != 0);
-	if (ev->kind == IMAP_CONTENT && *last_io == IMAP_CONTENT)
-		buf_addslice(out, ev->text);
-	else
-		buf_addf(out, "\n%d uid=%u size=%llu %d%d %u %.*s",
+	if (ev->kind != IMAP_CONTENT || *last_io != IMAP_CONTENT)
+		buf_addf(out, "\n%d uid=%u size=%llu %d%d %u ",
 		    (int)ev->kind, ev->uid, (unsigned long long)ev->size,
-		    ev->deleted, ev->has_body, ev->count, (int)ev->text.len,
-		    ev->text.ptr);
+		    ev->deleted, ev->has_body, ev->count);
+	buf_addslice(out, ev->text);
 	*last_io = ev->kind;
 }
 
