@@ -141,6 +141,8 @@ fetch(struct look *l, const struct listed *one, struct err *e)
 		rc = 2;
 	}
 	taker_drop(l->box->taker);
+	if (rc == 0 && taken == TAKEN_LATER)
+		rc = 2;
 	return rc != 0 ? rc : taken == TAKEN;
 }
 
