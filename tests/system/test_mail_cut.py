@@ -6,6 +6,7 @@ import base64
 import os
 import re
 import socket
+import subprocess
 import threading
 
 import pytest
@@ -181,6 +182,56 @@ def test_cut_while_fetching(work, box, kind, cut):
     assert status == 0
     assert received(work) == {report.split()[1]: DATA}
     assert one.mails == {} and one.fetched == [1, 1, 1]
+
+
+def test_pop3_gets_on(work, box):
+    """Of many mails those of the sessions before the cut one are gone."""
+    one = box(Pop3, [MAIL] * 250)
+    give = one.give
+
+    def give_some(conn, number):
+        one.cut = None if len(one.fetched) < 230 else 1000
+        return give(conn, number)
+
+    one.give = give_some
+    status, reports = fetch(work, one)
+    assert status == 75
+    assert [line.split()[0] for line in reports] == ["received"] * 230 + [
+        "note"]
+    assert sorted(one.mails) == list(range(201, 251))
+    one.give, one.cut = give, None
+    assert fetch(work, one)[0] == 0
+    assert one.mails == {}
+    assert len(received(work)) == 250
+
+
+@pytest.fixture
+def small(work):
+    """in/ has room for a few mails beside what is kept free."""
+    path = os.path.join(work, "in")
+    os.makedirs(path)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16900k", "tmpfs",
+                    path], check=True)
+    yield path
+    subprocess.run(["umount", path], check=True)
+
+
+@pytest.mark.requires_root
+@pytest.mark.parametrize("kind", [Imap, Pop3])
+def test_no_room(work, box, small, kind):
+    """What is safe goes from the mailbox, and the rest is left there until
+    there is room."""
+    one = box(kind, [MAIL] * 20)
+    status, reports = fetch(work, one)
+    there = received(work)
+    assert status == 75
+    assert "no room" in reports[-1]
+    assert 1 < len(there) < 10
+    assert len(one.mails) == 20 - len(there)
+    for name in there:
+        os.unlink(os.path.join(small, name))
+    assert fetch(work, one)[0] == 75
+    assert set(received(work)).isdisjoint(there)
 
 
 @pytest.mark.parametrize("kind", [Imap, Pop3])
