@@ -202,8 +202,8 @@ void exchange_transport_alive(struct exchange *x, const char *road);
 bool exchange_transport_returned(struct exchange *x, const char *road,
     const char *name, bool permanent, const char *text);
 /* The same from another side: road NULL is whichever sent it.  1: it was one
- * of ours, and what follows from it is durable; 0: it is not known; ERR_DENIED: it
- * went to another peer than this road's; ERR_FULL, ERR_IO. */
+ * of ours, and what follows from it is durable; 0: it is not known;
+ * ERR_DENIED: it went to another peer than this road's; ERR_FULL, ERR_IO. */
 int exchange_returned(struct exchange *x, const char *road, const char *name,
     enum mail_action action, const char *status, const char *text,
     struct err *e) MUST_CHECK;

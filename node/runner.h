@@ -10,10 +10,10 @@
  *
  * The program ignores SIGPIPE, as daemons do, and leaves the reaping of
  * these children to the runner.  From inside a hook runner_more,
- * runner_answer, runner_stop and, in exited, runner_start may be called, but never runner_free.  Lines
- * on standard output that are no reports, and those on standard error, are
- * logged as transport-said, so many a second; what the program leaves behind
- * in its process group ends with it.
+ * runner_answer, runner_stop and, in exited, runner_start may be called, but
+ * never runner_free.  Lines on standard output that are no reports, and those
+ * on standard error, are logged as transport-said, so many a second; what the
+ * program leaves behind in its process group ends with it.
  */
 #include <event2/event.h>
 

@@ -163,6 +163,19 @@ def received(work):
             if name != ".mail-seen"}
 
 
+@pytest.mark.parametrize("name", ["from", "to"])
+def test_whose_mail(work, box, name):
+    """Without an address nothing is taken: it may be for another peer."""
+    one = box(Imap, [MAIL])
+    settings = {"from": "paris@provider.example",
+                "to": "london@provider.example"}
+    del settings[name]
+    status, _, text = run(work, f"fetch={one.url}", "tls=no", *(
+        f"{key}={value}" for key, value in settings.items()), objects=())
+    assert status == 78 and f"the setting {name} is missing" in text
+    assert one.mails == {1: MAIL}
+
+
 @pytest.mark.parametrize("kind", [Imap, Pop3])
 @pytest.mark.parametrize("cut", [0, 100, 300, 50000, len(MAIL) - 3,
                                  len(MAIL)])

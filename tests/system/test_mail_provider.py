@@ -522,7 +522,13 @@ def test_checked_with_the_configuration(node, work, provider):
     base = one.read_config()
     good = [f"submit={provider.url('smtps')}", "user=a",
             f"password-file={path}", "poll=60"]
-    assert check(*good, f"fetch={provider.url('imaps')}")[0] == 0
+    status, text = check(*good, f"fetch={provider.url('imaps')}")
+    assert status == 0
+    assert "warning: peer london: no address is set, and <" in text
+    assert "warning: peer london: the section site sets no address" in text
+    text = check(*good, f"fetch={provider.url('imaps')}",
+                 "from=a@b.example", "to=c@d.example")[1]
+    assert "address" not in text
     status, text = check(*good)
     assert status != 0 and "unknown setting poll" in text
     status, text = check(*good[:3], "tls-pim=x")
