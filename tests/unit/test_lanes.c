@@ -591,9 +591,16 @@ test_flush(void **state)
 	struct err e = ERR_INIT;
 	struct exchange_action a;
 
+	assert_int_equal(ERR_NOT_FOUND, exchange_flush(w->x, "london/wire",
+	    &e));
+	assert_non_null(strstr(e.text, "one transport alone"));
 	configure(w, PEER(WIRE STICK));
 	assert_int_equal(ERR_NOT_FOUND, exchange_flush(w->x,
 	    "london/radio", &e));
+	assert_non_null(strstr(e.text, "no transport \"radio\": it has wire, "
+	    "stick"));
+	assert_int_equal(ERR_NOT_FOUND, exchange_flush(w->x, "rome/wire", &e));
+	assert_non_null(strstr(e.text, "no peer \"rome\""));
 	assert_int_equal(0, exchange_flush(w->x, "london/stick", &e));
 	xw_settle(w);
 	runs(w, "london/stick");
@@ -604,6 +611,32 @@ test_flush(void **state)
 	runs(w, "london/wire");
 	runs(w, "london/stick");
 	assert_false(xw_take(w, EXCHANGE_RUN, &a));
+}
+
+/* With as many objects before it as there may be, a flush is one call, and not
+ * a call without end. */
+static void
+test_flush_full(void **state)
+{
+	struct xw *w = *state;
+	struct err e = ERR_INIT;
+	struct exchange_action a;
+	int i;
+
+	configure(w, PEER(" batch-count = 1\n call = { never }\n" WIRE));
+	for (i = 0; i < 70; i++)
+		xw_accept(w, "ann@paris.example", "eve@london.example");
+	assert_int_equal(0, exchange_flush(w->x, "london/wire", &e));
+	xw_settle(w);
+	for (i = 0; i < 64; i++)
+		free(write_on(w, "london/wire"));
+	xw_must_not(w, EXCHANGE_WRITE);
+	runs(w, "london/wire");
+	while (xw_take(w, EXCHANGE_RUN, &a))	/* more of them */
+		exchange_action_release(&a);
+	exits(w, "london/wire", 75);
+	xw_pass(w, 60);
+	xw_must_not(w, EXCHANGE_RUN);
 }
 
 int
@@ -627,6 +660,7 @@ main(void)
 		TEST(test_patience),
 		TEST(test_patience_alone),
 		TEST(test_flush),
+		TEST(test_flush_full),
 	};
 
 	setenv("TZ", "UTC", 1);
