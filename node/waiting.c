@@ -28,13 +28,21 @@ add_until(struct exchange *x, struct buf *out, const struct leg *leg)
 	    (int64_t)(leg->next_secs - now) * 1000 : 0);
 }
 
+/* Milliseconds until this lane is tried again. */
+static int64_t
+left_alone_ms(struct exchange *x, const struct lane *l)
+{
+	return (l->shun_ms > l->pause_ms ? l->shun_ms : l->pause_ms) -
+	    clock_mono_ms(x->clock);
+}
+
 /* Milliseconds until this lane may take something; INT64_MAX: when somebody
  * orders it. */
 static int64_t
 lane_wait_ms(struct exchange *x, const struct lane *l)
 {
 	int64_t wall = clock_wall_ms(x->clock), call = wall;
-	int64_t pause = l->pause_ms - clock_mono_ms(x->clock);
+	int64_t pause = left_alone_ms(x, l);
 
 	if (!schedule_is_empty(l->conf->call))
 		call = schedule_next(l->conf->call, wall, l->last_call_ms,
@@ -49,7 +57,7 @@ static void
 lane_waits(struct exchange *x, struct buf *out, const struct lane *l,
     int64_t wait)
 {
-	if (l->pause_ms > clock_mono_ms(x->clock))
+	if (left_alone_ms(x, l) > 0)
 		buf_addf(out, "for the next try of the road to %s, ",
 		    l->road);
 	else
