@@ -88,7 +88,8 @@ road_waits(struct exchange *x, struct buf *out, const struct target *road)
 		if (l->conf == NULL)
 			continue;
 		wait = lane_wait_ms(x, l);
-		if (l->up || (wait <= 0 && schedule_is_empty(l->conf->call)))
+		if (road_is_taking(x, l) ||
+		    (wait <= 0 && schedule_is_empty(l->conf->call)))
 			return false;
 		if (first == NULL || wait < best) {
 			first = l;
@@ -140,6 +141,19 @@ ready_waits(struct exchange *x, struct buf *out, struct target *t)
 		    "%s", road->name);
 }
 
+/* Of the object that it is in: it lies before a transport, or waits for one. */
+static void
+cut_waits(struct exchange *x, struct buf *out, const struct leg *leg)
+{
+	const struct cut *c = map_get_u64(x->cuts, leg->object);
+
+	if (c != NULL && c->lane->up)
+		buf_addf(out, "for the transport of %s, which runs and has "
+		    "it", c->lane->road);
+	else
+		(void)road_waits(x, out, leg->target);
+}
+
 bool
 waiting_for(struct exchange *x, uint64_t message, size_t rcpt,
     struct buf *out)
@@ -158,6 +172,6 @@ waiting_for(struct exchange *x, uint64_t message, size_t rcpt,
 	else if (leg->status == LEG_READY)
 		ready_waits(x, out, leg->target);
 	else if (leg->status == LEG_CUT && leg->target->kind == TARGET_PEER)
-		(void)road_waits(x, out, leg->target);
+		cut_waits(x, out, leg);
 	return out->len > 0;
 }

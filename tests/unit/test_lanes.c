@@ -3,6 +3,7 @@
  * A peer with several transports: which of them something goes by, and what
  * becomes of it when that one fails, goes, or refuses it.
  */
+#include "node/waiting.h"
 #include "tests/unit/exchange_world.h"
 
 #include <setjmp.h>
@@ -639,6 +640,49 @@ test_flush_full(void **state)
 	xw_must_not(w, EXCHANGE_RUN);
 }
 
+static void
+assert_waits(struct xw *w, uint64_t id, const char *what)
+{
+	struct buf text = BUF_INIT;
+
+	assert_true(waiting_for(w->x, id, 0, &text));
+	if (strstr(buf_cstr(&text), what) == NULL)
+		fail_msg("\"%s\" is not in \"%s\"", what, buf_cstr(&text));
+	buf_release(&text);
+}
+
+/* A transport that stays between its calls runs, and yet takes nothing. */
+static void
+test_waits(void **state)
+{
+	struct xw *w = *state;
+	uint64_t id;
+	char *name;
+
+	configure(w, PEER(WIRE RADIO "  stays = yes\n  call = { \"every 1d\" }"
+	    "\n }\n"));
+	runs(w, "london/radio");
+	id = xw_accept(w, "ann@paris.example", "eve@london.example");
+	name = write_on(w, "london/wire");
+	runs(w, "london/wire");
+	assert_waits(w, id, "for the transport of london/wire, which runs");
+	exits(w, "london/wire", 75);
+	xw_pass(w, 1);
+	unlinked(w, "london/wire", name);
+	free(name);
+	name = write_on(w, "london/radio");
+	assert_waits(w, id, "for the transport of london/radio, which runs");
+	runs(w, "london/radio");
+	sent(w, "london/radio", name);
+	xw_pass(w, 1);
+	id = xw_accept(w, "ann@paris.example", "eve@london.example");
+	xw_pass(w, 1);
+	assert_waits(w, id, "for the next try of the road to london/wire, "
+	    "in ");
+	assert_waits(w, id, ": no carrier");
+	free(name);
+}
+
 int
 main(void)
 {
@@ -661,6 +705,7 @@ main(void)
 		TEST(test_patience_alone),
 		TEST(test_flush),
 		TEST(test_flush_full),
+		TEST(test_waits),
 	};
 
 	setenv("TZ", "UTC", 1);
