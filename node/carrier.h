@@ -4,9 +4,9 @@
 /*
  * What lies between the exchange and the transports: for each peer a folder
  * SPOOL/peers/NAME with out/ and in/, or out.LANE/ and in.LANE/ for each of
- * several transports, the program that carries files, the
- * writing of objects into out/ and the processing of files from in/, each in
- * pieces of 64 KiB a turn of the event loop.
+ * several transports, the program that carries files, the writing of objects
+ * into out/ and the processing of files from in/, each in pieces of 64 KiB a
+ * turn of the event loop.
  */
 #include "node/daemon.h"
 #include "transports/report.h"

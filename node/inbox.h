@@ -11,7 +11,8 @@
 
 struct inbox;
 
-/* Makes in/, and takes up what lies there and in the others.  NULL: e says why. */
+/* Makes in/, and takes up what lies there and in the others.  NULL: e says
+ * why. */
 struct inbox *inbox_new(struct daemon *d, const char *peer, struct err *e);
 void inbox_free(struct inbox *b);
 /* The folder that the transport of this name has to itself, "": in/; the
