@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * A station for each peer, with its inbox, and in it a road for each of the
- * peer's transports: its out/, the program, the object being written
- * (node/departure.h).  Each does one thing at a time; what comes meanwhile
- * waits in the folders, which are the queue, so nothing is kept twice.  A road
- * that left the configuration stays until the next start, for what is said of
- * it.
+ * peer's transports: its out/ and its in/, the program, the object being
+ * written (node/departure.h).  No two programs share a folder, since each
+ * keeps there what it has begun and what it remembers.  Each does one thing at
+ * a time; what comes meanwhile waits in the folders, which are the queue, so
+ * nothing is kept twice.  A road that left the configuration stays until the
+ * next start, for what is said of it.
  */
 #include "node/carrier.h"
 
@@ -44,7 +45,7 @@ struct road {
 	struct station *station;
 	char *lane;			/* its name, or "" */
 	char *name;			/* PEER or PEER/LANE */
-	char *out;
+	char *out, *in;
 	struct runner *runner;
 	struct departure *departure;	/* writing */
 	/* what its program says of itself */
@@ -337,8 +338,8 @@ run(struct road *r)
 	settings(r, lane, &set);
 	program = program_path(d->conf, lane->program);
 	secret = open_secret(d, r->station->peer, lane);
-	if (runner_start(r->runner, program, r->out,
-	    inbox_dir(r->station->inbox), set.item, set.n, secret, &e) != 0) {
+	if (runner_start(r->runner, program, r->out, r->in, set.item, set.n,
+	    secret, &e) != 0) {
 		exchange_transport_exited(d->exchange, r->name, -1, e.text);
 		daemon_wake(d);
 	}
@@ -375,6 +376,7 @@ road_free(struct road *r)
 	free(r->lane);
 	free(r->name);
 	free(r->out);
+	free(r->in);
 	free(r);
 }
 
@@ -393,12 +395,14 @@ road_new(struct station *s, const char *lane, struct err *e)
 	    mem_printf("%s/%s", s->peer, lane);
 	r->out = mem_printf("%s/peers/%s/out%s%s", d->conf->spool_dir,
 	    s->peer, only ? "" : ".", lane);
+	r->in = inbox_dir(d, s->peer, lane);
 	list_add_tail(&s->roads, &r->link);
-	if (departure_new(d, s->peer, r->out, &r->departure, e) != 0) {
+	if (file_make_dirs(r->in, 0750, e) != 0 ||
+	    departure_new(d, s->peer, r->out, &r->departure, e) != 0) {
 		road_free(r);
 		return e->code;
 	}
-	r->runner = runner_new(d->base, d->log, s->peer, &hooks);
+	r->runner = runner_new(d->base, d->log, s->peer, lane_word(r), &hooks);
 	outbox_sweep(d, r->name, r->out);
 	return 0;
 }
@@ -431,8 +435,21 @@ station_free(struct station *s)
 	free(s);
 }
 
+/* Is this the folder STEM or STEM.LANE of a transport that is not configured
+ * any more? */
+static bool
+is_left(const struct station *s, const char *name, const char *stem)
+{
+	size_t len = strlen(stem);
+
+	return strncmp(name, stem, len) == 0 &&
+	    (name[len] == '\0' || name[len] == '.') &&
+	    road_find(s, name[len] == '\0' ? "" : name + len + 1) == NULL;
+}
+
 /* What the transports had before them that left the configuration while the
- * daemon did not run goes another way. */
+ * daemon did not run goes another way.  Of what they brought, the inbox takes
+ * what is whole. */
 static void
 sweep_others(const struct station *s)
 {
@@ -445,11 +462,11 @@ sweep_others(const struct station *s)
 		const char *name = all[i]->d_name;
 		char *path = path_join(dir, name);
 
-		if (strncmp(name, "out", 3) == 0 && (name[3] == '\0' ||
-		    name[3] == '.') && road_find(s, name[3] == '\0' ? "" :
-		    name + 4) == NULL) {
+		if (is_left(s, name, "out")) {
 			outbox_sweep(d, "", path);
 			(void)rmdir(path);
+		} else if (is_left(s, name, "in")) {
+			overflow_clean(path);
 		}
 		free(path);
 		free(all[i]);

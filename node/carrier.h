@@ -3,9 +3,10 @@
 #define NODE_CARRIER_H
 /*
  * What lies between the exchange and the transports: for each peer a folder
- * SPOOL/peers/NAME with out/ and in/, the program that carries files, the
- * writing of objects into out/ and the processing of files from in/, each in
- * pieces of 64 KiB a turn of the event loop.
+ * SPOOL/peers/NAME with out/ and in/, or out.LANE/ and in.LANE/ for each of
+ * several transports, the program that carries files, the writing of objects
+ * into out/ and the processing of files from in/, each in pieces of 64 KiB a
+ * turn of the event loop.
  */
 #include "node/daemon.h"
 #include "transports/report.h"
@@ -16,8 +17,8 @@ struct carrier;
 int carrier_new(struct daemon *d, struct carrier **c_out, struct err *e)
     MUST_CHECK;
 void carrier_free(struct carrier *c);
-/* After a reload: new peers get their folders, and programs whose settings
- * changed are asked to end. */
+/* After a reload: new peers get their folders, and all programs that run are
+ * asked to end, to begin anew with the settings of now. */
 int carrier_reload(struct carrier *c, struct err *e) MUST_CHECK;
 /* EXCHANGE_WRITE, _UNLINK, _RUN, _STOP; a is only read. */
 void carrier_act(struct carrier *c, const struct exchange_action *a);

@@ -72,8 +72,9 @@ write_told(struct departure *dp, uint64_t octets, const unsigned char *digest,
 	int rc = exchange_object_written(dp->d->exchange, dp->object,
 	    octets, digest, e);
 
-	/* It was withdrawn meanwhile: nobody shall send it. */
-	if (rc == ERR_NOT_FOUND)
+	/* It was withdrawn meanwhile, or is not recorded: nobody shall send
+	 * it. */
+	if (rc != 0)
 		remove_file(dp->out, dp->name);
 	if (rc == 0 || rc == ERR_NOT_FOUND)
 		write_over(dp);

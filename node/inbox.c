@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * What arrived from one peer.  The folder is the queue: one file at a time is
- * read, and what comes meanwhile waits there, so nothing is kept twice.
+ * What arrived from one peer.  The folders are the queue: one file at a time
+ * is read, and what comes meanwhile waits there, so nothing is kept twice.
+ * They are looked for anew each time: so what a transport left behind that is
+ * no longer configured is taken too.
  */
 #include "node/inbox.h"
 
@@ -26,15 +28,15 @@
 
 struct inbox {
 	struct daemon *d;
-	char *peer, *in, *aside;
+	char *peer, *dir, *aside;
 	bool stopping;
 	struct intake *intake;
-	char *taking;			/* name in in/ */
+	char *taking;			/* "in/NAME" or "in.LANE/NAME" */
 	char *kept;			/* the last one kept for later: the
 					 * round goes on behind it */
 	struct event *again;		/* begins a new round */
 	unsigned rounds;		/* that nothing was taken in */
-	struct map *refused;		/* names in in/ that were told of */
+	struct map *refused;		/* such that were told of */
 	bool unreadable;		/* one of them for its mode */
 };
 
@@ -65,7 +67,7 @@ put_aside(const struct inbox *b, const char *path)
 {
 	struct err e = ERR_INIT;
 
-	if (aside_put(b->aside, path, b->taking, &e) != 0)
+	if (aside_put(b->aside, path, path_base(path), &e) != 0)
 		log_event(b->d->log, LOG_LEVEL_WARNING,
 		    "file-not-kept", "path", path, "reason", e.text, NULL);
 	inbox_trim(b);
@@ -76,7 +78,7 @@ taken(void *ctx, enum inbound_outcome outcome, const char *reason,
     uint64_t messages)
 {
 	struct inbox *b = ctx;
-	char *path = path_join(b->in, b->taking);
+	char *path = path_join(b->dir, b->taking);
 
 	(void)reason;
 	(void)messages;
@@ -107,89 +109,118 @@ no_dot_name(const struct dirent *de)
 	return de->d_name[0] != '.';
 }
 
+/* in/, and in.LANE/ of each of several transports. */
 static int
-by_octets(const struct dirent **a, const struct dirent **b)
+is_folder(const struct dirent *de)
 {
-	return strcmp((*a)->d_name, (*b)->d_name);
+	return strcmp(de->d_name, "in") == 0 ||
+	    strncmp(de->d_name, "in.", 3) == 0;
 }
 
-/* What is wrong with this entry of in/; NULL: it is a file to be taken, or
- * has gone meanwhile. */
+/* What is wrong with this entry of a folder; NULL: it is a file to be taken,
+ * or has gone meanwhile. */
 static const char *
-entry_fault(const struct inbox *b, const struct dirent *de)
+entry_fault(const struct dirent *de, const char *path)
 {
 	struct stat st = { .st_mode = DTTOIF(de->d_type) };
-	const char *fault = NULL;
-	char *path;
 
 	if (!report_name_ok(slice_of(de->d_name)))
 		return "the name has blanks or control characters";
-	path = path_join(b->in, de->d_name);
 	if (de->d_type == DT_UNKNOWN && lstat(path, &st) != 0)
 		st.st_mode = S_IFREG;
-	if (S_ISREG(st.st_mode) && faccessat(AT_FDCWD, path, R_OK,
-	    AT_EACCESS) != 0 && errno == EACCES)
-		fault = unreadable;
-	free(path);
 	if (S_ISLNK(st.st_mode))
 		return "a symbolic link";
 	if (S_ISDIR(st.st_mode))
 		return "a directory";
-	return S_ISREG(st.st_mode) ? fault : "a device, pipe or socket";
+	if (!S_ISREG(st.st_mode))
+		return "a device, pipe or socket";
+	return faccessat(AT_FDCWD, path, R_OK, AT_EACCESS) != 0 &&
+	    errno == EACCES ? unreadable : NULL;
 }
 
 /* Says once of each entry that it is refused, and leaves it to people. */
 static void
-refuse_entry(const struct inbox *b, struct map *refused, const char *name,
+refuse_entry(const struct inbox *b, struct map *refused, const char *path,
     const char *why)
 {
-	struct buf path = BUF_INIT;
-
 	if (map_count(refused) == REFUSED_TOLD)
 		return;
-	if (map_get(b->refused, slice_of(name)) == NULL) {
-		buf_addf(&path, "%s/%s", b->in, name);
+	if (map_get(b->refused, slice_of(path)) == NULL)
 		log_event(b->d->log, LOG_LEVEL_WARNING,
-		    "file-refused", "peer", b->peer, "path", buf_cstr(&path),
+		    "file-refused", "peer", b->peer, "path", path,
 		    "reason", why, NULL);
-		buf_release(&path);
-	}
-	map_put(refused, slice_of(name), refused);
+	map_put(refused, slice_of(path), refused);
 }
 
-/* The first name in in/ behind the one kept last; the caller frees. */
+/* The first of all files behind the one kept last, so far. */
+struct search {
+	struct map *refused;
+	char *first;
+};
+
+static void
+search_entry(struct inbox *b, struct search *s, const char *folder,
+    const struct dirent *de)
+{
+	char *name = path_join(folder, de->d_name);
+	char *path = path_join(b->dir, name);
+	const char *fault = entry_fault(de, path);
+
+	b->unreadable |= fault == unreadable;
+	if (fault != NULL) {
+		refuse_entry(b, s->refused, path, fault);
+	} else if ((b->kept == NULL || strcmp(name, b->kept) > 0) &&
+	    (s->first == NULL || strcmp(name, s->first) < 0)) {
+		free(s->first);
+		s->first = name;
+		name = NULL;
+	}
+	free(name);
+	free(path);
+}
+
+static void
+search_folder(struct inbox *b, struct search *s, const char *folder)
+{
+	char *path = path_join(b->dir, folder);
+	struct dirent **all;
+	int i, n = scandir(path, &all, no_dot_name, NULL);
+
+	for (i = 0; i < n; i++) {
+		search_entry(b, s, folder, all[i]);
+		free(all[i]);
+	}
+	if (n >= 0)
+		free(all);
+	free(path);
+}
+
+/* The first file in the folders behind the one kept last; the caller frees. */
 static char *
 next_file(struct inbox *b)
 {
-	struct map *refused = map_new();
+	struct search s = { map_new(), NULL };
 	struct dirent **all;
-	const char *fault;
-	char *name = NULL;
 	int i, n;
 
 	b->unreadable = false;
-	n = scandir(b->in, &all, no_dot_name, by_octets);
+	n = scandir(b->dir, &all, is_folder, NULL);
 	for (i = 0; i < n; i++) {
-		fault = entry_fault(b, all[i]);
-		b->unreadable |= fault == unreadable;
-		if (fault != NULL)
-			refuse_entry(b, refused, all[i]->d_name, fault);
-		else if (name == NULL && (b->kept == NULL ||
-		    strcmp(all[i]->d_name, b->kept) > 0))
-			name = mem_strdup(all[i]->d_name);
+		search_folder(b, &s, all[i]->d_name);
 		free(all[i]);
 	}
 	if (n >= 0)
 		free(all);
 	map_free(b->refused);
-	b->refused = refused;
-	return name;
+	b->refused = s.refused;
+	return s.first;
 }
 
 void
 inbox_look(struct inbox *b)
 {
 	struct slice pickup = { NULL, 0 };
+	const char *name;
 	char *path;
 
 	if (b->intake != NULL || b->stopping)
@@ -204,11 +235,11 @@ inbox_look(struct inbox *b)
 	}
 	/* postrider-transport(7): what stands behind a "~" tells the pick-up
 	 * from any other. */
-	if (strchr(b->taking, '~') != NULL)
-		pickup = slice_of(b->taking);
-	path = path_join(b->in, b->taking);
-	b->intake = intake_start(b->d, b->peer, path, b->taking,
-	    pickup, taken, b);
+	name = path_base(b->taking);
+	if (strchr(name, '~') != NULL)
+		pickup = slice_of(name);
+	path = path_join(b->dir, b->taking);
+	b->intake = intake_start(b->d, b->peer, path, name, pickup, taken, b);
 	free(path);
 }
 
@@ -224,18 +255,29 @@ look_again(evutil_socket_t fd, short what, void *ctx)
 	inbox_look(b);
 }
 
+char *
+inbox_dir(const struct daemon *d, const char *peer, const char *lane)
+{
+	return mem_printf("%s/peers/%s/in%s%s", d->conf->spool_dir, peer,
+	    lane[0] != '\0' ? "." : "", lane);
+}
+
 struct inbox *
 inbox_new(struct daemon *d, const char *peer, struct err *e)
 {
 	struct inbox *b = mem_alloc(1, sizeof(*b));
+	char *in = inbox_dir(d, peer, "");
+	int rc;
 
 	b->d = d;
 	b->peer = mem_strdup(peer);
-	b->in = mem_printf("%s/peers/%s/in", d->conf->spool_dir, peer);
-	b->aside = mem_printf("%s/peers/%s/aside", d->conf->spool_dir, peer);
+	b->dir = mem_printf("%s/peers/%s", d->conf->spool_dir, peer);
+	b->aside = path_join(b->dir, "aside");
 	b->refused = map_new();
 	b->again = evtimer_new(d->base, look_again, b);
-	if (file_make_dirs(b->in, 0750, e) != 0) {
+	rc = file_make_dirs(in, 0750, e);
+	free(in);
+	if (rc != 0) {
 		inbox_free(b);
 		return NULL;
 	}
@@ -255,15 +297,9 @@ inbox_free(struct inbox *b)
 	free(b->taking);
 	free(b->kept);
 	free(b->peer);
-	free(b->in);
+	free(b->dir);
 	free(b->aside);
 	free(b);
-}
-
-const char *
-inbox_dir(const struct inbox *b)
-{
-	return b->in;
 }
 
 void

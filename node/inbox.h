@@ -2,19 +2,22 @@
 #ifndef NODE_INBOX_H
 #define NODE_INBOX_H
 /*
- * SPOOL/peers/NAME/in: files that arrived from a peer, by whichever of its
- * transports, are processed one after the other, in the order of their names;
- * a file that has to wait is looked at again.
+ * Files that arrived from a peer, in SPOOL/peers/NAME/in or, where it has
+ * several transports, in one folder in.LANE for each, are processed one after
+ * the other, in the order of their names; a file that has to wait is looked at
+ * again.
  */
 #include "node/daemon.h"
 
 struct inbox;
 
-/* Makes the folder and takes up what lies in it.  NULL: e says why. */
+/* Makes in/, and takes up what lies there and in the others.  NULL: e says
+ * why. */
 struct inbox *inbox_new(struct daemon *d, const char *peer, struct err *e);
 void inbox_free(struct inbox *b);
-/* The folder's path; lives as long as b. */
-const char *inbox_dir(const struct inbox *b);
+/* The folder that the transport of this name has to itself, "": in/; the
+ * caller makes it, and frees. */
+char *inbox_dir(const struct daemon *d, const char *peer, const char *lane);
 /* Something may have arrived. */
 void inbox_look(struct inbox *b);
 /* What was put aside goes when it is old, or too much. */

@@ -233,6 +233,36 @@ want(struct lane *l)
 	l->told = false;
 }
 
+/* There is no such road: is there the peer at least? */
+static int
+no_road(struct exchange *x, const char *road, struct err *e)
+{
+	const char *slash = strchr(road, '/');
+	char *peer = mem_strndup(road, slash != NULL ?
+	    (size_t)(slash - road) : strlen(road));
+	const struct target *t = queue_peer(x, peer);
+	struct buf names = BUF_INIT;
+	size_t i;
+	int rc;
+
+	for (i = 0; t != NULL && t->peer != NULL && i < t->peer->nlanes; i++)
+		buf_addf(&names, "%s%s", i > 0 ? ", " : "",
+		    t->peer->lane[i].name);
+	if (t == NULL || t->peer == NULL)
+		rc = err_set(e, ERR_NOT_FOUND, "there is no peer \"%s\" in "
+		    "the configuration", peer);
+	else if (names.len == 0)
+		rc = err_set(e, ERR_NOT_FOUND, "the peer %s has one transport "
+		    "alone, without a name: say %s", peer, peer);
+	else
+		rc = err_set(e, ERR_NOT_FOUND, "the peer %s has no transport "
+		    "\"%s\": it has %s", peer, slash != NULL ? slash + 1 :
+		    "", buf_cstr(&names));
+	buf_release(&names);
+	free(peer);
+	return rc;
+}
+
 int
 exchange_flush(struct exchange *x, const char *road, struct err *e)
 {
@@ -243,8 +273,7 @@ exchange_flush(struct exchange *x, const char *road, struct err *e)
 	if (one != NULL)
 		t = one->target;
 	if (t == NULL || t->peer == NULL || (one != NULL && one->conf == NULL))
-		return err_set(e, ERR_NOT_FOUND, "there is no peer \"%s\" in "
-		    "the configuration", road);
+		return no_road(x, road, e);
 	for (i = 0; i < t->nlanes; i++)
 		if (one == NULL || t->lane[i] == one)
 			want(t->lane[i]);

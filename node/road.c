@@ -149,6 +149,8 @@ road_failed(struct exchange *x, struct lane *l, const char *why)
 
 	l->failures++;
 	l->again = false;
+	/* What did not fit waits for the pause, as the rest does. */
+	l->wanted = l->wanted && l->nobjects < OBJECTS_MAX;
 	l->chance = true;
 	l->last_chance_secs = now_secs(x);
 	if (why != NULL && why[0] != '\0') {
@@ -397,7 +399,7 @@ exchange_transport_exited(struct exchange *x, const char *road, int status,
 
 	if (l == NULL)
 		return;
-	l->up = false;
+	l->up = l->ordered = false;
 	if (!l->target->taking)
 		l->brings = false;
 	if (status == 0)
@@ -419,7 +421,6 @@ exchange_transport_exited(struct exchange *x, const char *road, int status,
 	else
 		road_failed(x, l, l->failures == 0 && l->last_error == NULL ?
 		    "the transport ended and left files unsent" : text);
-	l->ordered = false;
 }
 
 static int64_t

@@ -39,7 +39,7 @@ struct stream {
 struct runner {
 	struct event_base *base;
 	struct log *log;
-	char *peer;
+	char *peer, *lane;		/* lane: its name, or NULL */
 	struct runner_hooks hooks;
 	struct overflow *overflow;	/* while it runs */
 	char *in_dir;			/* while it runs */
@@ -127,7 +127,8 @@ tell_unsaid(struct runner *r)
 {
 	if (r->unsaid > 0)
 		log_event(r->log, LOG_LEVEL_WARNING, "transport-said",
-		    "peer", r->peer, "left-out", num_str(r->unsaid).s, NULL);
+		    "peer", r->peer, "left-out", num_str(r->unsaid).s,
+		    "transport", r->lane, NULL);
 	r->unsaid = 0;
 }
 
@@ -142,7 +143,8 @@ log_said(struct runner *r, enum log_level level, const char *stream,
 	tell_unsaid(r);
 	text_escape(&text, line, SAID_TEXT_MAX, true);
 	log_event(r->log, level, "transport-said", "peer", r->peer,
-	    "stream", stream, "text", buf_cstr(&text), "reason", why, NULL);
+	    "stream", stream, "text", buf_cstr(&text), "reason", why,
+	    "transport", r->lane, NULL);
 	buf_release(&text);
 }
 
@@ -345,7 +347,8 @@ in_overflows(void *ctx, const char *why, uint64_t octets)
 	struct runner *r = ctx;
 
 	log_event(r->log, LOG_LEVEL_WARNING, "transport-ended", "peer",
-	    r->peer, "reason", why, "octets", num_str(octets).s, NULL);
+	    r->peer, "reason", why, "octets", num_str(octets).s,
+	    "transport", r->lane, NULL);
 	r->over = true;
 	child_kill(&r->child, SIGKILL);
 }
@@ -539,13 +542,14 @@ stream_init(struct runner *r, struct stream *s, const char *name,
 
 struct runner *
 runner_new(struct event_base *base, struct log *log, const char *peer,
-    const struct runner_hooks *hooks)
+    const char *lane, const struct runner_hooks *hooks)
 {
 	struct runner *r = mem_alloc(1, sizeof(*r));
 
 	r->base = base;
 	r->log = log;
 	r->peer = mem_strdup(peer);
+	r->lane = lane != NULL ? mem_strdup(lane) : NULL;
 	r->hooks = *hooks;
 	r->child = (struct child)CHILD_INIT;
 	r->commands_fd = -1;
@@ -575,5 +579,6 @@ runner_free(struct runner *r)
 	stream_release(&r->err);
 	buf_release(&r->commands);
 	free(r->peer);
+	free(r->lane);
 	free(r);
 }

@@ -48,8 +48,10 @@ struct runner_hooks {
 };
 
 struct runner;
+/* peer and lane are for the log; lane: the name of the transport, NULL where
+ * the peer has one alone. */
 struct runner *runner_new(struct event_base *base, struct log *log,
-    const char *peer, const struct runner_hooks *hooks);
+    const char *peer, const char *lane, const struct runner_hooks *hooks);
 /* Ends a running program: SIGTERM, then SIGKILL; hooks are not called. */
 void runner_free(struct runner *r);
 /* program: absolute path; set: n texts "KEY=VALUE".  The child gets a clean

@@ -28,13 +28,21 @@ add_until(struct exchange *x, struct buf *out, const struct leg *leg)
 	    (int64_t)(leg->next_secs - now) * 1000 : 0);
 }
 
+/* Milliseconds until this lane is tried again. */
+static int64_t
+left_alone_ms(struct exchange *x, const struct lane *l)
+{
+	return (l->shun_ms > l->pause_ms ? l->shun_ms : l->pause_ms) -
+	    clock_mono_ms(x->clock);
+}
+
 /* Milliseconds until this lane may take something; INT64_MAX: when somebody
  * orders it. */
 static int64_t
 lane_wait_ms(struct exchange *x, const struct lane *l)
 {
 	int64_t wall = clock_wall_ms(x->clock), call = wall;
-	int64_t pause = l->pause_ms - clock_mono_ms(x->clock);
+	int64_t pause = left_alone_ms(x, l);
 
 	if (!schedule_is_empty(l->conf->call))
 		call = schedule_next(l->conf->call, wall, l->last_call_ms,
@@ -49,7 +57,7 @@ static void
 lane_waits(struct exchange *x, struct buf *out, const struct lane *l,
     int64_t wait)
 {
-	if (l->pause_ms > clock_mono_ms(x->clock))
+	if (left_alone_ms(x, l) > 0)
 		buf_addf(out, "for the next try of the road to %s, ",
 		    l->road);
 	else
@@ -80,7 +88,8 @@ road_waits(struct exchange *x, struct buf *out, const struct target *road)
 		if (l->conf == NULL)
 			continue;
 		wait = lane_wait_ms(x, l);
-		if (l->up || (wait <= 0 && schedule_is_empty(l->conf->call)))
+		if (road_is_taking(x, l) ||
+		    (wait <= 0 && schedule_is_empty(l->conf->call)))
 			return false;
 		if (first == NULL || wait < best) {
 			first = l;
@@ -132,6 +141,19 @@ ready_waits(struct exchange *x, struct buf *out, struct target *t)
 		    "%s", road->name);
 }
 
+/* Of the object that it is in: it lies before a transport, or waits for one. */
+static void
+cut_waits(struct exchange *x, struct buf *out, const struct leg *leg)
+{
+	const struct cut *c = map_get_u64(x->cuts, leg->object);
+
+	if (c != NULL && c->lane->up)
+		buf_addf(out, "for the transport of %s, which runs and has "
+		    "it", c->lane->road);
+	else
+		(void)road_waits(x, out, leg->target);
+}
+
 bool
 waiting_for(struct exchange *x, uint64_t message, size_t rcpt,
     struct buf *out)
@@ -150,6 +172,6 @@ waiting_for(struct exchange *x, uint64_t message, size_t rcpt,
 	else if (leg->status == LEG_READY)
 		ready_waits(x, out, leg->target);
 	else if (leg->status == LEG_CUT && leg->target->kind == TARGET_PEER)
-		(void)road_waits(x, out, leg->target);
+		cut_waits(x, out, leg);
 	return out->len > 0;
 }

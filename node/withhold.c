@@ -208,7 +208,8 @@ exchange_object_refused(struct exchange *x, uint64_t object, const char *why)
 		w.lane->last_error = mem_strdup(why);
 		log_event(x->log, LOG_LEVEL_WARNING, "object-held",
 		    "peer", w.target->name, "name", w.name, "messages",
-		    num_str(w.n).s, "reason", why, NULL);
+		    num_str(w.n).s, "reason", why, "transport",
+		    lane_word(w.lane), NULL);
 		write_held(x, &w, why);
 	}
 	x->dirty = true;

@@ -83,7 +83,8 @@ stopped(const struct each *x)
 	return contract_stopping(x->contract);
 }
 
-/* Waits for its end or for a reason to end it. */
+/* Waits for its end or for a reason to end it.  Of one that we have ended no
+ * status says that it was done. */
 static int
 wait_end(const struct each *x, pid_t pid)
 {
@@ -94,7 +95,8 @@ wait_end(const struct each *x, pid_t pid)
 		if (stopped(x) ||
 		    (x->timeout_ms > 0 && now_ms() >= until)) {
 			(void)kill(pid, SIGTERM);
-			return program_end(pid, GRACE_MS);
+			status = program_end(pid, GRACE_MS);
+			return status != 0 ? status : W_EXITCODE(0, SIGTERM);
 		}
 		(void)poll(NULL, 0, LOOK_MS);
 	}

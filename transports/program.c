@@ -13,6 +13,7 @@
 #include <spawn.h>
 #include <stdlib.h>
 #include <sys/wait.h>
+#include <sysexits.h>
 #include <unistd.h>
 
 #define LOOK_MS 20
@@ -170,7 +171,12 @@ program_start(char *const *words, const int fd[2], pid_t *pid_out,
 bool
 program_ended(pid_t pid, int *status_out)
 {
-	return waitpid(pid, status_out, WNOHANG) != 0;
+	pid_t ended = waitpid(pid, status_out, WNOHANG);
+
+	/* Somebody else has its status: that it was done we do not know. */
+	if (ended < 0)
+		*status_out = W_EXITCODE(EX_TEMPFAIL, 0);
+	return ended != 0;
 }
 
 int

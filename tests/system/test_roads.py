@@ -107,6 +107,73 @@ def test_removed_while_down(node, work):
     wait_for(lambda: not os.path.exists(out), 10, paris.log)
 
 
+def script(work, name, text):
+    path = os.path.join(work, name)
+    with open(path, "w", encoding="ascii") as file:
+        file.write("#!/bin/sh\n" + text)
+    os.chmod(path, 0o755)
+    return path
+
+
+BATCH = (r"HELO oslo.example\r\nMAIL FROM:<ann@oslo.example>\r\n"
+         r"RCPT TO:<bob@paris.example>\r\nDATA\r\nhello\r\n")
+
+
+def test_fetch_apart(node, work):
+    """What one transport fetches another does not find, half as it is."""
+    slow = script(work, "slow", f"cd $1; printf '{BATCH}' >slow\n"
+                  f"touch {work}/half; sleep 2\n"
+                  r"printf '.\r\nQUIT\r\n' >>slow" "\n")
+    fast = script(work, "fast", f"until [ -e {work}/half ]; do sleep .1; done"
+                  f"\ncd $1; printf '{BATCH}.\\r\\nQUIT\\r\\n' >fast\n")
+    paris = node("paris", config=road.config("paris", peer(
+        "oslo", transport("slow", "exec", f"fetch={slow} %d"),
+        transport("fast", "exec", f"fetch={fast} %d"), dialect="bsmtp",
+        call="{ never }")))
+    paris.start()
+    paris.run("flush", "oslo")
+    assert paris.wait_mail("bob", 2) == [b"hello\r\n"] * 2
+    assert "object-broken" not in paris.log()
+
+
+def test_flood_apart(node, work):
+    """One that floods is ended, and another of the peer not disturbed."""
+    calm = script(work, "calm", 'while [ "$1" != --in ]; do shift; done\n'
+                  'echo part >"$2/.part"; echo note begun; cat >/dev/null\n'
+                  'mv "$2/.part" "$2/whole"; echo received whole\n')
+    flood = script(work, "flood", 'while [ "$1" != --in ]; do shift; done\n'
+                   'exec cat /dev/zero >"$2/.flood"\n')
+    paris = node("paris", config=road.config("paris", peer(
+        "oslo", transport("calm", calm, "a=b", stays="yes"),
+        transport("flood", flood, "a=b", call="{ never }"), dialect="bsmtp",
+        in_max="1M")))
+    paris.start()
+    wait_for(lambda: "text=begun" in paris.log(), 10, paris.log)
+    paris.run("flush", "oslo/flood")
+    wait_for(lambda: "transport-exited" in paris.log(), 20, paris.log)
+    assert re.search("transport-ended peer=oslo .*transport=flood",
+                     paris.log())
+    folder = os.path.join(paris.directory, "spool", "peers", "oslo")
+    assert os.listdir(os.path.join(folder, "in.flood")) == []
+    assert os.listdir(os.path.join(folder, "in.calm")) == [".part"]
+    assert transports(paris)["oslo/calm"]["running"]
+
+
+def test_left_behind(node, work):
+    """What a transport brought that is no longer there is taken."""
+    drop = transport("stick", "file", f"drop={work}")
+    paris = node("paris", config=road.config("paris", peer(
+        "oslo", drop, dialect="bsmtp")))
+    folder = os.path.join(paris.directory, "spool", "peers", "oslo", "in.old")
+    os.makedirs(folder)
+    with open(os.path.join(folder, "a"), "w", newline="",
+              encoding="ascii") as file:
+        file.write(BATCH.encode().decode("unicode_escape") + ".\r\nQUIT\r\n")
+    paris.start()
+    assert paris.wait_mail("bob") == [b"hello\r\n"]
+    wait_for(lambda: os.listdir(folder) == [], 10, paris.log)
+
+
 @pytest.fixture
 def line():
     proc = subprocess.Popen(

@@ -3,6 +3,7 @@
  * A peer with several transports: which of them something goes by, and what
  * becomes of it when that one fails, goes, or refuses it.
  */
+#include "node/waiting.h"
 #include "tests/unit/exchange_world.h"
 
 #include <setjmp.h>
@@ -591,9 +592,16 @@ test_flush(void **state)
 	struct err e = ERR_INIT;
 	struct exchange_action a;
 
+	assert_int_equal(ERR_NOT_FOUND, exchange_flush(w->x, "london/wire",
+	    &e));
+	assert_non_null(strstr(e.text, "one transport alone"));
 	configure(w, PEER(WIRE STICK));
 	assert_int_equal(ERR_NOT_FOUND, exchange_flush(w->x,
 	    "london/radio", &e));
+	assert_non_null(strstr(e.text, "no transport \"radio\": it has wire, "
+	    "stick"));
+	assert_int_equal(ERR_NOT_FOUND, exchange_flush(w->x, "rome/wire", &e));
+	assert_non_null(strstr(e.text, "no peer \"rome\""));
 	assert_int_equal(0, exchange_flush(w->x, "london/stick", &e));
 	xw_settle(w);
 	runs(w, "london/stick");
@@ -604,6 +612,75 @@ test_flush(void **state)
 	runs(w, "london/wire");
 	runs(w, "london/stick");
 	assert_false(xw_take(w, EXCHANGE_RUN, &a));
+}
+
+/* With as many objects before it as there may be, a flush is one call, and not
+ * a call without end. */
+static void
+test_flush_full(void **state)
+{
+	struct xw *w = *state;
+	struct err e = ERR_INIT;
+	struct exchange_action a;
+	int i;
+
+	configure(w, PEER(" batch-count = 1\n call = { never }\n" WIRE));
+	for (i = 0; i < 70; i++)
+		xw_accept(w, "ann@paris.example", "eve@london.example");
+	assert_int_equal(0, exchange_flush(w->x, "london/wire", &e));
+	xw_settle(w);
+	for (i = 0; i < 64; i++)
+		free(write_on(w, "london/wire"));
+	xw_must_not(w, EXCHANGE_WRITE);
+	runs(w, "london/wire");
+	while (xw_take(w, EXCHANGE_RUN, &a))	/* more of them */
+		exchange_action_release(&a);
+	exits(w, "london/wire", 75);
+	xw_pass(w, 60);
+	xw_must_not(w, EXCHANGE_RUN);
+}
+
+static void
+assert_waits(struct xw *w, uint64_t id, const char *what)
+{
+	struct buf text = BUF_INIT;
+
+	assert_true(waiting_for(w->x, id, 0, &text));
+	if (strstr(buf_cstr(&text), what) == NULL)
+		fail_msg("\"%s\" is not in \"%s\"", what, buf_cstr(&text));
+	buf_release(&text);
+}
+
+/* A transport that stays between its calls runs, and yet takes nothing. */
+static void
+test_waits(void **state)
+{
+	struct xw *w = *state;
+	uint64_t id;
+	char *name;
+
+	configure(w, PEER(WIRE RADIO "  stays = yes\n  call = { \"every 1d\" }"
+	    "\n }\n"));
+	runs(w, "london/radio");
+	id = xw_accept(w, "ann@paris.example", "eve@london.example");
+	name = write_on(w, "london/wire");
+	runs(w, "london/wire");
+	assert_waits(w, id, "for the transport of london/wire, which runs");
+	exits(w, "london/wire", 75);
+	xw_pass(w, 1);
+	unlinked(w, "london/wire", name);
+	free(name);
+	name = write_on(w, "london/radio");
+	assert_waits(w, id, "for the transport of london/radio, which runs");
+	runs(w, "london/radio");
+	sent(w, "london/radio", name);
+	xw_pass(w, 1);
+	id = xw_accept(w, "ann@paris.example", "eve@london.example");
+	xw_pass(w, 1);
+	assert_waits(w, id, "for the next try of the road to london/wire, "
+	    "in ");
+	assert_waits(w, id, ": no carrier");
+	free(name);
 }
 
 int
@@ -627,6 +704,8 @@ main(void)
 		TEST(test_patience),
 		TEST(test_patience_alone),
 		TEST(test_flush),
+		TEST(test_flush_full),
+		TEST(test_waits),
 	};
 
 	setenv("TZ", "UTC", 1);

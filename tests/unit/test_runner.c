@@ -88,7 +88,8 @@ set_up(void **state)
 	b->script = path_join(b->dir, "transport");
 	b->base = event_base_new();
 	b->log = log_new_sink(on_log, b);
-	b->runner = runner_new(b->base, b->log, "oslo", &hooks);
+	b->runner = runner_new(b->base, b->log, "oslo", "cable",
+	    &hooks);
 	b->want_exits = 1;
 	*state = b;
 	return 0;
