@@ -91,6 +91,9 @@ struct custody_where {
 	uint64_t octets, sent_octets, acked_octets;
 	const char *peer;		/* the road; NULL: none */
 };
+/* Are live keys known of this site, and of those that `via` names for it?  No
+ * bundle for it is made before. */
+bool custody_has_keys(struct exchange *x, const char *site);
 /* rcpt: number in the envelope.  false: it is in none. */
 bool custody_where(struct exchange *x, uint64_t message, size_t rcpt,
     struct custody_where *w_out);

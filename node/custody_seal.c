@@ -732,6 +732,28 @@ seal_can(struct custody *c, const char *site)
 	return can && has_key(c, site, SEAL_BUNDLE);
 }
 
+static bool
+is_live(struct exchange *x, const char *site, enum seal_kind kind)
+{
+	struct err e = ERR_INIT;
+	struct seal_to to;
+
+	return directory_seal_to(x->directory, site, kind, &to, &e) == 0;
+}
+
+bool
+custody_has_keys(struct exchange *x, const char *site)
+{
+	const struct conf_strings *via = conf_find_via(x->conf, site);
+	size_t i;
+
+	for (i = 0; via != NULL && i < via->n; i++) {
+		if (!is_live(x, via->item[i], SEAL_ONION))
+			return false;
+	}
+	return is_live(x, site, SEAL_BUNDLE);
+}
+
 int
 seal_answer(struct custody *c, struct answer *a, struct err *e)
 {

@@ -549,6 +549,10 @@ had_chance(struct exchange *x, const struct target *t, const struct leg *leg)
 
 	if (road == NULL || road->kind != TARGET_PEER)
 		return true;
+	/* It was asked for a key, by whichever transport. */
+	if (t->kind == TARGET_SITE && !custody_has_keys(x, t->name) &&
+	    lanes_any_tried(road, waits_since(leg->entry)))
+		return true;
 	return transit_was_tried(x, road, leg->entry->rank, leg->entry->octets,
 	    waits_since(leg->entry));
 }

@@ -398,6 +398,7 @@ struct lane *lane_for(struct exchange *x, const struct target *t,
 /* Has one that takes it been tried since then?  True where none does. */
 bool lanes_were_tried(const struct target *t, int priority, uint64_t octets,
     uint64_t since_secs);
+bool lanes_any_tried(const struct target *t, uint64_t since_secs);
 /* Has any of them no schedule, so that it is used whenever there is need? */
 bool lanes_are_free(const struct target *t);
 

@@ -220,6 +220,12 @@ lane_for(struct exchange *x, const struct target *t, int priority,
 	return NULL;
 }
 
+static bool
+was_tried(const struct lane *l, uint64_t since_secs)
+{
+	return l->chance && l->last_chance_secs >= since_secs;
+}
+
 bool
 lanes_were_tried(const struct target *t, int priority, uint64_t octets,
     uint64_t since_secs)
@@ -231,11 +237,22 @@ lanes_were_tried(const struct target *t, int priority, uint64_t octets,
 		if (!lane_takes(t->lane[i], priority, octets))
 			continue;
 		any = true;
-		if (t->lane[i]->chance &&
-		    t->lane[i]->last_chance_secs >= since_secs)
+		if (was_tried(t->lane[i], since_secs))
 			return true;
 	}
 	return !any;
+}
+
+bool
+lanes_any_tried(const struct target *t, uint64_t since_secs)
+{
+	size_t i;
+
+	for (i = 0; i < t->nlanes; i++) {
+		if (was_tried(t->lane[i], since_secs))
+			return true;
+	}
+	return false;
 }
 
 bool

@@ -177,8 +177,9 @@ void transit_consumed(struct exchange *x, uint64_t id);	/* committed */
  * Lives until the configuration changes. */
 const char *transit_next_peer(struct exchange *x, const char *site);
 /* Has a road to this peer that takes such octets been tried since then, or can
- * none be, since nothing is to be sealed for it (there is no card of it)?  What
- * is too old then has had its opportunity. */
+ * none be?  Without a card of it nothing is sealed for it; without a live key
+ * it is asked for one by whichever road there is, and that is the try.  What is
+ * too old then has had its opportunity. */
 bool transit_was_tried(struct exchange *x, const struct target *t,
     int priority, uint64_t octets, uint64_t since_secs);
 /* Peers went up or down, or the configuration changed. */

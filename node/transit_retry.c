@@ -178,13 +178,17 @@ transit_was_tried(struct exchange *x, const struct target *t, int priority,
 	const struct transit *tr = x->transit;
 	struct err e = ERR_INIT;
 	struct seal_to to;
+	int rc;
 
 	if (lanes_were_tried(t, priority, octets, since_secs))
 		return true;
+	if (t->peer == NULL || t->peer->dialect != BUNDLE_NATIVE ||
+	    tr->hooks == NULL)
+		return false;
 	memset(&to, 0, sizeof(to));
-	return t->peer != NULL && t->peer->dialect == BUNDLE_NATIVE &&
-	    tr->hooks != NULL && tr->hooks->seal_to(tr->ctx, t->name, true,
-	    &to, &e) == ERR_DENIED;
+	rc = tr->hooks->seal_to(tr->ctx, t->name, false, &to, &e);
+	return rc == ERR_DENIED ||
+	    (rc == ERR_NOT_FOUND && lanes_any_tried(t, since_secs));
 }
 
 void

@@ -18,7 +18,8 @@ check_report(struct slice line)
 		FUZZ_CHECK(e.text[0] != '\0');
 		return;
 	}
-	FUZZ_CHECK(r.kind == REPORT_NOTE || report_name_ok(r.name));
+	FUZZ_CHECK(r.kind == REPORT_NOTE || r.kind == REPORT_PROGRESS ||
+	    report_name_ok(r.name));
 	FUZZ_CHECK(r.done <= r.total);
 	report_format(&out, &r);
 	FUZZ_CHECK(out.len > 1 && memchr(out.ptr, '\n', out.len) ==

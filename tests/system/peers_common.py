@@ -10,6 +10,7 @@ given to anybody else.
 
 import collections
 import csv
+import fcntl
 import glob
 import hashlib
 import os
@@ -48,17 +49,39 @@ def program(name):
         f"{name} is not in {BUILD}: run make, or set BUILD")
 
 
+PORT_LOCKS = "/tmp/postrider-test-ports"
+PORTS_KEPT = 300
+_taken = []  # lock files that stay open, and so locked; the latest ones
+
+
+def _take_port(port):
+    """Nobody else who asks here is given it while we use it."""
+    lock = os.open(f"{PORT_LOCKS}/{port}", os.O_RDWR | os.O_CREAT |
+                   os.O_CLOEXEC, 0o666)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(lock)
+        return False
+    _taken.append(lock)
+    if len(_taken) > PORTS_KEPT:
+        os.close(_taken.pop(0))
+    return True
+
+
 def free_port(address="127.0.0.1"):
     """A port nobody listens on, below those the kernel gives to clients."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    os.makedirs(PORT_LOCKS, exist_ok=True)
     for _ in range(200):
         port = random.SystemRandom().randrange(20000, 32000)
         with socket.socket(family, socket.SOCK_STREAM) as sock:
             try:
                 sock.bind((address, port))
-                return port
             except OSError:
-                pass
+                continue
+        if _take_port(port):
+            return port
     raise RuntimeError(f"no free port on {address}")
 
 

@@ -143,10 +143,12 @@ make_conf(struct nw *w, int i)
 	    " to = maildir:/tmp/home\n users = { ann, bob, postmaster }\n}\n",
 	    names[i]);
 	for (k = i == AT_LONDON ? AT_PARIS : AT_LONDON; k < NW_SITES; k += 2) {
+		const char *more = w->more[i] != NULL ? w->more[i] : "";
+
 		buf_addf(&b, "peer %s {\n dialect = native\n may-relay = yes\n"
-		    " transport = /bin/true\n lifetime = 2d\n %s\n}\n",
-		    names[k],
-		    w->more[i] != NULL ? w->more[i] : "");
+		    " %s lifetime = 2d\n %s\n}\n", names[k],
+		    strstr(more, "transport ") == NULL ?
+		    "transport = /bin/true\n" : "", more);
 		if (i != AT_LONDON)
 			break;
 	}
@@ -504,9 +506,9 @@ remove_file(struct nw_site *s, const struct exchange_action *a)
 }
 
 static void
-run(struct nw_site *s, const char *peer)
+run(struct nw_site *s, const struct exchange_action *a)
 {
-	struct nw_road *r = road_to(s, peer);
+	struct nw_road *r = road_to(s, a->peer);
 
 	if (!r->cut)
 		carry(r);
@@ -515,7 +517,7 @@ run(struct nw_site *s, const char *peer)
 	r->running = s->w->stays && !r->cut;
 	if (r->running)
 		return;
-	exchange_transport_exited(s->x, peer, r->cut ? 75 : 0,
+	exchange_transport_exited(s->x, a->road, r->cut ? 75 : 0,
 	    r->cut ? "no carrier" : "");
 }
 
@@ -553,7 +555,7 @@ act(struct nw_site *s, const struct exchange_action *a)
 		remove_file(s, a);
 		break;
 	case EXCHANGE_RUN:
-		run(s, a->peer);
+		run(s, a);
 		break;
 	case EXCHANGE_STOP:
 		if (road_to(s, a->peer)->running)

@@ -210,6 +210,35 @@ test_expires_without_card(void **state)
 	assert_settled(w);
 }
 
+/* The neighbour is dead and his keys have ended: he is asked for new ones by
+ * the first transport, and what would go by the second never does.  It fails
+ * all the same when it is too old. */
+static void
+test_expires_without_keys(void **state)
+{
+	struct nw *w = nw_new("transport radio { program = /bin/true\n"
+	    "priority-min = 5 }\n transport stick { program = /bin/true }\n",
+	    NULL, NULL);
+	struct nw_site *paris = &w->site[AT_PARIS];
+	int i;
+
+	(void)state;
+	for (i = 0; i < NW_SITES; i++)
+		w->site[i].road[0].cut = w->site[i].road[1].cut =
+		    w->site[i].road[2].cut = true;
+	nw_pass(w, 200 * 86400);
+	assert_true(nw_submit(w, AT_PARIS, "ann@paris.example",
+	    "bob@oslo.example", MAIL) != 0);
+	assert_true(nw_submit(w, AT_PARIS, "ann@paris.example",
+	    "bob@london.example", MAIL) != 0);
+	nw_pass(w, 5 * 86400);
+	assert_int_equal(2, paris->delivered);
+	assert_mail(w, AT_PARIS, "bob@oslo.example", true);
+	assert_mail(w, AT_PARIS, "bob@london.example", true);
+	assert_mail(w, AT_PARIS, "4.4.7", true);
+	nw_free(w);
+}
+
 #define TEST(name) \
 	cmocka_unit_test_setup_teardown(name, nw_set_up, nw_tear_down)
 
@@ -223,6 +252,7 @@ main(void)
 		TEST(test_restored_empty),
 		TEST(test_key_requests_back_off),
 		TEST(test_expires_without_card),
+		cmocka_unit_test(test_expires_without_keys),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
