@@ -148,8 +148,10 @@ report(void *ctx, enum runner_report what, const char *name, const char *text,
 		break;
 	case RUNNER_RETURNED_TEMPORARY:
 	case RUNNER_RETURNED_PERMANENT:
-		exchange_transport_returned(d->exchange, r->name, name,
-		    what == RUNNER_RETURNED_PERMANENT, text);
+		runner_answer(r->runner, exchange_transport_returned(
+		    d->exchange, r->name, name,
+		    what == RUNNER_RETURNED_PERMANENT, text) ? "known" :
+		    "unknown", name);
 		break;
 	case RUNNER_NOTE:
 		free(r->note);

@@ -268,6 +268,27 @@ check_mail(struct conf_draft *draft, const struct conf_lane *lane,
 			    conf_item_line(node, "set", i));
 }
 
+/* A provider knows its users alone, and takes mail from and for no others. */
+static void
+check_mail_address(struct conf_draft *draft, const struct conf_peer *peer,
+    const struct conf_lane *lane, const struct conf_node *node)
+{
+	const struct conf_strings *set = &lane->set;
+
+	if (lane->program == NULL || strcmp(lane->program, "mail") != 0 ||
+	    (!has_setting(set, "submit") && !has_setting(set, "fetch")))
+		return;
+	if (!has_setting(set, "to") && conf_node_find(node, "address") == NULL)
+		conf_warning(draft->faults, node->line, "peer %s: no address "
+		    "is set, and <%s> is taken for its mailbox", peer->name,
+		    peer->address);
+	if (!has_setting(set, "from") && draft->site != NULL &&
+	    conf_node_find(draft->site, "address") == NULL)
+		conf_warning(draft->faults, node->line, "peer %s: the section "
+		    "site sets no address, and <%s> is taken for our mailbox",
+		    peer->name, draft->conf->address);
+}
+
 static void
 check_lane(struct conf_draft *draft, const struct conf_peer *peer,
     const struct conf_lane *lane, const struct conf_node *node)
@@ -317,9 +338,12 @@ conf_lanes_check(struct conf_draft *draft, size_t n)
 	const struct conf_peer *peer = &draft->conf->peer[n];
 	size_t i;
 
-	for (i = 0; i < peer->nlanes; i++)
+	for (i = 0; i < peer->nlanes; i++) {
 		check_lane(draft, peer, &peer->lane[i],
 		    lane_node(draft->peer[n], i));
+		check_mail_address(draft, peer, &peer->lane[i],
+		    draft->peer[n]);
+	}
 	check_cover(draft, peer);
 }
 

@@ -196,11 +196,14 @@ void exchange_transport_failed(struct exchange *x, const char *road,
     const char *name, bool permanent, const char *text);
 /* Something of a file has gone by it, or come. */
 void exchange_transport_alive(struct exchange *x, const char *road);
-/* A mail that it had sent came back (node/returned.h). */
-void exchange_transport_returned(struct exchange *x, const char *road,
+/* A mail that it had sent came back (node/returned.h).  true: what follows
+ * from it is durable, or it is a name that nobody knows, so what told of it
+ * may be deleted; false: it cannot be stored now, or went to another peer. */
+bool exchange_transport_returned(struct exchange *x, const char *road,
     const char *name, bool permanent, const char *text);
 /* The same from another side: road NULL is whichever sent it.  1: it was one
- * of ours, and what follows from it is durable; 0: it is not known. */
+ * of ours, and what follows from it is durable; 0: it is not known;
+ * ERR_DENIED: it went to another peer than this road's; ERR_FULL, ERR_IO. */
 int exchange_returned(struct exchange *x, const char *road, const char *name,
     enum mail_action action, const char *status, const char *text,
     struct err *e) MUST_CHECK;

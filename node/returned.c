@@ -428,7 +428,7 @@ exchange_returned(struct exchange *x, const char *road, const char *name,
 	int rc = spool_first_sent_mail(x->spool, name, &s, e);
 
 	if (rc == 0 && road != NULL && !same_peer(x, road, s.road))
-		rc = ERR_NOT_FOUND;
+		rc = err_set(e, ERR_DENIED, "it was sent to another peer");
 	if (rc == 0) {
 		log_return(x, &s, action, status, text);
 		if (lost)
@@ -443,7 +443,7 @@ exchange_returned(struct exchange *x, const char *road, const char *name,
 	return rc == 0 ? 1 : rc;
 }
 
-void
+bool
 exchange_transport_returned(struct exchange *x, const char *road,
     const char *name, bool permanent, const char *text)
 {
@@ -453,12 +453,14 @@ exchange_transport_returned(struct exchange *x, const char *road,
 	    MAIL_FAILED_PERMANENT : MAIL_FAILED_TEMPORARY,
 	    permanent ? "5.0.0" : "4.0.0", text, &e);
 
-	if (rc <= 0)
+	/* Where several share a mailbox any of them may see it first. */
+	if (rc <= 0 && rc != ERR_DENIED)
 		log_event(x->log, LOG_LEVEL_WARNING, "return-unknown", "peer",
 		    l != NULL ? l->target->name : road, "name", name,
 		    "reason", rc < 0 ? e.text :
 		    "no mail of that name is known to have been sent",
 		    "transport", l != NULL ? lane_word(l) : NULL, NULL);
+	return rc >= 0;
 }
 
 /*

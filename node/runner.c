@@ -19,6 +19,7 @@
 
 #define READ_STEP 65536
 #define DRAIN_MAX (1U << 21)	/* more than any pipe holds */
+#define UNREAD_MAX 65536	/* answers that the child does not read */
 #define SAID_BURST 100		/* lines logged at once, */
 #define SAID_PER_SEC 2		/* and later each second */
 #define SAID_TEXT_MAX 1000
@@ -309,6 +310,16 @@ runner_more(struct runner *r)
 		return;
 	buf_adds(&r->commands, "more\n");
 	r->more = true;
+	commands_write(r);
+}
+
+void
+runner_answer(struct runner *r, const char *word, const char *name)
+{
+	if (r->commands_fd < 0 || r->stop != STOP_NOT ||
+	    r->commands.len > UNREAD_MAX)
+		return;
+	buf_addf(&r->commands, "%s %s\n", word, name);
 	commands_write(r);
 }
 

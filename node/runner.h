@@ -9,11 +9,11 @@
  *	idle --runner_start--> running --exit--> idle (hooks.exited)
  *
  * The program ignores SIGPIPE, as daemons do, and leaves the reaping of
- * these children to the runner.  From inside a hook runner_more, runner_stop
- * and, in exited, runner_start may be called, but never runner_free.  Lines
- * on standard output that are no reports, and those on standard error, are
- * logged as transport-said, so many a second; what the program leaves behind
- * in its process group ends with it.
+ * these children to the runner.  From inside a hook runner_more,
+ * runner_answer, runner_stop and, in exited, runner_start may be called, but
+ * never runner_free.  Lines on standard output that are no reports, and those
+ * on standard error, are logged as transport-said, so many a second; what the
+ * program leaves behind in its process group ends with it.
  */
 #include <event2/event.h>
 
@@ -65,6 +65,9 @@ int runner_start(struct runner *r, const char *program, const char *out_dir,
 bool runner_running(const struct runner *r);
 /* Tells it that there are new files; nothing if none is running. */
 void runner_more(struct runner *r);
+/* Says "WORD NAME" in answer to a report.  Is left out when the program does
+ * not read, or has been told to stop: it does without then. */
+void runner_answer(struct runner *r, const char *word, const char *name);
 /* Asks it to end: stop, and the end of its standard input.  SIGTERM follows
  * after grace_secs, SIGKILL after as many again. */
 void runner_stop(struct runner *r, unsigned grace_secs);

@@ -5,6 +5,7 @@
  * it reads them, and a misspelt one is still an error.
  */
 #include "transports/contract.h"
+#include "base/clock.h"
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/text.h"
@@ -20,7 +21,8 @@
 #include <unistd.h>
 
 #define COPY_STEP 65536
-#define COMMAND_MAX 255
+#define COMMAND_MAX 512		/* an answer has a name in it */
+#define ANSWER_MS 60000
 #define WEEK_SECS (7U * 24 * 3600)
 
 struct setting {
@@ -37,6 +39,8 @@ struct contract {
 	struct lines commands;
 	enum contract_command last;	/* STOP or GONE, once it was said */
 	bool more;			/* was said, and not yet told on */
+	const char *asked;		/* the name of a return; NULL: none */
+	bool answered, known;
 };
 
 static int
@@ -415,8 +419,8 @@ contract_failed(struct contract *c, const char *name, bool permanent,
 	say(c, &r);
 }
 
-void
-contract_returned(struct contract *c, const char *name, bool permanent,
+static void
+say_returned(struct contract *c, const char *name, bool permanent,
     const char *text)
 {
 	struct report r = {
@@ -471,6 +475,24 @@ hear(struct contract *c)
 	return false;
 }
 
+/* "known NAME" or "unknown NAME", of the name that was asked for. */
+static void
+take_answer(struct contract *c, struct slice line)
+{
+	const char *blank = memchr(line.ptr, ' ', line.len);
+	struct slice word, name;
+
+	if (blank == NULL || c->asked == NULL)
+		return;
+	word = (struct slice){ line.ptr, (size_t)(blank - line.ptr) };
+	name = (struct slice){ blank + 1, line.len - word.len - 1 };
+	if (!slice_eqs(name, c->asked) || (!slice_eqs(word, "known") &&
+	    !slice_eqs(word, "unknown")))
+		return;
+	c->answered = true;
+	c->known = slice_eqs(word, "known");
+}
+
 static void
 listen_now(struct contract *c)
 {
@@ -483,10 +505,33 @@ listen_now(struct contract *c)
 				continue;
 			if (slice_eqs(line, "more"))
 				c->more = true;
-			if (slice_eqs(line, "stop"))
+			else if (slice_eqs(line, "stop"))
 				c->last = CONTRACT_STOP;
+			else
+				take_answer(c, line);
 		}
 	} while (c->last == CONTRACT_NONE && hear(c));
+}
+
+bool
+contract_returned(struct contract *c, const char *name, bool permanent,
+    const char *text)
+{
+	struct pollfd p = { .fd = c->commands_fd, .events = POLLIN };
+	int64_t until = clock_mono_ms(clock_real()) + ANSWER_MS, now;
+
+	c->asked = name;
+	c->answered = c->known = false;
+	say_returned(c, name, permanent, text);
+	for (;;) {
+		listen_now(c);
+		now = clock_mono_ms(clock_real());
+		if (c->answered || c->last != CONTRACT_NONE || now >= until)
+			break;
+		(void)poll(&p, 1, (int)(until - now));
+	}
+	c->asked = NULL;
+	return c->known;
 }
 
 enum contract_command

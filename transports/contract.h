@@ -84,8 +84,10 @@ void contract_sent(struct contract *c, const char *name);
 void contract_received(struct contract *c, const char *name);
 void contract_failed(struct contract *c, const char *name, bool permanent,
     const char *text);
-/* What was sent came back: it did not arrive. */
-void contract_returned(struct contract *c, const char *name, bool permanent,
+/* What was sent came back: it did not arrive.  Waits for the daemon's answer;
+ * true: it has settled that, and what tells of it may be deleted.  false: not
+ * now, or it is another peer's, or no answer came within a minute. */
+bool contract_returned(struct contract *c, const char *name, bool permanent,
     const char *text);
 void contract_progress(struct contract *c, const struct report_progress *p);
 void contract_note(struct contract *c, const char *fmt, ...)

@@ -12,6 +12,7 @@
 #include <stdlib.h>
 
 #define CONNECT_MS 60000
+#define LOOK_SESSIONS 50	/* of a server that deletes nothing */
 #define ANSWER_MS 300000	/* RFC 9051 5.4 and RFC 1939 3 are as patient */
 
 struct mailbox *
@@ -112,8 +113,9 @@ fail(struct mailbox *b, int rc, struct err *e)
 	    mailhost_name(b->opts.host)), rc) : rc;
 }
 
-int
-mailbox_look(struct mailbox *b, struct err *e)
+/* 1: there is more to look at. */
+static int
+look(struct mailbox *b, struct err *e)
 {
 	int rc;
 
@@ -129,9 +131,19 @@ mailbox_look(struct mailbox *b, struct err *e)
 	}
 	rc = is_imap(b) ? mailbox_imap_look(b, e) : mailbox_pop3_look(b, e);
 	/* A maildrop is locked while it is open, and shows nothing new. */
-	if (rc == 0 && !is_imap(b))
+	if (rc >= 0 && !is_imap(b))
 		hang_up(b);
-	return rc < 0 ? fail(b, rc, e) : 0;
+	return rc < 0 ? fail(b, rc, e) : rc;
+}
+
+int
+mailbox_look(struct mailbox *b, struct err *e)
+{
+	int rc = 1;
+
+	for (unsigned i = 0; rc == 1 && i < LOOK_SESSIONS; i++)
+		rc = look(b, e);
+	return rc < 0 ? rc : 0;
 }
 
 int

@@ -36,8 +36,8 @@ struct look {
 	uint32_t last;		/* the highest that is settled by this round */
 	uint32_t missed;	/* the lowest of those that found has no room
 				 * for; 0: none */
-	uint32_t refused;	/* the lowest that the server did not give; 0:
-				 * none */
+	uint32_t unsettled;	/* the lowest that the server did not give or
+				 * the daemon did not take; 0: none */
 	struct buf header;	/* of the one that is being listed */
 	uint32_t fetching;	/* UID; 0: listing */
 	bool arrived;		/* it is whole */
@@ -200,8 +200,7 @@ list(struct look *l, struct err *e)
 	struct mailbox *b = l->box;
 	int rc;
 
-	l->after = seen_upto(b->seen, imap_uidvalidity(b->imap));
-	l->last = l->after;
+	l->after = l->last;
 	l->nfound = 0;
 	l->missed = l->fetching = 0;
 	b->news = false;
@@ -215,8 +214,8 @@ list(struct look *l, struct err *e)
 static void
 advance(struct look *l, uint32_t uid)
 {
-	if (l->refused != 0 && uid >= l->refused)
-		uid = l->refused - 1;
+	if (l->unsettled != 0 && uid >= l->unsettled)
+		uid = l->unsettled - 1;
 	seen_advance(l->box->seen, imap_uidvalidity(l->box->imap), uid);
 }
 
@@ -324,9 +323,11 @@ fetch(struct look *l, uint32_t uid, uint64_t size, struct err *e)
 	else if (rc == 0) {
 		contract_note(b->opts.contract, "%s does not give mail %"
 		    PRIu32 ": %s", mailhost_name(b->opts.host), uid, e->text);
-		keep_lowest(&l->refused, uid);
+		keep_lowest(&l->unsettled, uid);
 	}
 	taker_drop(b->taker);
+	if (taken == TAKEN_LATER)
+		keep_lowest(&l->unsettled, uid);
 	if (rc >= 0 && taken == TAKEN)
 		l->taken[l->ntaken++] = uid;
 	return rc < 0 ? rc : 0;
@@ -386,6 +387,8 @@ mailbox_imap_look(struct mailbox *b, struct err *e)
 		imap_say(b->imap, "NOOP");
 		rc = demand(l, "NOOP", e);
 	}
+	/* A round begins where the last one ended, whatever it left. */
+	l->last = seen_upto(b->seen, imap_uidvalidity(b->imap));
 	do
 		rc = rc == 0 ? round_of(l, e) : rc;
 	while (rc == 0 && l->missed != 0);

@@ -3,7 +3,8 @@
  * A look by POP3.  Mails are told apart by UIDL; those that are not known get
  * their header looked at (TOP), and those that may be ours are fetched.  What
  * was taken is deleted by the server at QUIT alone, which is said when it lies
- * in in/: a session that breaks deletes nothing.
+ * in in/: a session that breaks deletes nothing.  So that a line that is cut
+ * again and again gets on, a session ends after so much.
  */
 #include "transports/mailbox_private.h"
 #include "base/mem.h"
@@ -14,6 +15,8 @@
 #define LISTED_MAX SEEN_MAX
 #define UIDL_MAX 255		/* RFC 1939 says 70 */
 #define HEADER_MAX 65536
+#define SESSION_MAILS 100	/* taken in one session, or so many octets */
+#define SESSION_OCTETS (UINT64_C(16) << 20)
 
 struct listed {
 	uint32_t number;
@@ -26,6 +29,8 @@ struct look {
 	size_t n;
 	struct buf header;
 	bool storing;		/* content goes to the taker */
+	unsigned taken;		/* mails that go with QUIT */
+	uint64_t octets;	/* fetched */
 	struct err why;		/* of a -ERR */
 };
 
@@ -61,6 +66,7 @@ take_event(struct look *l, const struct pop3_event *ev, struct err *e)
 		return take_listed(l, ev->text);
 	if (ev->kind != POP3_CONTENT)
 		return 0;
+	l->octets += ev->text.len;
 	if (l->storing)
 		return taker_add(l->box->taker, ev->text, e);
 	if (l->header.len + ev->text.len <= HEADER_MAX)
@@ -141,6 +147,8 @@ fetch(struct look *l, const struct listed *one, struct err *e)
 		rc = 2;
 	}
 	taker_drop(l->box->taker);
+	if (rc == 0 && taken == TAKEN_LATER)
+		rc = 2;
 	return rc != 0 ? rc : taken == TAKEN;
 }
 
@@ -152,6 +160,7 @@ remove_one(struct look *l, const struct listed *one, struct err *e)
 
 	pop3_say(l->box->pop3, POP3_PLAIN, "DELE %u", one->number);
 	rc = ask(l, false, e);
+	l->taken += rc == 1;
 	if (rc == 0 && !l->box->noted) {
 		contract_note(l->box->opts.contract, "%s does not delete "
 		    "what was fetched: %s", mailhost_name(l->box->opts.host),
@@ -175,25 +184,49 @@ settle(struct look *l, const struct listed *one, struct err *e)
 	return rc;
 }
 
+static bool
+is_enough(const struct look *l)
+{
+	return l->taken >= SESSION_MAILS ||
+	    (l->taken > 0 && l->octets >= SESSION_OCTETS);
+}
+
+/* The server deletes what it was told to. */
+static int
+leave(struct look *l, struct err *e)
+{
+	int rc;
+
+	pop3_say(l->box->pop3, POP3_PLAIN, "QUIT");
+	rc = ask(l, false, e);
+	if (rc == 0)
+		rc = err_set(e, ERR_IO, "at QUIT: %s", l->why.text);
+	return rc < 0 ? rc : seen_save(l->box->seen, e);
+}
+
+/* 1: there is more, for another session. */
 static int
 look(struct look *l, struct err *e)
 {
-	int rc;
+	struct err why = ERR_INIT;
+	size_t i = 0;
+	int rc, left;
 
 	pop3_say(l->box->pop3, POP3_LIST, "UIDL");
 	rc = ask(l, true, e);
 	if (rc == 0)
 		return err_set(e, ERR_IO, "it does not say what is there "
 		    "(UIDL): %s", l->why.text);
-	for (size_t i = 0; rc >= 0 && i < l->n; i++)
-		rc = settle(l, &l->list[i], e);
-	if (rc < 0)
+	while (rc >= 0 && i < l->n && !is_enough(l))
+		rc = settle(l, &l->list[i++], e);
+	/* What is safe goes from there even if there is no room for more,
+	 * unless that was found in the middle of a mail. */
+	if (rc < 0 && (rc != ERR_FULL || l->storing))
 		return rc;
-	pop3_say(l->box->pop3, POP3_PLAIN, "QUIT");
-	rc = ask(l, false, e);
-	if (rc == 0)
-		rc = err_set(e, ERR_IO, "at QUIT: %s", l->why.text);
-	return rc < 0 ? rc : seen_save(l->box->seen, e);
+	left = leave(l, rc < 0 ? &why : e);
+	if (rc < 0 || left < 0)
+		return rc < 0 ? rc : left;
+	return i < l->n;
 }
 
 int

@@ -35,6 +35,7 @@ int mailbox_hear(struct mailbox *b, char *into, size_t *len_out,
 int mailbox_imap_look(struct mailbox *b, struct err *e) MUST_CHECK;
 int mailbox_imap_wait(struct mailbox *b, int ms, struct err *e) MUST_CHECK;
 void mailbox_imap_leave(struct mailbox *b);
+/* 1: the rest takes another session. */
 int mailbox_pop3_look(struct mailbox *b, struct err *e) MUST_CHECK;
 
 #endif

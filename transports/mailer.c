@@ -41,6 +41,17 @@ on_progress(void *ctx, uint64_t done)
 	    done < m->octets ? done : m->octets, m->octets);
 }
 
+/* Who fetches without them would take what is for others out of a mailbox. */
+static int
+check_addresses(const struct mailer_settings *s, struct err *e)
+{
+	if (s->fetch == NULL || (s->form.from != NULL && s->form.to != NULL))
+		return 0;
+	return err_set(e, ERR_CONFIG, "fetch: the setting %s is missing, by "
+	    "which mail for us is told from other mail", s->form.to == NULL ?
+	    "to" : "from");
+}
+
 static int
 check_files(const struct mailer_settings *s, struct err *e)
 {
@@ -85,6 +96,8 @@ mailer_new(struct contract *c, struct mailer **m_out, struct err *e)
 	m->contract = c;
 	m->done = map_new();
 	rc = mailer_settings_read(c, &m->set, e);
+	if (rc == 0)
+		rc = check_addresses(&m->set, e);
 	if (rc == 0)
 		rc = check_files(&m->set, e);
 	if (rc < 0) {

@@ -191,21 +191,24 @@ store(struct taker *t, struct err *e)
 	return rc;
 }
 
-/* Of a mail of ours, to whatever peer: who finds it first tells it. */
+/* Of a mail of ours, to whatever peer: where several share the mailbox it
+ * stays there for the transport of the one that it went to. */
 static enum taken
 take_return(struct taker *t, const struct mail_facts *facts)
 {
+	bool lost = facts->action == MAIL_FAILED_PERMANENT ||
+	    facts->action == MAIL_FAILED_TEMPORARY;
 	char *name = t->opts.own != NULL ?
 	    mail_returned_name(facts, t->opts.own) : NULL;
+	enum taken taken = TAKEN;
 
 	if (name == NULL)
 		return TAKEN_FOREIGN;
-	if (facts->action == MAIL_FAILED_PERMANENT ||
-	    facts->action == MAIL_FAILED_TEMPORARY)
-		contract_returned(t->opts.contract, name,
-		    facts->action == MAIL_FAILED_PERMANENT, facts->text);
+	if (lost && !contract_returned(t->opts.contract, name,
+	    facts->action == MAIL_FAILED_PERMANENT, facts->text))
+		taken = TAKEN_LATER;
 	free(name);
-	return TAKEN;
+	return taken;
 }
 
 int

@@ -12,8 +12,11 @@
 #include "transports/contract.h"
 
 enum taken {
-	TAKEN,			/* it is in in/, durable and reported, or told
-				 * as failed: it may go from the mailbox */
+	TAKEN,			/* it is in in/, durable and reported, or a
+				 * return that the daemon has settled: it may
+				 * go from the mailbox */
+	TAKEN_LATER,		/* a return that it has not: the next look
+				 * tells it again */
 	TAKEN_FOREIGN,		/* not ours, or not whole: it stays there */
 };
 

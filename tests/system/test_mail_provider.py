@@ -84,6 +84,19 @@ class End:
             line for line in done.stdout.splitlines()
             if not line.startswith("sending ")], done.stderr
 
+    def run_answered(self, answer, *more):
+        """Status and reports, where the daemon says this to `returned`."""
+        with subprocess.Popen(self.argv(*more), text=True,
+                              stdin=subprocess.PIPE,
+                              stdout=subprocess.PIPE) as child:
+            reports = []
+            for line in child.stdout:
+                reports.append(line.rstrip("\n"))
+                if line.startswith("returned "):
+                    child.stdin.write(answer)
+                    child.stdin.flush()
+        return child.returncode, reports
+
     def received(self):
         found = {}
         for name in os.listdir(self.into):
@@ -436,15 +449,19 @@ def test_damaged_and_too_large(provider, end, how):
 
 @pytest.mark.parametrize("how", ["imaps", "pop3"])
 def test_returned(provider, end, how):
-    """Nobody of that name: what comes back is told, and does not stay."""
+    """Nobody of that name: what comes back is told, as often as it takes
+    until the daemon has it, and then it does not stay."""
     paris = end("paris", "nobody")
     paris.put("p-1", octets(3000))
     assert paris.run(f"submit={provider.url('smtps')}") == (
         0, ["sent p-1"], "")
     peers_common.wait_for(lambda: provider.mailbox("paris"), 20, provider.log)
-    status, reports, _ = paris.run(f"fetch={provider.url(how)}")
-    assert status == 0 and len(reports) == 1
-    assert reports[0].startswith("returned p-1 permanent ")
+    for answer in ("stop\n", "unknown p-1\n", "known p-2\nknown p-1\n"):
+        assert len(provider.mailbox("paris")) == 1
+        status, reports = paris.run_answered(
+            answer, f"fetch={provider.url(how)}")
+        assert status == 0 and len(reports) == 1, answer
+        assert reports[0].startswith("returned p-1 permanent ")
     assert provider.mailbox("paris") == []
     assert paris.received() == {}
 
@@ -505,7 +522,13 @@ def test_checked_with_the_configuration(node, work, provider):
     base = one.read_config()
     good = [f"submit={provider.url('smtps')}", "user=a",
             f"password-file={path}", "poll=60"]
-    assert check(*good, f"fetch={provider.url('imaps')}")[0] == 0
+    status, text = check(*good, f"fetch={provider.url('imaps')}")
+    assert status == 0
+    assert "warning: peer london: no address is set, and <" in text
+    assert "warning: peer london: the section site sets no address" in text
+    text = check(*good, f"fetch={provider.url('imaps')}",
+                 "from=a@b.example", "to=c@d.example")[1]
+    assert "address" not in text
     status, text = check(*good)
     assert status != 0 and "unknown setting poll" in text
     status, text = check(*good[:3], "tls-pim=x")

@@ -470,12 +470,27 @@ test_reports(void **state)
 	contract_received(b->c, "b");
 	contract_failed(b->c, "c", false, "t");
 	contract_failed(b->c, "c", true, "p");
-	contract_returned(b->c, "c", false, "t");
-	contract_returned(b->c, "c", true, "p");
+	say(b, "known d\nknown c\n");
+	assert_true(contract_returned(b->c, "c", false, "t"));
+	say(b, "known c x\nmore\nunknown c\n");
+	assert_false(contract_returned(b->c, "c", true, "p"));
+	assert_int_equal(contract_command(b->c), CONTRACT_MORE);
 	contract_note(b->c, "n %d", 7);
 	n = read(b->reports[0], got, sizeof(got) - 1);
 	assert_int_equal(n, sizeof(want) - 1);
 	assert_memory_equal(got, want, sizeof(want) - 1);
+}
+
+/* No answer: to be kept. */
+static void
+test_return_unanswered(void **state)
+{
+	struct bench *b = *state;
+
+	open_with(b, NULL, 0);
+	say(b, "known c\nstop\n");	/* before it was asked */
+	assert_true(contract_stopping(b->c));
+	assert_false(contract_returned(b->c, "c", true, "t"));
 }
 
 static void
@@ -576,6 +591,8 @@ main(void)
 		    tear_down),
 		cmocka_unit_test_setup_teardown(test_commands_end, set_up,
 		    tear_down),
+		cmocka_unit_test_setup_teardown(test_return_unanswered,
+		    set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_reports, set_up,
 		    tear_down),
 		cmocka_unit_test_setup_teardown(test_out, set_up, tear_down),

@@ -125,12 +125,22 @@ test_whose_it_is(void **state)
 	struct err e = ERR_INIT;
 	char *name = send_object(w, "x@london.example");
 
-	assert_int_equal(0, exchange_returned(w->x, "rome", name,
+	assert_int_equal(ERR_DENIED, exchange_returned(w->x, "rome", name,
 	    MAIL_FAILED_PERMANENT, "5.0.0", "", &e));
-	exchange_transport_returned(w->x, "london", "nobody", true, "x");
+	/* Its own transport is still to tell of it. */
+	assert_false(exchange_transport_returned(w->x, "rome", name, true,
+	    "x"));
+	assert_true(exchange_transport_returned(w->x, "london", "nobody",
+	    true, "x"));
 	xw_settle(w);
 	assert_int_equal(0, xw_count(w));
-	exchange_transport_returned(w->x, "london", name, true, "x");
+	assert_true(exchange_transport_returned(w->x, "london", name, true,
+	    "x"));
+	xw_crash(w);	/* durable: the mail that told of it goes now */
+	xw_settle(w);
+	assert_int_equal(1, xw_count(w));
+	assert_true(exchange_transport_returned(w->x, "london", name, true,
+	    "x"));
 	xw_settle(w);
 	assert_int_equal(1, xw_count(w));
 	free(name);

@@ -29,7 +29,7 @@ struct bench {
 	size_t logged;
 	int exits;
 	int want_exits;
-	bool more_on_note, stop_on_note;
+	bool more_on_note, stop_on_note, answer;
 };
 
 static void
@@ -43,6 +43,8 @@ on_report(void *ctx, enum runner_report what, const char *name,
 		    text, (int)done, (int)total);
 	if (what == RUNNER_NOTE && b->more_on_note)
 		runner_more(b->runner);
+	if (what == RUNNER_RETURNED_PERMANENT && b->answer)
+		runner_answer(b->runner, "known", name);
 	if (what == RUNNER_NOTE && b->stop_on_note)
 		runner_stop(b->runner, 1);
 }
@@ -264,6 +266,23 @@ test_more_and_stop(void **state)
 	    "7  [up] 0/0\n1 stop [] 0/0\nexit 75 \n");
 }
 
+/* Answers reach one that reads, and of one that does not so many wait. */
+static void
+test_answers(void **state)
+{
+	struct bench *b = *state;
+
+	b->answer = true;
+	assert_string_equal(run(b, "echo returned a permanent x; read a\n"
+	    "echo sent \"$(echo $a | tr ' ' _)\""),
+	    "6 a [x] 0/0\n1 known_a [] 0/0\nexit 0 \n");
+	b->exits = 0;
+	buf_clear(&b->heard);
+	assert_has(run(b, "yes returned a permanent x | head -n 50000\n"
+	    "n=$(timeout 1 cat | wc -l)\n"
+	    "[ $n -gt 1000 ] && [ $n -lt 30000 ]"), "exit 0 \n");
+}
+
 static void
 test_ignores_stop(void **state)
 {
@@ -404,6 +423,7 @@ main(void)
 		WITH_BENCH(test_killed),
 		WITH_BENCH(test_flood),
 		WITH_BENCH(test_more_and_stop),
+		WITH_BENCH(test_answers),
 		WITH_BENCH(test_ignores_stop),
 		WITH_BENCH(test_grandchild),
 		WITH_BENCH(test_last_words),
