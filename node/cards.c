@@ -92,7 +92,11 @@ may_replace(const char *dir, const struct card *c, struct err *e)
 	int rc = 1;
 
 	if (read_card(dir, c->site, &text, &old, &why) == 0) {
-		rc = card_succeeds(&old, c, e);
+		rc = card_succeeds(&old, c, &why);
+		if (rc < 0)
+			(void)err_set(e, rc, "%s; if that is right, as after "
+			    "a loss of its keys, --replace takes this one",
+			    why.text);
 		card_release(&old);
 	}
 	buf_release(&text);

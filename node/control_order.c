@@ -27,6 +27,25 @@ decision_word(enum routing_kind kind)
 	return words[kind];
 }
 
+/* What a section via makes of the road. */
+static void
+add_onion(struct buf *out, const struct conf *conf, const char *site)
+{
+	size_t i, k;
+
+	for (i = 0; site != NULL && i < conf->nvias; i++) {
+		const struct conf_via *via = &conf->via_site[i];
+
+		if (strcmp(via->site, site) != 0)
+			continue;
+		buf_adds(out, "\nsealed for each relay of");
+		for (k = 0; k < via->relays.n; k++)
+			buf_addf(out, "%s %s", k > 0 ? "," : "",
+			    via->relays.item[k]);
+		buf_addf(out, " (via, line %u)", via->line);
+	}
+}
+
 json_t *
 control_route_json(const struct conf *conf, const char *address)
 {
@@ -37,6 +56,8 @@ control_route_json(const struct conf *conf, const char *address)
 	routing_lookup(conf->routing, address, &d, &why);
 	while (why.len > 0 && why.ptr[why.len - 1] == '\n')
 		buf_truncate(&why, why.len - 1);
+	if (d.kind == ROUTING_SITE)
+		add_onion(&why, conf, d.site);
 	for (size_t i = 0; i < d.npeers; i++)
 		json_array_append_new(peers, json_pack("{s:s, s:i}",
 		    "name", d.peer[i], "cost", (int)d.cost[i]));

@@ -127,24 +127,33 @@ on_arrived(void *ctx, const struct bundle *b)
 	c->x->dirty = true;
 }
 
+/* Not by the bundle's destination: an onion's is its first relay. */
 static struct lot *
-lot_of_bundle(struct custody *c, const char *site, uint64_t epoch,
-    uint64_t serial)
+lot_of_bundle(struct custody *c, uint64_t id, uint64_t epoch, uint64_t serial)
 {
-	struct lot *lot;
+	struct list *at, *item;
 
 	if (serial == 0 || epoch != spool_epoch(c->x->spool))
 		return NULL;
-	lot = lot_find(c, site, serial);
-	return lot != NULL && lot->state == LOT_UNDERWAY ? lot : NULL;
+	list_for_each(at, &c->flows) {
+		struct flow *f = list_entry(at, struct flow, link);
+
+		list_for_each(item, &f->lots) {
+			struct lot *lot = list_entry(item, struct lot, link);
+
+			if (lot->bundle == id && lot->serial == serial)
+				return lot->state == LOT_UNDERWAY ? lot : NULL;
+		}
+	}
+	return NULL;
 }
 
 static void
-on_hop_done(void *ctx, const char *site, uint64_t epoch, uint64_t serial,
+on_hop_done(void *ctx, uint64_t id, uint64_t epoch, uint64_t serial,
     const unsigned char name[TRANSIT_NAME_LEN])
 {
 	struct custody *c = ctx;
-	struct lot *lot = lot_of_bundle(c, site, epoch, serial);
+	struct lot *lot = lot_of_bundle(c, id, epoch, serial);
 
 	(void)name;
 	if (lot == NULL)
@@ -155,11 +164,11 @@ on_hop_done(void *ctx, const char *site, uint64_t epoch, uint64_t serial,
 }
 
 static void
-on_lost(void *ctx, const char *site, uint64_t epoch, uint64_t serial,
+on_lost(void *ctx, uint64_t id, uint64_t epoch, uint64_t serial,
     const unsigned char name[TRANSIT_NAME_LEN], const char *reason)
 {
 	struct custody *c = ctx;
-	struct lot *lot = lot_of_bundle(c, site, epoch, serial);
+	struct lot *lot = lot_of_bundle(c, id, epoch, serial);
 
 	(void)name;
 	(void)reason;

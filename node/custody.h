@@ -44,6 +44,9 @@ int custody_expire_flows(struct exchange *x, uint64_t before_secs,
     struct err *e) MUST_CHECK;
 /* A leg of the lot with this handle is settled, durably; 0: of none. */
 void custody_leg_over(struct exchange *x, uint64_t handle);
+/* The lot with this handle was handed over, and is to go again now, whatever
+ * the wait for its result; nothing if it was not, or is too old. */
+void custody_retry(struct exchange *x, uint64_t handle);
 /* This site has another identity now: what was sealed for the one before goes
  * again. */
 void custody_site_replaced(struct exchange *x, const char *site);

@@ -286,6 +286,35 @@ lot_complete(struct custody *c, struct lot *lot)
 	c->x->dirty = true;
 }
 
+/* Has its bundle left, as far as the road has said? */
+static bool
+has_left(struct custody *c, const struct lot *lot)
+{
+	struct transit_status st;
+	uint64_t id = lot->bundle - 1;
+
+	if (lot->hop_done || lot->bundle == 0)
+		return true;
+	return transit_next_status(c->x, &id, &st) && st.id == lot->bundle &&
+	    st.sent_octets == st.octets;
+}
+
+void
+custody_retry(struct exchange *x, uint64_t handle)
+{
+	struct custody *c = x->custody;
+	struct lot *lot = c == NULL || handle == 0 ? NULL :
+	    map_get_u64(c->lots, handle);
+
+	if (lot == NULL || lot->state != LOT_UNDERWAY ||
+	    lot->expire_secs <= now_secs(x) || !has_left(c, lot))
+		return;
+	c->counters.repeats++;
+	log_event(x->log, LOG_LEVEL_INFO, "serial-repeated",
+	    "site", lot_site(lot), "serial", num_str(lot->serial).s, NULL);
+	lot_queue(c, lot);
+}
+
 void
 custody_leg_over(struct exchange *x, uint64_t handle)
 {

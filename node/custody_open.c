@@ -352,10 +352,13 @@ verify_step(struct opening *o, struct err *e)
 	else
 		rc = opener_verify_end(o->opener, e) == 0 ? 0 : -1;
 	buf_clear(&o->in);
-	if (rc < 0)
-		refused(o, open_fault_name(opener_fault(o->opener)));
-	else if (rc == 0)
+	if (rc == 0)
 		verified(o);
+	if (rc >= 0)
+		return 1;
+	if (opener_fault(o->opener) == OPEN_FOREIGN)
+		directory_saw_foreign(o->c->x->directory);
+	refused(o, open_fault_name(opener_fault(o->opener)));
 	return 1;
 }
 

@@ -39,6 +39,7 @@ struct directory {
 	struct keyring_key key[KEYRING_LIVE_MAX];
 	struct buf card;	/* our own */
 	uint64_t counter;
+	bool foreign;		/* a bundle came for keys that are no more */
 };
 
 static struct known *
@@ -510,7 +511,14 @@ directory_must_announce(struct directory *d, size_t i)
 	const struct known *k = i < d->n ? d->known[i] : NULL;
 
 	return k != NULL && k->vouched && d->keyring != NULL &&
-	    k->rec.heard_secs != 0 && k->rec.told < d->counter;
+	    (k->rec.heard_secs != 0 || d->foreign) &&
+	    k->rec.told < d->counter;
+}
+
+void
+directory_saw_foreign(struct directory *d)
+{
+	d->foreign = true;
 }
 
 int

@@ -63,8 +63,13 @@ uint64_t directory_key_end_secs(struct directory *d, uint64_t key_id);
 uint64_t directory_our_card(struct directory *d, struct buf *out);
 /* Was the site not told of our present card? */
 bool directory_must_tell(struct directory *d, const char *site);
-/* The same of the i-th site, of which something was heard. */
+/* The same of the i-th site, of which something was heard, or may have been:
+ * see below. */
 bool directory_must_announce(struct directory *d, size_t i);
+/* A bundle for us was sealed to none of our keys.  It may be of a site that
+ * has a card of those we lost (postrider key new --from), and cannot know:
+ * from now on all whose card is here are told of ours, once. */
+void directory_saw_foreign(struct directory *d);
 /* In the unit that makes the bundle with our card durable. */
 int directory_told(struct directory *d, struct spool_unit *u,
     const char *site, struct err *e) MUST_CHECK;

@@ -170,11 +170,14 @@ exchange_pair_secret(struct exchange *x, const char *site, const char *label,
 void
 exchange_reload(struct exchange *x, const struct conf *conf)
 {
-	size_t i;
+	size_t i, k;
 
 	x->conf = conf;
 	queue_targets(x);
 	for (i = 0; i < x->ntargets; i++) {
+		for (k = 0; k < x->target[i]->nlanes; k++)
+			x->target[i]->lane[k]->renewed =
+			    x->target[i]->lane[k]->up;
 		if (x->target[i]->peer != NULL)
 			road_judge(x, x->target[i], "the others are gone");
 	}

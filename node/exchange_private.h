@@ -122,6 +122,7 @@ struct lane {
 	int64_t shun_ms;		/* monotonic: gets nothing before */
 	int64_t life_ms;		/* monotonic: the last sign of it */
 	bool given_up;			/* told to end, for lack of one */
+	bool renewed;			/* a reload has it begin anew */
 	int64_t cut_ms;			/* monotonic: the last cut, or 0 */
 	bool wanted;			/* somebody asked: flush */
 	enum road_answer answer;

@@ -328,8 +328,8 @@ hop_done(struct exchange *x, struct hoarded *one)
 	passage_free(x, one->p);
 	transit_handed(x, b);
 	if (b->from == NULL && tr->hooks != NULL)
-		tr->hooks->hop_done(tr->ctx, b->destination, b->epoch,
-		    b->serial, b->name);
+		tr->hooks->hop_done(tr->ctx, b->id, b->epoch, b->serial,
+		    b->name);
 }
 
 static void

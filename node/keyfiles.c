@@ -52,17 +52,20 @@ check_owner(const char *path, const struct stat *st, bool any, struct err *e)
 	    (unsigned)geteuid(), (unsigned)geteuid(), path);
 }
 
+/* psk: it is one, not of our own keys. */
 static int
-check_mode(const char *path, const struct stat *st, struct err *e)
+check_mode(const char *path, const struct stat *st, bool psk, struct err *e)
 {
 	bool dir = S_ISDIR(st->st_mode);
 
 	if ((st->st_mode & 077) == 0)
 		return 0;
 	return err_set(e, ERR_DENIED, "%s has the mode %04o: others may have "
-	    "read %s; if nobody did, close it (chmod %s %s), else make new "
-	    "keys (postrider key new)", path, (unsigned)st->st_mode & 07777,
-	    dir ? "the keys in it" : "this key", dir ? "0700" : "0600", path);
+	    "read %s; if nobody did, close it (chmod %s %s), else make %s)",
+	    path, (unsigned)st->st_mode & 07777,
+	    dir ? "the keys in it" : "this key", dir ? "0700" : "0600", path,
+	    psk ? "another for both sites (postrider key psk" :
+	    "new keys (postrider key new");
 }
 
 static int
@@ -91,7 +94,7 @@ open_secret(int dir, const char *name, const char *path, bool any,
 	else
 		rc = check_owner(path, &st, any, e);
 	if (rc == 0)
-		rc = check_mode(path, &st, e);
+		rc = check_mode(path, &st, dir == AT_FDCWD, e);
 	if (rc == 0)
 		*fd_out = fd;
 	else
@@ -174,7 +177,7 @@ open_dir(struct keyfiles *f, struct err *e)
 		return err_errno(e, "%s", f->dir);
 	rc = check_owner(f->dir, &st, f->how == KEYFILES_READ, e);
 	if (rc == 0)
-		rc = check_mode(f->dir, &st, e);
+		rc = check_mode(f->dir, &st, false, e);
 	return rc != 0 ? rc : lock_dir(f, e);
 }
 

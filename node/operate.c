@@ -4,6 +4,7 @@
  */
 #include <stdlib.h>
 
+#include "node/custody.h"
 #include "node/exchange_private.h"
 #include "node/transit.h"
 
@@ -451,6 +452,8 @@ exchange_retry(struct exchange *x, uint64_t message, struct err *e)
 		forget_pause(entry->leg[i].target);
 		if (entry->leg[i].status == LEG_LATER)
 			(void)leg_wake(&entry->leg[i], now_secs(x));
+		else if (entry->leg[i].target->kind == TARGET_SITE)
+			custody_retry(x, entry->leg[i].object);
 	}
 	return 0;
 }

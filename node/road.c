@@ -379,10 +379,13 @@ road_pump(struct exchange *x, struct lane *l)
 static void
 ended_well(struct exchange *x, struct lane *l)
 {
+	bool renewed = l->renewed;
+
 	road_good(x, l);
+	l->renewed = false;
 	/* Also what was cut for this call and is still to be written. */
 	l->again = (stays(l) ? l->nwritten : l->nobjects) > 0;
-	if (l->again || l->wanted || l->answer == ANSWER_OWED)
+	if (l->again || l->wanted || l->answer == ANSWER_OWED || renewed)
 		return;
 	if (l->conf->stays || (!schedule_is_empty(l->conf->call) &&
 	    road_has_load(x, l)))

@@ -23,6 +23,7 @@
 #define SAID_BURST 100		/* lines logged at once, */
 #define SAID_PER_SEC 2		/* and later each second */
 #define SAID_TEXT_MAX 1000
+#define COMPLAINT_MAX 300
 #define FREE_GRACE_MS 500
 
 enum stop_step { STOP_NOT, STOP_ASKED, STOP_TERM, STOP_KILL };
@@ -56,6 +57,8 @@ struct runner {
 	unsigned said;		/* lines that may still be logged now */
 	int64_t said_ms;
 	uint64_t unsaid;
+	char *complaint;	/* its last on standard error, or NULL */
+	bool noted;		/* it has told what it does otherwise */
 };
 
 static const enum runner_report reports[] = {
@@ -167,6 +170,7 @@ take_report(struct runner *r, struct slice line)
 	}
 	text_escape(&text, report.text, REPORT_LINE_MAX, true);
 	name = slice_dup(report.name);
+	r->noted |= report.kind == REPORT_NOTE;
 	r->hooks.report(r->hooks.ctx, reports[report.kind], name,
 	    buf_cstr(&text), report.done, report.total);
 	free(name);
@@ -176,8 +180,15 @@ take_report(struct runner *r, struct slice line)
 static void
 take_complaint(struct runner *r, struct slice line)
 {
-	if (line.len > 0)
-		log_said(r, LOG_LEVEL_INFO, "stderr", line, NULL);
+	struct buf text = BUF_INIT;
+
+	if (line.len == 0)
+		return;
+	log_said(r, LOG_LEVEL_INFO, "stderr", line, NULL);
+	text_escape(&text, line, COMPLAINT_MAX, true);
+	free(r->complaint);
+	r->complaint = mem_strdup(buf_cstr(&text));
+	buf_release(&text);
 }
 
 static void
@@ -357,7 +368,7 @@ static void
 child_ended(void *ctx, bool ours)
 {
 	struct runner *r = ctx;
-	char text[32] = "reaped by another";
+	char text[32] = "reaped by another", *complaint;
 	int status = -1;
 
 	if (ours)
@@ -366,7 +377,12 @@ child_ended(void *ctx, bool ours)
 	stream_finish(&r->err);
 	tell_unsaid(r);
 	forget_child(r);
-	r->hooks.exited(r->hooks.ctx, status, text);
+	/* hooks.exited may start it again. */
+	complaint = r->complaint;
+	r->complaint = NULL;
+	r->hooks.exited(r->hooks.ctx, status, status > 0 && text[0] == '\0' &&
+	    complaint != NULL && !r->noted ? complaint : text);
+	free(complaint);
 }
 
 static void
@@ -515,6 +531,7 @@ runner_start(struct runner *r, const char *program, const char *out_dir,
 		    p.out[1], p.err[1], secret_fd }, e);
 		if (rc == 0) {
 			r->in_dir = mem_strdup(in_dir);
+			r->noted = false;
 			watch(r, &p);
 		}
 		free_texts(argv);
@@ -578,6 +595,7 @@ runner_free(struct runner *r)
 	stream_release(&r->out);
 	stream_release(&r->err);
 	buf_release(&r->commands);
+	free(r->complaint);
 	free(r->peer);
 	free(r->lane);
 	free(r);

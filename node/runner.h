@@ -36,8 +36,10 @@ struct runner_hooks {
 	 * returns. */
 	void (*report)(void *ctx, enum runner_report what, const char *name,
 	    const char *text, uint64_t done, uint64_t total);
-	/* status: as of exit(3), text ""; -1 with the signal's name in text
-	 * where it was killed.  All its reports have been told before. */
+	/* status: as of exit(3), text "", or, if that is not 0 and it told
+	 * no note, its last words on standard error; -1 with the signal's
+	 * name in text where it was killed.  All its reports have been told
+	 * before. */
 	void (*exited)(void *ctx, int status, const char *text);
 	/* How it fares; lives until the hook returns.  NULL: nobody asks. */
 	void (*progress)(void *ctx, const struct report_progress *p);

@@ -203,8 +203,8 @@ passage_lose(struct exchange *x, struct passage *p, const char *reason,
 	    bundle_text(b.name).s, "destination", b.destination, "from",
 	    b.from, "peer", b.peer, "reason", reason, NULL);
 	if (b.from == NULL && tr->hooks != NULL)
-		tr->hooks->lost(tr->ctx, b.destination, b.epoch, b.serial,
-		    b.name, reason);
+		tr->hooks->lost(tr->ctx, b.id, b.epoch, b.serial, b.name,
+		    reason);
 	bundle_release(&b);
 	x->dirty = true;
 	return 0;

@@ -61,14 +61,15 @@ struct transit_hooks {
 	 * again (transit_announce) of each that was not consumed.  b lives
 	 * for the call. */
 	void (*arrived)(void *ctx, const struct bundle *b);
-	/* The neighbour has all of the bundle that carried this serial of our
-	 * own (0: it had none); its record is gone. */
-	void (*hop_done)(void *ctx, const char *site, uint64_t epoch,
+	/* The neighbour has all of the bundle of this local number (as
+	 * transit_end gave it), which carried this serial of our own (0: it
+	 * had none); its record is gone. */
+	void (*hop_done)(void *ctx, uint64_t id, uint64_t epoch,
 	    uint64_t serial, const unsigned char name[TRANSIT_NAME_LEN]);
 	/* It is gone undelivered, for the reason given; never said of one that
 	 * custody withdrew. */
-	void (*lost)(void *ctx, const char *site, uint64_t epoch,
-	    uint64_t serial, const unsigned char name[TRANSIT_NAME_LEN],
+	void (*lost)(void *ctx, uint64_t id, uint64_t epoch, uint64_t serial,
+	    const unsigned char name[TRANSIT_NAME_LEN],
 	    const char *reason);
 	/* A site record from this neighbour (its own or passed on), not
 	 * checked yet.  request: it was in a request for our keys, and our

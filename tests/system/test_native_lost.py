@@ -78,6 +78,27 @@ def test_rebuilt_without_keys(node, work, how):
     assert_once(oslo, range(3, 9))
 
 
+def test_rebuilt_from_export(node, work):
+    """The disk is gone but for the exported keys: who writes to the old
+    receiving keys is told of the new ones, though not heard from before."""
+    paris, london, oslo = native.three(work, node)
+    send(paris, oslo, range(3))
+    assert_once(oslo, range(3))
+    native.wait_settled(paris, london, oslo)
+    oslo.kill()
+    kept = os.path.join(work, "kept")
+    oslo.cli("key", "export", kept)
+    native.wipe_spool(oslo)
+    shutil.rmtree(os.path.join(oslo.directory, "spool-keys"))
+    oslo.cli("key", "new", "--from", kept)
+    oslo.start()
+    send(paris, oslo, range(3, 6))
+    paris.wait_log("card-learned")
+    paris.cli("queue", "retry", "--all")
+    assert_once(oslo, range(6))
+    native.wait_settled(paris, london, oslo)
+
+
 def test_restored(node, work):
     """paris goes back to yesterday: nothing is lost, nothing comes twice."""
     paris, london, oslo = native.three(work, node)

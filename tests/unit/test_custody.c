@@ -328,6 +328,100 @@ test_onion_refused(void **state)
 	nw_free(w);
 }
 
+/* The first relay acknowledges the bundle and cannot pass it on; by the time
+ * that it is repeated it can. */
+static void
+test_onion_again(void **state)
+{
+	struct nw *w = nw_new("}\nvia oslo {\n relays = { london }",
+	    NULL, NULL);
+	struct conf *london = w->site[AT_LONDON].conf;
+	struct custody_counters c;
+	struct custody_where where;
+	uint64_t id;
+	size_t i;
+
+	(void)state;
+	for (i = 0; i < london->npeers; i++)
+		london->peer[i].may_relay = false;
+	id = nw_submit(w, AT_PARIS, "ann@paris.example", "bob@oslo.example",
+	    MAIL);
+	nw_pass(w, 60);
+	assert_true(custody_where(w->site[AT_PARIS].x, id, 0, &where));
+	assert_int_equal(CUSTODY_UNDERWAY, where.stage);
+	assert_string_equal("london", where.peer);
+	for (i = 0; i < london->npeers; i++)
+		london->peer[i].may_relay = true;
+	nw_pass(w, 6 * 3600);
+	assert_int_equal(1, w->site[AT_OSLO].delivered);
+	custody_counters(w->site[AT_PARIS].x, &c);
+	assert_int_equal(1, c.repeats);
+	assert_settled(w);
+	nw_free(w);
+}
+
+/* What was handed over goes again when somebody asks for it; what waits for
+ * the road does not. */
+static void
+retry(bool onion)
+{
+	struct nw *w = nw_new(onion ?
+	    "}\nvia oslo {\n relays = { london }" : NULL, NULL, NULL);
+	struct conf *london = w->site[AT_LONDON].conf;
+	struct custody_counters c;
+	struct err e = ERR_INIT;
+	uint64_t id;
+	size_t i;
+
+	for (i = 0; i < london->npeers; i++)
+		london->peer[i].may_relay = false;
+	id = nw_submit(w, AT_PARIS, "ann@paris.example", "bob@oslo.example",
+	    MAIL);
+	nw_pass(w, 20);
+	for (i = 0; i < london->npeers; i++)
+		london->peer[i].may_relay = true;
+	nw_pass(w, 20);
+	assert_int_equal(0, w->site[AT_OSLO].delivered);
+	assert_int_equal(0, exchange_retry(w->site[AT_PARIS].x, id, &e));
+	nw_pass(w, 20);
+	assert_int_equal(1, w->site[AT_OSLO].delivered);
+	custody_counters(w->site[AT_PARIS].x, &c);
+	assert_int_equal(1, c.repeats);
+	assert_settled(w);
+	nw_free(w);
+}
+
+static void
+test_retry(void **state)
+{
+	(void)state;
+	retry(false);
+	retry(true);
+}
+
+static void
+test_retry_waiting(void **state)
+{
+	struct nw *w = nw_new(NULL, NULL, NULL);
+	struct custody_counters c;
+	struct err e = ERR_INIT;
+	uint64_t id;
+
+	(void)state;
+	w->site[AT_PARIS].road[AT_LONDON].cut = true;
+	id = nw_submit(w, AT_PARIS, "ann@paris.example", "bob@oslo.example",
+	    MAIL);
+	nw_pass(w, 60);
+	assert_int_equal(0, exchange_retry(w->site[AT_PARIS].x, id, &e));
+	nw_pass(w, 5);
+	custody_counters(w->site[AT_PARIS].x, &c);
+	assert_int_equal(0, c.repeats);
+	w->site[AT_PARIS].road[AT_LONDON].cut = false;
+	nw_pass(w, 7200);
+	assert_int_equal(1, w->site[AT_OSLO].delivered);
+	nw_free(w);
+}
+
 static char *
 long_mail(size_t octets)
 {
@@ -599,6 +693,9 @@ main(void)
 		TEST(test_key_request),
 		cmocka_unit_test(test_onion),
 		cmocka_unit_test(test_onion_refused),
+		cmocka_unit_test(test_onion_again),
+		cmocka_unit_test(test_retry),
+		cmocka_unit_test(test_retry_waiting),
 		cmocka_unit_test(test_splitting),
 		TEST(test_many),
 		TEST(test_late),

@@ -380,6 +380,45 @@ test_alternate(void **state)
 }
 
 static void
+must_run(struct xw *w)
+{
+	struct exchange_action a;
+
+	xw_must_take(w, EXCHANGE_RUN, &a);
+	exchange_action_release(&a);
+}
+
+static void
+transport_ends(struct xw *w)
+{
+	exchange_transport_exited(w->x, "london", 0, "");
+	xw_settle(w);
+}
+
+/* A transport that should stay and ends by itself is not started in a circle;
+ * one that ends for a reload begins anew at once. */
+static void
+test_reload_renews(void **state)
+{
+	struct xw *w = *state;
+
+	conf_free(w->conf);
+	w->conf = xw_conf_of(SITE HOME LONDON " stays = yes\n}\n" ROUTES);
+	exchange_reload(w->x, w->conf);
+	xw_settle(w);
+	must_run(w);
+	transport_ends(w);
+	xw_must_not(w, EXCHANGE_RUN);
+	xw_pass(w, 700);
+	must_run(w);
+	exchange_reload(w->x, w->conf);
+	transport_ends(w);
+	must_run(w);
+	transport_ends(w);
+	xw_must_not(w, EXCHANGE_RUN);
+}
+
+static void
 test_peer_gone(void **state)
 {
 	struct xw *w = *state;
@@ -500,6 +539,7 @@ main(void)
 		CASE(test_cutting),
 		CASE(test_urgent),
 		CASE(test_alternate),
+		CASE(test_reload_renews),
 		CASE(test_peer_gone),
 		CASE(test_hold),
 		CASE(test_retry_order),

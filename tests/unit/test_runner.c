@@ -327,6 +327,28 @@ test_grandchild(void **state)
 	fail_msg("the grandchild lives");
 }
 
+/* Why it failed is what it said last, unless it notes such things. */
+static void
+test_last_words(void **state)
+{
+	assert_has(run(*state, "echo first >&2\n"
+	    "echo 'port=x: no number' >&2\nexit 78"),
+	    "exit 78 port=x: no number\n");
+}
+
+static void
+test_last_words_noted(void **state)
+{
+	assert_has(run(*state, "echo note waiting\necho bah >&2\nexit 75"),
+	    "exit 75 \n");
+}
+
+static void
+test_last_words_good(void **state)
+{
+	assert_has(run(*state, "echo bah >&2"), "exit 0 \n");
+}
+
 static void
 test_closes_output(void **state)
 {
@@ -405,6 +427,9 @@ main(void)
 		WITH_BENCH(test_answers),
 		WITH_BENCH(test_ignores_stop),
 		WITH_BENCH(test_grandchild),
+		WITH_BENCH(test_last_words),
+		WITH_BENCH(test_last_words_noted),
+		WITH_BENCH(test_last_words_good),
 		WITH_BENCH(test_closes_output),
 		WITH_BENCH(test_again_from_exited),
 		WITH_BENCH(test_cannot_start),

@@ -23,12 +23,12 @@ on_arrived(void *ctx, const struct bundle *b)
 }
 
 static void
-on_hop_done(void *ctx, const char *site, uint64_t epoch, uint64_t serial,
+on_hop_done(void *ctx, uint64_t id, uint64_t epoch, uint64_t serial,
     const unsigned char name[BUNDLE_NAME_LEN])
 {
 	struct tw_node *node = ctx;
 
-	(void)site;
+	(void)id;
 	(void)epoch;
 	(void)serial;
 	(void)name;
@@ -36,12 +36,12 @@ on_hop_done(void *ctx, const char *site, uint64_t epoch, uint64_t serial,
 }
 
 static void
-on_lost(void *ctx, const char *site, uint64_t epoch, uint64_t serial,
+on_lost(void *ctx, uint64_t id, uint64_t epoch, uint64_t serial,
     const unsigned char name[BUNDLE_NAME_LEN], const char *reason)
 {
 	struct tw_node *node = ctx;
 
-	(void)site;
+	(void)id;
 	(void)epoch;
 	(void)serial;
 	(void)name;
