@@ -395,7 +395,7 @@ road_new(struct station *s, const char *lane, struct err *e)
 	    mem_printf("%s/%s", s->peer, lane);
 	r->out = mem_printf("%s/peers/%s/out%s%s", d->conf->spool_dir,
 	    s->peer, only ? "" : ".", lane);
-	r->in = inbox_dir(d, s->peer, lane);
+	r->in = conf_in_dir(d->conf, s->peer, lane);
 	list_add_tail(&s->roads, &r->link);
 	if (file_make_dirs(r->in, 0750, e) != 0 ||
 	    departure_new(d, s->peer, r->out, &r->departure, e) != 0) {

@@ -360,3 +360,10 @@ conf_lanes_release(struct conf_peer *peer)
 	}
 	free(peer->lane);
 }
+
+char *
+conf_in_dir(const struct conf *conf, const char *peer, const char *lane)
+{
+	return mem_printf("%s/peers/%s/in%s%s", conf->spool_dir, peer,
+	    lane[0] != '\0' ? "." : "", lane);
+}

@@ -24,6 +24,9 @@ void conf_lanes_release(struct conf_peer *peer);
 /* By name; NULL: there is none. */
 const struct conf_lane *conf_find_lane(const struct conf_peer *peer,
     const char *name);
+/* The folder that the transport of this name has to itself, "": in/; the
+ * caller makes it, and frees. */
+char *conf_in_dir(const struct conf *conf, const char *peer, const char *lane);
 
 /* conf_check.c, for other checks. */
 /* The line of a key, or of its section where the key is not set. */

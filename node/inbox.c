@@ -19,6 +19,7 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "node/aside.h"
+#include "node/conf_lane.h"
 #include "node/intake.h"
 #include "transports/report.h"
 
@@ -255,18 +256,11 @@ look_again(evutil_socket_t fd, short what, void *ctx)
 	inbox_look(b);
 }
 
-char *
-inbox_dir(const struct daemon *d, const char *peer, const char *lane)
-{
-	return mem_printf("%s/peers/%s/in%s%s", d->conf->spool_dir, peer,
-	    lane[0] != '\0' ? "." : "", lane);
-}
-
 struct inbox *
 inbox_new(struct daemon *d, const char *peer, struct err *e)
 {
 	struct inbox *b = mem_alloc(1, sizeof(*b));
-	char *in = inbox_dir(d, peer, "");
+	char *in = conf_in_dir(d->conf, peer, "");
 	int rc;
 
 	b->d = d;

@@ -15,9 +15,6 @@ struct inbox;
  * why. */
 struct inbox *inbox_new(struct daemon *d, const char *peer, struct err *e);
 void inbox_free(struct inbox *b);
-/* The folder that the transport of this name has to itself, "": in/; the
- * caller makes it, and frees. */
-char *inbox_dir(const struct daemon *d, const char *peer, const char *lane);
 /* Something may have arrived. */
 void inbox_look(struct inbox *b);
 /* What was put aside goes when it is old, or too much. */

@@ -10,8 +10,10 @@ SYSTEM_PLAIN := batch_page card_vectors demo deps exec_recipes filters \
 	native_stick peers readme roads second_reader snippets \
 	transport_exec transport_serial transport_shell \
 	transport_tcp
+# Most of them wait most of the time: so many files at once as there are cores.
 SYSTEM_RUN = $(if $(wildcard tests/system/test_*.py),/usr/bin/python3 -m \
-	pytest -q -rs -p no:cacheprovider tests/system $(if \
+	pytest -q -rs -p no:cacheprovider -n $(JOBS) --dist loadfile \
+	tests/system $(if \
 	$(filter 1,$(SANITIZE)),$(SYSTEM_PLAIN:%=--ignore=tests/system/test_%.py)),:)
 SIM_RUN = $(if $(wildcard tests/sim/run),tests/sim/run $(BUILD),:)
 BENCH_RUN = $(if $(wildcard tests/bench/run),tests/bench/run $(BUILD),:)
