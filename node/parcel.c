@@ -133,6 +133,24 @@ has_ready(struct exchange *x, const struct lane *l)
 	return false;
 }
 
+/* Is our card worth a call?  It rides with what is timed; who asked for it, and
+ * where calls are made when something waits, would else never get it. */
+static bool
+card_waits(struct exchange *x, const struct neighbour *nb,
+    const struct lane *l)
+{
+	struct buf card = BUF_INIT;
+	uint64_t counter;
+	bool due;
+
+	if (schedule_is_empty(l->conf->call) ||
+	    (!nb->card_asked && schedule_is_timed(l->conf->call)))
+		return false;
+	due = card_is_due(x, nb, &card, &counter);
+	buf_release(&card);
+	return due;
+}
+
 static bool
 parcel_waits(struct exchange *x, const struct lane *l)
 {
@@ -144,8 +162,8 @@ parcel_waits(struct exchange *x, const struct lane *l)
 	if (tr->hooks->waits(tr->ctx, l->target->name, l))
 		return true;
 	return nb != NULL && (has_ready(x, l) || (is_first(x, l) &&
-	    owed_since_ms(nb) <= clock_mono_ms(x->clock) - ACK_MS)) &&
-	    may_seal(x, nb) != 0;
+	    (owed_since_ms(nb) <= clock_mono_ms(x->clock) - ACK_MS ||
+	    card_waits(x, nb, l)))) && may_seal(x, nb) != 0;
 }
 
 static bool

@@ -260,8 +260,12 @@ start(struct world *w)
 		site_start(&w->site[i]);
 	for (i = 0; i < w->nsites; i++)
 		safe_give_cards(&w->site[i]);
-	for (i = 0; i < w->nsites; i++)
+	for (i = 0; i < w->nsites; i++) {
 		w->site[i].card_new = false;
+		/* Its clock ticks, though its first mail may be months off. */
+		if (w->site[i].up)
+			site_settle(&w->site[i]);
+	}
 	n = 4 + roll(w, 10) + w->nsites;
 	for (i = 0; i < n; i++)
 		event_add(w, (int64_t)roll(w, (uint64_t)w->faults_end_ms),

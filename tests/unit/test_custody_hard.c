@@ -239,6 +239,33 @@ test_expires_without_keys(void **state)
 	nw_free(w);
 }
 
+/* Where calls are made by night, if something waits, new keys are something:
+ * after months without mail the first one needs no asking, and who asks is
+ * answered. */
+static void
+test_cards_by_night(void **state)
+{
+	static const char night[] = "call = { \"Any2200-0700\" }\n";
+	struct nw *w = nw_new(NULL, night, NULL);
+	struct nw_road *road = &w->site[AT_LONDON].road[AT_PARIS];
+
+	(void)state;
+	nw_pass(w, 200 * 86400);
+	assert_true(road->sent > 1);
+	assert_true(nw_submit(w, AT_PARIS, "ann@paris.example",
+	    "bob@oslo.example", MAIL) != 0);
+	nw_pass(w, 86400);
+	assert_int_equal(1, w->site[AT_OSLO].delivered);
+	road->cut = true;
+	nw_pass(w, 200 * 86400);
+	road->cut = false;
+	assert_true(nw_submit(w, AT_PARIS, "ann@paris.example",
+	    "bob@oslo.example", MAIL) != 0);
+	nw_pass(w, 2 * 86400);
+	assert_int_equal(2, w->site[AT_OSLO].delivered);
+	nw_free(w);
+}
+
 #define TEST(name) \
 	cmocka_unit_test_setup_teardown(name, nw_set_up, nw_tear_down)
 
@@ -253,6 +280,7 @@ main(void)
 		TEST(test_key_requests_back_off),
 		TEST(test_expires_without_card),
 		cmocka_unit_test(test_expires_without_keys),
+		cmocka_unit_test(test_cards_by_night),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
