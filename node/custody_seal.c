@@ -227,7 +227,10 @@ chain_begin(struct sealing *s, enum seal_kind kind, int priority,
 	return rc;
 }
 
-/* Sealed bundles are padded unless the road is to show sizes as they are. */
+/* Sealed bundles are padded unless the road is to show sizes as they are.  A
+ * direct one that is made again grows by an octet: its octets may be those of
+ * the last else, and one that is known is not opened, so that it would never be
+ * answered. */
 static int
 pad(struct sealing *s, struct err *e)
 {
@@ -235,8 +238,11 @@ pad(struct sealing *s, struct err *e)
 	uint64_t zeros;
 	int rc;
 
-	if (s->sealer == NULL || (s->road != NULL && s->road->peer != NULL &&
-	    s->road->peer->shape.kind == SHAPE_NONE))
+	if (s->sealer == NULL)
+		return bag_writer_pad(s->bag, s->lot != NULL ?
+		    s->lot->attempts : 0, e);
+	if (s->road != NULL && s->road->peer != NULL &&
+	    s->road->peer->shape.kind == SHAPE_NONE)
 		return 0;
 	rc = seal_padding(&s->to, &shape, bag_writer_size(s->bag), &zeros, e);
 	return rc == 0 ? bag_writer_pad(s->bag, zeros, e) : rc;

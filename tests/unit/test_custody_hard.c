@@ -11,6 +11,7 @@
 
 #include <cmocka.h>
 
+#include "node/custody_private.h"
 #include "tests/unit/native_world.h"
 
 #define MAIL "Subject: hello\r\n\r\nThe quick brown fox.\r\n"
@@ -239,6 +240,43 @@ test_expires_without_keys(void **state)
 	nw_free(w);
 }
 
+/* As if the neighbour had acknowledged the bundles, though no result came. */
+static void
+hop_is_done(struct nw_site *site)
+{
+	struct list *item, *lot;
+
+	list_for_each(item, &site->x->custody->flows) {
+		list_for_each(lot, &list_entry(item, struct flow, link)->lots)
+			list_entry(lot, struct lot, link)->hop_done = true;
+	}
+}
+
+/* London took the mail, and what it said of it was lost: the very same again
+ * is opened again, and answered. */
+static void
+test_opened_again(void **state)
+{
+	struct nw *w = *state;
+	struct nw_site *london = &w->site[AT_LONDON];
+	struct custody_counters n;
+
+	nw_pass(w, 86400);
+	london->road[AT_PARIS].cut = true;
+	assert_true(nw_submit(w, AT_PARIS, "ann@paris.example",
+	    "bob@london.example", MAIL) != 0);
+	nw_pass(w, 60);
+	hop_is_done(&w->site[AT_PARIS]);
+	nw_pass(w, 4 * 3600);
+	custody_counters(london->x, &n);
+	assert_int_equal(1, n.duplicates);
+	london->road[AT_PARIS].cut = false;
+	nw_pass(w, 12 * 3600);
+	assert_settled(w);
+	assert_int_equal(1, london->delivered);
+	assert_int_equal(0, w->site[AT_PARIS].delivered);
+}
+
 /* Where calls are made by night, if something waits, new keys are something:
  * after months without mail the first one needs no asking, and who asks is
  * answered. */
@@ -279,6 +317,7 @@ main(void)
 		TEST(test_restored_empty),
 		TEST(test_key_requests_back_off),
 		TEST(test_expires_without_card),
+		TEST(test_opened_again),
 		cmocka_unit_test(test_expires_without_keys),
 		cmocka_unit_test(test_cards_by_night),
 	};
