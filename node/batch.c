@@ -14,69 +14,6 @@
 
 #define PARTS_MAX 20000		/* keeps an object's record under 1 MiB */
 
-/* The leg of a message that is in this object. */
-static struct leg *
-cut_leg(struct exchange *x, uint64_t message, uint64_t object)
-{
-	struct entry *entry = map_get_u64(x->entries, message);
-	size_t i;
-
-	for (i = 0; entry != NULL && i < entry->nlegs; i++) {
-		if (entry->leg[i].status == LEG_CUT &&
-		    entry->leg[i].target->kind == TARGET_PEER &&
-		    entry->leg[i].object == object)
-			return &entry->leg[i];
-	}
-	return NULL;
-}
-
-/* What of the mail that is ready would go by a lane; not more of it than makes
- * an object. */
-struct share {
-	uint64_t count, octets;
-	const struct leg *first;	/* NULL: nothing */
-};
-
-static bool
-has_limit(const struct conf_peer *p, const struct share *s)
-{
-	return (p->batch_octets != 0 && s->octets >= p->batch_octets) ||
-	    (p->batch_count != 0 && s->count >= p->batch_count);
-}
-
-static bool
-gets_leg(struct exchange *x, const struct lane *l, const struct leg *leg)
-{
-	return lane_gets(x, l, leg->entry->rank, leg->entry->octets);
-}
-
-static struct share
-share_of(struct exchange *x, const struct lane *l)
-{
-	const struct target *t = l->target;
-	struct share s = { t->ready_count, t->ready_octets, NULL };
-	struct list *item;
-	struct leg *leg;
-
-	if (!lane_has_others(l)) {
-		if (!list_empty(&t->ready))
-			s.first = list_entry(t->ready.next, struct leg, link);
-		return s;
-	}
-	s.count = s.octets = 0;
-	list_for_each(item, &t->ready) {
-		leg = list_entry(item, struct leg, link);
-		if (!gets_leg(x, l, leg))
-			continue;
-		s.first = s.first == NULL ? leg : s.first;
-		s.count++;
-		s.octets += leg->entry->octets;
-		if (has_limit(t->peer, &s))
-			break;
-	}
-	return s;
-}
-
 /* How long one that is ready has waited. */
 static uint64_t
 age_secs(struct exchange *x, const struct leg *leg)
@@ -91,11 +28,11 @@ static bool
 should_cut(struct exchange *x, struct lane *l)
 {
 	const struct conf_peer *peer = l->target->peer;
-	struct share s = share_of(x, l);
+	struct share s = lane_share(x, l->target, l);
 
 	if (s.first == NULL || (lane_has_others(l) && !lane_is_usable(x, l)))
 		return false;
-	if (l->wanted || s.first->entry->rank > 0 || has_limit(peer, &s))
+	if (l->wanted || s.first->entry->rank > 0 || share_is_full(peer, &s))
 		return true;
 	if (!schedule_is_empty(l->conf->call))
 		return road_is_due(x, l) || road_is_taking(x, l);
@@ -180,7 +117,7 @@ gather(struct exchange *x, struct lane *l, struct object *o,
 	*octets_out = 0;
 	list_for_each_safe(item, after, &l->target->ready) {
 		leg = list_entry(item, struct leg, link);
-		if (refuse_leg(x, leg) || !gets_leg(x, l, leg))
+		if (refuse_leg(x, leg) || !lane_gets_leg(x, l, leg))
 			continue;
 		if (o->nparts > 0 && most != 0 &&
 		    *octets_out + leg->entry->octets > most)
@@ -205,7 +142,7 @@ release_legs(struct exchange *x, const struct object *o, uint64_t object)
 	size_t i;
 
 	for (i = 0; i < o->nparts; i++) {
-		leg = cut_leg(x, o->part[i].message, object);
+		leg = leg_cut_into(x, o->part[i].message, object);
 		if (leg != NULL)
 			leg_ready(leg);
 	}
@@ -225,7 +162,7 @@ assign_legs(struct exchange *x, const struct object *o, struct cut *c)
 	size_t i;
 
 	for (i = 0; i < o->nparts; i++) {
-		leg = cut_leg(x, o->part[i].message, 0);
+		leg = leg_cut_into(x, o->part[i].message, 0);
 		if (leg == NULL)
 			continue;
 		leg->object = o->id;
@@ -273,25 +210,9 @@ static int
 settle_part(struct exchange *x, struct spool_unit *u, const struct leg *leg,
     struct err *e)
 {
-	struct message_state st;
-	struct message m;
-	size_t i;
-	int rc;
-
 	if (leg->entry->open == leg->nrcpt)
 		return spool_del_message(u, leg->entry->id, e);
-	message_init(&m);
-	rc = spool_get_message(x->spool, leg->entry->id, &m, e);
-	if (rc == 0)
-		rc = spool_get_state(x->spool, m.id, m.env.nrcpt, &st, e);
-	if (rc == 0) {
-		for (i = 0; i < leg->nrcpt; i++)
-			st.rcpt[leg_rcpt(leg)[i]].status = RCPT_DONE;
-		rc = spool_put_state(u, m.id, &st, e);
-		message_state_release(&st);
-	}
-	message_release(&m);
-	return rc;
+	return leg_record(x, u, leg, RCPT_DONE, e);
 }
 
 static void
@@ -315,7 +236,7 @@ group_end(struct exchange *x, const struct object *o, size_t i)
 	size_t weight = 0;
 
 	for (; i < o->nparts && weight < SPOOL_UNIT_MAX; i++) {
-		leg = cut_leg(x, o->part[i].message, o->id);
+		leg = leg_cut_into(x, o->part[i].message, o->id);
 		if (leg == NULL)
 			continue;
 		weight += 512 + (leg->entry->success ? 4096u : 0u) +
@@ -336,7 +257,7 @@ group_reports(struct exchange *x, const struct object *o, size_t i,
 	struct leg *leg;
 
 	for (; i < end; i++) {
-		leg = cut_leg(x, o->part[i].message, o->id);
+		leg = leg_cut_into(x, o->part[i].message, o->id);
 		if (leg == NULL)
 			continue;
 		if (report_relayed(x, leg,
@@ -384,7 +305,7 @@ write_group(struct exchange *x, const struct object *o, size_t i, size_t end,
 			    link), e);
 	}
 	for (; rc == 0 && i < end; i++) {
-		leg = cut_leg(x, o->part[i].message, o->id);
+		leg = leg_cut_into(x, o->part[i].message, o->id);
 		if (leg != NULL)
 			rc = settle_part(x, u, leg, e);
 	}
@@ -415,7 +336,7 @@ clear_group(struct exchange *x, const struct object *o, size_t *i_io,
 	group_reports(x, o, *i_io, end, &reports);
 	rc = write_group(x, o, *i_io, end, &reports, sync, e);
 	for (k = *i_io; rc == 0 && k < end; k++) {
-		leg = cut_leg(x, o->part[k].message, o->id);
+		leg = leg_cut_into(x, o->part[k].message, o->id);
 		if (leg != NULL)
 			forget_part(x, leg);
 	}
@@ -506,7 +427,7 @@ fail_all(struct exchange *x, struct cut *c)
 	}
 	legs = mem_alloc(o.nparts + 1, sizeof(struct leg *));
 	for (i = 0; i < o.nparts; i++) {
-		leg = cut_leg(x, o.part[i].message, c->id);
+		leg = leg_cut_into(x, o.part[i].message, c->id);
 		if (leg != NULL)
 			legs[n++] = leg;
 	}
@@ -566,7 +487,7 @@ batch_withdrawn(struct exchange *x, const struct object *o)
 static bool
 batch_waits(struct exchange *x, const struct lane *l)
 {
-	return share_of(x, l).first != NULL;
+	return lane_share(x, l->target, l).first != NULL;
 }
 
 /* What waits is there: nothing has to be made of it first. */
@@ -587,7 +508,7 @@ batch_deadline_ms(struct exchange *x, const struct lane *l)
 
 	if (!schedule_is_empty(l->conf->call))
 		return INT64_MAX;
-	s = share_of(x, l);
+	s = lane_share(x, l->target, l);
 	if (s.first == NULL)
 		return INT64_MAX;
 	if (cut_pace_ms(l) > mono)

@@ -62,56 +62,10 @@ take_serial(struct custody *c, struct flow *f, uint64_t *serial_out,
 	return 0;
 }
 
-/* What of the mail for a site would go by a lane; not more of it than makes a
- * bundle. */
-struct share {
-	uint64_t count, octets;
-	const struct leg *first;	/* NULL: nothing */
-};
-
-static bool
-has_limit(const struct conf_peer *p, const struct share *s)
-{
-	return (p->batch_octets != 0 && s->octets >= p->batch_octets) ||
-	    (p->batch_count != 0 && s->count >= p->batch_count);
-}
-
-static bool
-gets_leg(struct exchange *x, const struct lane *l, const struct leg *leg)
-{
-	return lane_gets(x, l, leg->entry->rank, leg->entry->octets);
-}
-
-static struct share
-share_of(struct exchange *x, const struct target *t, const struct lane *l)
-{
-	struct share s = { t->ready_count, t->ready_octets, NULL };
-	struct list *item;
-	struct leg *leg;
-
-	if (!lane_has_others(l)) {
-		if (!list_empty(&t->ready))
-			s.first = list_entry(t->ready.next, struct leg, link);
-		return s;
-	}
-	s.count = s.octets = 0;
-	list_for_each(item, &t->ready) {
-		leg = list_entry(item, struct leg, link);
-		if (!gets_leg(x, l, leg))
-			continue;
-		s.first = s.first == NULL ? leg : s.first;
-		s.count++;
-		s.octets += leg->entry->octets;
-		if (has_limit(l->target->peer, &s))
-			break;
-	}
-	return s;
-}
-
 bool
 cut_waits(struct exchange *x, const struct target *t, const struct lane *l)
 {
-	return share_of(x, t, l).first != NULL;
+	return lane_share(x, t, l).first != NULL;
 }
 
 static bool
@@ -137,10 +91,10 @@ should_cut(struct custody *c, struct target *t, struct flow *f,
 
 	if (f->nlots >= LOTS_MAX || is_making(c, f) || c->pause_ms > now)
 		return false;
-	s = share_of(x, t, l);
+	s = lane_share(x, t, l);
 	if (s.first == NULL)
 		return false;
-	if (l->wanted || s.first->entry->rank > 0 || has_limit(peer, &s))
+	if (l->wanted || s.first->entry->rank > 0 || share_is_full(peer, &s))
 		return true;
 	if (!schedule_is_empty(l->conf->call))
 		return true;	/* transit asks when the road takes it */
@@ -168,7 +122,7 @@ cut_due_ms(struct custody *c, const struct target *t, const struct lane *l)
 
 	if (l->conf == NULL || !schedule_is_empty(l->conf->call))
 		return INT64_MIN;
-	s = share_of(c->x, t, l);
+	s = lane_share(c->x, t, l);
 	if (s.first == NULL)
 		return INT64_MIN;
 	full = s.first->entry->accepted_secs +
@@ -260,7 +214,7 @@ gather(struct custody *c, struct lot *lot, struct target *t,
 
 	list_for_each_safe(item, after, &t->ready) {
 		leg = list_entry(item, struct leg, link);
-		if (too_large(c->x, leg, p) || !gets_leg(c->x, l, leg))
+		if (too_large(c->x, leg, p) || !lane_gets_leg(c->x, l, leg))
 			continue;
 		if (lot->legs == 0)
 			rank = leg->entry->rank;

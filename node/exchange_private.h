@@ -395,9 +395,23 @@ bool lane_takes_now(struct exchange *x, const struct lane *l, int priority,
 /* By which it would go now; NULL: by none. */
 struct lane *lane_for(struct exchange *x, const struct target *t,
     int priority, uint64_t octets);
+/* What of the mail that is ready for a target would go by a lane; not more of
+ * it than makes a bundle. */
+struct share {
+	uint64_t count, octets;
+	const struct leg *first;	/* NULL: nothing */
+};
+struct share lane_share(struct exchange *x, const struct target *t,
+    const struct lane *l);
+/* Is it enough for an object to p, by its count or its octets? */
+bool share_is_full(const struct conf_peer *p, const struct share *s);
+/* Would this mail go by l, were it usable? */
+bool lane_gets_leg(struct exchange *x, const struct lane *l,
+    const struct leg *leg);
 /* Has one that takes it been tried since then?  True where none does. */
 bool lanes_were_tried(const struct target *t, int priority, uint64_t octets,
     uint64_t since_secs);
+/* Has any been, whatever it takes? */
 bool lanes_any_tried(const struct target *t, uint64_t since_secs);
 /* Has any of them no schedule, so that it is used whenever there is need? */
 bool lanes_are_free(const struct target *t);
@@ -460,6 +474,12 @@ void answer_none(struct exchange *x, struct lane *l);
 void answer_begins(struct lane *l);
 
 /* operate.c */
+/* The leg of a message that is in this object to a peer; NULL: none. */
+struct leg *leg_cut_into(struct exchange *x, uint64_t message,
+    uint64_t object);
+/* Writes that the recipients of a leg are so; others stay as they were. */
+int leg_record(struct exchange *x, struct spool_unit *u,
+    const struct leg *leg, enum recipient_status status, struct err *e) MUST_CHECK;
 /* The leg that has this recipient, NULL: it is settled. */
 const struct leg *leg_with(const struct entry *entry, size_t rcpt);
 

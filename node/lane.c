@@ -220,6 +220,45 @@ lane_for(struct exchange *x, const struct target *t, int priority,
 	return NULL;
 }
 
+bool
+share_is_full(const struct conf_peer *p, const struct share *s)
+{
+	return (p->batch_octets != 0 && s->octets >= p->batch_octets) ||
+	    (p->batch_count != 0 && s->count >= p->batch_count);
+}
+
+bool
+lane_gets_leg(struct exchange *x, const struct lane *l, const struct leg *leg)
+{
+	return lane_gets(x, l, leg->entry->rank, leg->entry->octets);
+}
+
+struct share
+lane_share(struct exchange *x, const struct target *t, const struct lane *l)
+{
+	struct share s = { t->ready_count, t->ready_octets, NULL };
+	struct list *item;
+	struct leg *leg;
+
+	if (!lane_has_others(l)) {
+		if (!list_empty(&t->ready))
+			s.first = list_entry(t->ready.next, struct leg, link);
+		return s;
+	}
+	s.count = s.octets = 0;
+	list_for_each(item, &t->ready) {
+		leg = list_entry(item, struct leg, link);
+		if (!lane_gets_leg(x, l, leg))
+			continue;
+		s.first = s.first == NULL ? leg : s.first;
+		s.count++;
+		s.octets += leg->entry->octets;
+		if (share_is_full(l->target->peer, &s))
+			break;
+	}
+	return s;
+}
+
 static bool
 was_tried(const struct lane *l, uint64_t since_secs)
 {

@@ -190,6 +190,44 @@ queue_route(struct exchange *x, const char *address, enum message_kind kind)
 	return x->limbo;
 }
 
+struct leg *
+leg_cut_into(struct exchange *x, uint64_t message, uint64_t object)
+{
+	struct entry *entry = map_get_u64(x->entries, message);
+	size_t i;
+
+	for (i = 0; entry != NULL && i < entry->nlegs; i++) {
+		if (entry->leg[i].status == LEG_CUT &&
+		    entry->leg[i].target->kind == TARGET_PEER &&
+		    entry->leg[i].object == object)
+			return &entry->leg[i];
+	}
+	return NULL;
+}
+
+int
+leg_record(struct exchange *x, struct spool_unit *u, const struct leg *leg,
+    enum recipient_status status, struct err *e)
+{
+	struct message_state st;
+	struct message m;
+	size_t i;
+	int rc;
+
+	message_init(&m);
+	rc = spool_get_message(x->spool, leg->entry->id, &m, e);
+	if (rc == 0)
+		rc = spool_get_state(x->spool, m.id, m.env.nrcpt, &st, e);
+	if (rc == 0) {
+		for (i = 0; i < leg->nrcpt; i++)
+			st.rcpt[leg_rcpt(leg)[i]].status = status;
+		rc = spool_put_state(u, m.id, &st, e);
+		message_state_release(&st);
+	}
+	message_release(&m);
+	return rc;
+}
+
 const uint16_t *
 leg_rcpt(const struct leg *leg)
 {

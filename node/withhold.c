@@ -24,19 +24,6 @@ struct withheld {
 	struct target *target;
 };
 
-static struct leg *
-leg_in(struct entry *entry, uint64_t object)
-{
-	size_t i;
-
-	for (i = 0; entry != NULL && i < entry->nlegs; i++)
-		if (entry->leg[i].status == LEG_CUT &&
-		    entry->leg[i].target->kind == TARGET_PEER &&
-		    entry->leg[i].object == object)
-			return &entry->leg[i];
-	return NULL;
-}
-
 static int
 find_legs(struct exchange *x, uint64_t object, struct withheld *w,
     struct err *e)
@@ -50,36 +37,11 @@ find_legs(struct exchange *x, uint64_t object, struct withheld *w,
 	rc = spool_get_object(x->spool, object, &o, e);
 	w->leg = mem_alloc(o.nparts + 1, sizeof(*w->leg));
 	for (i = 0; rc == 0 && i < o.nparts; i++) {
-		leg = leg_in(map_get_u64(x->entries, o.part[i].message),
-		    object);
+		leg = leg_cut_into(x, o.part[i].message, object);
 		if (leg != NULL)
 			w->leg[w->n++] = leg;
 	}
 	object_release(&o);
-	return rc;
-}
-
-/* The recipients of this leg are held, those of others as they were. */
-static int
-record_leg(struct exchange *x, struct spool_unit *u, const struct leg *leg,
-    struct err *e)
-{
-	struct message_state st;
-	struct message m;
-	size_t i;
-	int rc;
-
-	message_init(&m);
-	rc = spool_get_message(x->spool, leg->entry->id, &m, e);
-	if (rc == 0)
-		rc = spool_get_state(x->spool, m.id, m.env.nrcpt, &st, e);
-	if (rc == 0) {
-		for (i = 0; i < leg->nrcpt; i++)
-			st.rcpt[leg_rcpt(leg)[i]].status = RCPT_HELD;
-		rc = spool_put_state(u, m.id, &st, e);
-		message_state_release(&st);
-	}
-	message_release(&m);
 	return rc;
 }
 
@@ -151,7 +113,7 @@ write_group(struct exchange *x, const struct withheld *w, size_t i,
 	if (rc != 0)
 		return rc;
 	for (; rc == 0 && i < end; i++)
-		rc = record_leg(x, u, w->leg[i], e);
+		rc = leg_record(x, u, w->leg[i], RCPT_HELD, e);
 	if (rc == 0 && end == w->n && d != NULL)
 		rc = spool_add_message(u, d, m, e);
 	if (rc == 0)
