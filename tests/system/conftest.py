@@ -17,6 +17,7 @@ from peers_node import Node
 from peers_opensmtpd import OpenSMTPD
 from peers_postfix import Postfix
 from peers_sendmail import Sendmail
+from provider import Provider
 
 
 def pytest_configure(config):
@@ -137,3 +138,18 @@ def node(work, request):
     finally:
         for one in nodes:
             one.kill()
+
+
+@pytest.fixture(scope="module")
+def provider():
+    """A mail provider, for the tests of one file."""
+    if os.geteuid() != 0:
+        cannot("the provider needs root")
+    peers_common.peers_fetch()
+    work = peers_common.work_directory()
+    one = Provider(os.path.join(work, "provider"))
+    try:
+        yield one.start()
+    finally:
+        one.stop()
+        shutil.rmtree(work, ignore_errors=True)

@@ -12,7 +12,6 @@ import time
 import pytest
 
 import native
-import peers_common
 import road
 from conftest import cannot
 from peers_common import wait_for
@@ -30,20 +29,6 @@ peer {peer} {{
 }}
 routes {{ {peer}.example = {peer} }}
 """
-
-
-@pytest.fixture(scope="module")
-def provider():
-    if os.geteuid() != 0:
-        cannot("the provider needs root")
-    peers_common.peers_fetch()
-    work = peers_common.work_directory()
-    one = Provider(os.path.join(work, "provider"))
-    try:
-        yield one.start()
-    finally:
-        one.stop()
-        subprocess.run(["rm", "-rf", work], check=True)
 
 
 @pytest.fixture(autouse=True)

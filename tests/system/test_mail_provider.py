@@ -12,29 +12,14 @@ import threading
 import pytest
 
 import peers_common
-from conftest import cannot
 from peers_common import program
-from provider import (DOMAIN, HOST, PASSWORDS, Provider, Socks, pin, token,
+from provider import (DOMAIN, HOST, PASSWORDS, Socks, pin, token,
                       write_secret)
 
 PARIS, LONDON = f"paris@{DOMAIN}", f"london@{DOMAIN}"
 FOREIGN = (b"From: A Friend <friend@example.org>\n"
            b"To: London <london@provider.example>\nSubject: lunch?\n"
            b"Content-Type: text/plain\n\nAt noon?\n")
-
-
-@pytest.fixture(scope="module")
-def provider():
-    if os.geteuid() != 0:
-        cannot("the provider needs root")
-    peers_common.peers_fetch()
-    work = peers_common.work_directory()
-    one = Provider(os.path.join(work, "provider"))
-    try:
-        yield one.start()
-    finally:
-        one.stop()
-        subprocess.run(["rm", "-rf", work], check=True)
 
 
 @pytest.fixture(autouse=True)

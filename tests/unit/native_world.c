@@ -685,3 +685,22 @@ nw_messages(struct nw *w, int i)
 	exchange_counters(w->site[i].x, &c);
 	return c.messages;
 }
+
+void
+nw_assert_mail(struct nw *w, int site, const char *what, bool there)
+{
+	const char *text = buf_cstr(&w->site[site].mails);
+
+	if ((strstr(text, what) != NULL) != there)
+		fail_msg("\"%s\" is %sin \"%s\"", what, there ? "not " : "",
+		    text);
+}
+
+void
+nw_assert_settled(struct nw *w)
+{
+	int i;
+
+	for (i = 0; i < NW_SITES; i++)
+		assert_int_equal(0, nw_messages(w, i));
+}

@@ -90,5 +90,9 @@ void nw_crash(struct nw *w, int site);
 void nw_stop(struct nw_site *s);
 void nw_start(struct nw_site *s);
 uint64_t nw_messages(struct nw *w, int site);
+/* Is `what` in what was delivered at a site, or is it not? */
+void nw_assert_mail(struct nw *w, int site, const char *what, bool there);
+/* No site keeps a message. */
+void nw_assert_settled(struct nw *w);
 
 #endif

@@ -15,15 +15,6 @@
 
 #define MAIL "Subject: hello\r\n\r\nThe quick brown fox.\r\n"
 
-static void
-assert_settled(struct nw *w)
-{
-	int i;
-
-	for (i = 0; i < NW_SITES; i++)
-		assert_int_equal(0, nw_messages(w, i));
-}
-
 #define DAY INT64_C(86400)
 
 static void
@@ -41,7 +32,7 @@ both_ways(struct nw *w, unsigned count)
 	assert_int_equal(there + count, w->site[AT_LONDON].delivered);
 	assert_int_equal(back + count, w->site[AT_PARIS].delivered);
 	assert_int_equal(far + count, w->site[AT_OSLO].delivered);
-	assert_settled(w);
+	nw_assert_settled(w);
 }
 
 /* One site's calendar is months off: all its keys seem to have ended to the

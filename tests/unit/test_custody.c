@@ -14,25 +14,6 @@
 
 #define MAIL "Subject: hello\r\n\r\nThe quick brown fox.\r\n"
 
-static void
-assert_mail(struct nw *w, int site, const char *what, bool there)
-{
-	const char *text = buf_cstr(&w->site[site].mails);
-
-	if ((strstr(text, what) != NULL) != there)
-		fail_msg("\"%s\" is %sin \"%s\"", what, there ? "not " : "",
-		    text);
-}
-
-static void
-assert_settled(struct nw *w)
-{
-	int i;
-
-	for (i = 0; i < NW_SITES; i++)
-		assert_int_equal(0, nw_messages(w, i));
-}
-
 /* A short mail to the neighbour and one over the relay. */
 static void
 test_delivers(void **state)
@@ -46,9 +27,9 @@ test_delivers(void **state)
 	nw_pass(w, 60);
 	assert_int_equal(1, w->site[AT_LONDON].delivered);
 	assert_int_equal(1, w->site[AT_OSLO].delivered);
-	assert_mail(w, AT_LONDON, "to bob@london.example\n" MAIL, true);
-	assert_mail(w, AT_OSLO, "to bob@oslo.example\n" MAIL, true);
-	assert_settled(w);
+	nw_assert_mail(w, AT_LONDON, "to bob@london.example\n" MAIL, true);
+	nw_assert_mail(w, AT_OSLO, "to bob@oslo.example\n" MAIL, true);
+	nw_assert_settled(w);
 }
 
 /* One bad recipient of two: the sender's site writes the notice. */
@@ -62,11 +43,11 @@ test_refused_recipient(void **state)
 	nw_pass(w, 60);
 	assert_int_equal(1, w->site[AT_OSLO].delivered);
 	assert_int_equal(1, w->site[AT_PARIS].delivered);
-	assert_mail(w, AT_PARIS, "to ann@paris.example\n", true);
-	assert_mail(w, AT_PARIS, "nobody@oslo.example", true);
-	assert_mail(w, AT_PARIS, "5.1.1", true);
-	assert_mail(w, AT_PARIS, "bob@oslo.example", false);
-	assert_settled(w);
+	nw_assert_mail(w, AT_PARIS, "to ann@paris.example\n", true);
+	nw_assert_mail(w, AT_PARIS, "nobody@oslo.example", true);
+	nw_assert_mail(w, AT_PARIS, "5.1.1", true);
+	nw_assert_mail(w, AT_PARIS, "bob@oslo.example", false);
+	nw_assert_settled(w);
 }
 
 /* BY asks to be told of delays, and with T of each relay (RFC 2852 4.1.4): of
@@ -86,9 +67,9 @@ test_traced(void **state)
 		nw_pass(w, 60);
 		assert_int_equal(1 + traced, w->site[AT_OSLO].delivered);
 		assert_int_equal(traced, w->site[AT_PARIS].delivered);
-		assert_mail(w, AT_PARIS, "Action: relayed\r\n", traced);
+		nw_assert_mail(w, AT_PARIS, "Action: relayed\r\n", traced);
 	}
-	assert_settled(w);
+	nw_assert_settled(w);
 }
 
 /* Files that are lost are sent again, files that come twice change nothing. */
@@ -105,7 +86,7 @@ test_loss_and_repetition(void **state)
 	    "bob@oslo.example", MAIL) != 0);
 	nw_pass(w, 6 * 3600);
 	assert_int_equal(1, w->site[AT_OSLO].delivered);
-	assert_settled(w);
+	nw_assert_settled(w);
 }
 
 /* The power fails everywhere, again and again. */
@@ -124,7 +105,7 @@ test_crashes(void **state)
 	nw_pass(w, 86400);
 	assert_int_equal(1, w->site[AT_OSLO].delivered);
 	assert_int_equal(1, w->site[AT_LONDON].delivered);
-	assert_settled(w);
+	nw_assert_settled(w);
 }
 
 /* No road for longer than a message lives: not confirmed only where it may
@@ -140,8 +121,8 @@ test_expires(void **state)
 	nw_pass(w, 4 * 86400);
 	assert_int_equal(0, w->site[AT_OSLO].delivered);
 	assert_int_equal(1, w->site[AT_PARIS].delivered);
-	assert_mail(w, AT_PARIS, "4.4.7", true);
-	assert_settled(w);
+	nw_assert_mail(w, AT_PARIS, "4.4.7", true);
+	nw_assert_settled(w);
 }
 
 /* The relay gets it and the answers never come back. */
@@ -156,7 +137,7 @@ test_not_confirmed(void **state)
 	nw_pass(w, 4 * 86400);
 	assert_int_equal(1, w->site[AT_OSLO].delivered);
 	assert_int_equal(1, w->site[AT_PARIS].delivered);
-	assert_mail(w, AT_PARIS, "not confirmed", true);
+	nw_assert_mail(w, AT_PARIS, "not confirmed", true);
 	assert_int_equal(0, nw_messages(w, AT_PARIS));
 }
 
@@ -183,7 +164,7 @@ test_restored(void **state)
 	    "ann@oslo.example", MAIL) != 0);
 	nw_pass(w, 60);
 	assert_int_equal(2, w->site[AT_OSLO].delivered);
-	assert_settled(w);
+	nw_assert_settled(w);
 }
 
 /* A new epoch in the middle of things: the message goes again under it, and
@@ -206,7 +187,7 @@ test_new_epoch_midway(void **state)
 	nw_pass(w, 4 * 3600);
 	assert_int_equal(1, w->site[AT_OSLO].delivered);
 	assert_int_equal(0, w->site[AT_PARIS].delivered);
-	assert_settled(w);
+	nw_assert_settled(w);
 }
 
 static bool
@@ -281,7 +262,7 @@ test_key_request(void **state)
 	    "bob@oslo.example", MAIL) != 0);
 	nw_pass(w, 86400);
 	assert_int_equal(1, w->site[AT_OSLO].delivered);
-	assert_settled(w);
+	nw_assert_settled(w);
 }
 
 /* An onion over the relay: what leaves paris names london, and what london
@@ -301,7 +282,7 @@ test_onion(void **state)
 	custody_counters(w->site[AT_LONDON].x, &c);
 	assert_int_equal(1, c.opened);
 	assert_int_equal(0, w->site[AT_LONDON].delivered);
-	assert_settled(w);
+	nw_assert_settled(w);
 	nw_free(w);
 }
 
@@ -324,7 +305,7 @@ test_onion_refused(void **state)
 	custody_counters(w->site[AT_LONDON].x, &c);
 	assert_int_equal(1, c.refused);
 	nw_pass(w, 4 * 86400);
-	assert_mail(w, AT_PARIS, "not confirmed", true);
+	nw_assert_mail(w, AT_PARIS, "not confirmed", true);
 	nw_free(w);
 }
 
@@ -356,7 +337,7 @@ test_onion_again(void **state)
 	assert_int_equal(1, w->site[AT_OSLO].delivered);
 	custody_counters(w->site[AT_PARIS].x, &c);
 	assert_int_equal(1, c.repeats);
-	assert_settled(w);
+	nw_assert_settled(w);
 	nw_free(w);
 }
 
@@ -387,7 +368,7 @@ retry(bool onion)
 	assert_int_equal(1, w->site[AT_OSLO].delivered);
 	custody_counters(w->site[AT_PARIS].x, &c);
 	assert_int_equal(1, c.repeats);
-	assert_settled(w);
+	nw_assert_settled(w);
 	nw_free(w);
 }
 
@@ -457,8 +438,8 @@ test_splitting(void **state)
 		w->site[AT_PARIS].road[AT_LONDON].lose = 3;
 		nw_pass(w, 3600);
 		assert_int_equal(1, w->site[AT_OSLO].delivered);
-		assert_mail(w, AT_OSLO, mail, true);
-		assert_settled(w);
+		nw_assert_mail(w, AT_OSLO, mail, true);
+		nw_assert_settled(w);
 		nw_free(w);
 	}
 	free(mail);
@@ -490,7 +471,7 @@ test_many(void **state)
 	nw_pass(w, 86400);
 	for (i = 0; i < NW_SITES; i++)
 		assert_int_equal(expected[i], w->site[i].delivered);
-	assert_settled(w);
+	nw_assert_settled(w);
 }
 
 /* What came too late for its sender is not delivered after he was told. */
@@ -503,11 +484,11 @@ test_late(void **state)
 	assert_true(nw_submit(w, AT_PARIS, "ann@paris.example",
 	    "bob@oslo.example", MAIL) != 0);
 	nw_pass(w, 4 * 86400);
-	assert_mail(w, AT_PARIS, "not confirmed", true);
+	nw_assert_mail(w, AT_PARIS, "not confirmed", true);
 	w->site[AT_LONDON].road[AT_OSLO].cut = false;
 	nw_pass(w, 86400);
 	assert_int_equal(0, w->site[AT_OSLO].delivered);
-	assert_settled(w);
+	nw_assert_settled(w);
 }
 
 /* Oslo has another batch under this serial: paris opens a new epoch, and the
@@ -538,7 +519,7 @@ test_conflict(void **state)
 	custody_counters(w->site[AT_PARIS].x, &c);
 	assert_int_equal(1, c.conflicts);
 	assert_int_equal(1, oslo->delivered);
-	assert_settled(w);
+	nw_assert_settled(w);
 }
 
 /* Over a radio: in clear, signed; nothing sealed goes over it, unless that is
@@ -566,7 +547,7 @@ test_signed(void **state)
 	    "bob@oslo.example", MAIL) != 0);
 	nw_pass(w, 3600);
 	assert_int_equal(1, w->site[AT_OSLO].delivered);
-	assert_settled(w);
+	nw_assert_settled(w);
 	nw_free(w);
 }
 
@@ -601,7 +582,7 @@ test_shared_key(void **state)
 	share(w, AT_LONDON, "paris", 1);
 	nw_pass(w, 86400);
 	assert_int_equal(1, w->site[AT_LONDON].delivered);
-	assert_settled(w);
+	nw_assert_settled(w);
 }
 
 /* Mail for a site that nobody gave a card of waits, and says so. */
@@ -641,8 +622,8 @@ test_unsure_over_epochs(void **state)
 	nw_pass(w, 3600);
 	nw_crash(w, AT_PARIS);
 	nw_pass(w, 4 * 86400);
-	assert_mail(w, AT_PARIS, "not confirmed", true);
-	assert_mail(w, AT_PARIS, "4.4.7", true);
+	nw_assert_mail(w, AT_PARIS, "not confirmed", true);
+	nw_assert_mail(w, AT_PARIS, "4.4.7", true);
 	assert_int_equal(0, nw_messages(w, AT_PARIS));
 }
 
@@ -669,7 +650,7 @@ test_gate(void **state)
 		nw_pass(w, 120);
 		assert_int_equal(0, nw_messages(w, AT_PARIS));
 		assert_int_equal(gate, nw_messages(w, AT_OSLO));
-		assert_mail(w, AT_PARIS, "5.7.1", gate == 0);
+		nw_assert_mail(w, AT_PARIS, "5.7.1", gate == 0);
 		nw_free(w);
 	}
 }

@@ -16,25 +16,6 @@
 
 #define MAIL "Subject: hello\r\n\r\nThe quick brown fox.\r\n"
 
-static void
-assert_mail(struct nw *w, int site, const char *what, bool there)
-{
-	const char *text = buf_cstr(&w->site[site].mails);
-
-	if ((strstr(text, what) != NULL) != there)
-		fail_msg("\"%s\" is %sin \"%s\"", what, there ? "not " : "",
-		    text);
-}
-
-static void
-assert_settled(struct nw *w)
-{
-	int i;
-
-	for (i = 0; i < NW_SITES; i++)
-		assert_int_equal(0, nw_messages(w, i));
-}
-
 /* There is no room for the notice, roads change and the power fails: it is not
  * confirmed all the same. */
 static void
@@ -60,8 +41,8 @@ test_stays_unconfirmed(void **state)
 	paris->full = false;
 	nw_pass(w, 3600);
 	assert_int_equal(1, paris->delivered);
-	assert_mail(w, AT_PARIS, "not confirmed", true);
-	assert_mail(w, AT_PARIS, "could not be handed on", false);
+	nw_assert_mail(w, AT_PARIS, "not confirmed", true);
+	nw_assert_mail(w, AT_PARIS, "could not be handed on", false);
 	assert_int_equal(0, nw_messages(w, AT_PARIS));
 }
 
@@ -84,10 +65,10 @@ test_two_unconfirmed(void **state)
 	paris->full = false;
 	nw_pass(w, 3600);
 	assert_in_range(paris->delivered, 1, 2);
-	assert_mail(w, AT_PARIS, "bob@oslo.example", true);
-	assert_mail(w, AT_PARIS, "bob@london.example", true);
-	assert_mail(w, AT_PARIS, "not confirmed", true);
-	assert_mail(w, AT_PARIS, "could not be handed on", false);
+	nw_assert_mail(w, AT_PARIS, "bob@oslo.example", true);
+	nw_assert_mail(w, AT_PARIS, "bob@london.example", true);
+	nw_assert_mail(w, AT_PARIS, "not confirmed", true);
+	nw_assert_mail(w, AT_PARIS, "could not be handed on", false);
 	assert_int_equal(0, nw_messages(w, AT_PARIS));
 }
 
@@ -155,8 +136,8 @@ test_restored_empty(void **state)
 	    "ann@oslo.example", "Subject: another\r\n\r\nMail.\r\n") != 0);
 	nw_pass(w, 60);
 	assert_int_equal(2, w->site[AT_OSLO].delivered);
-	assert_mail(w, AT_OSLO, "Subject: another", true);
-	assert_settled(w);
+	nw_assert_mail(w, AT_OSLO, "Subject: another", true);
+	nw_assert_settled(w);
 }
 
 /* Nobody answers: it is asked ever less often, and again soon once it did. */
@@ -205,10 +186,10 @@ test_expires_without_card(void **state)
 	    "bob@london.example", MAIL) != 0);
 	nw_pass(w, 4 * 86400);
 	assert_int_equal(2, paris->delivered);
-	assert_mail(w, AT_PARIS, "bob@oslo.example", true);
-	assert_mail(w, AT_PARIS, "bob@london.example", true);
-	assert_mail(w, AT_PARIS, "4.4.7", true);
-	assert_settled(w);
+	nw_assert_mail(w, AT_PARIS, "bob@oslo.example", true);
+	nw_assert_mail(w, AT_PARIS, "bob@london.example", true);
+	nw_assert_mail(w, AT_PARIS, "4.4.7", true);
+	nw_assert_settled(w);
 }
 
 /* The neighbour is dead and his keys have ended: he is asked for new ones by
@@ -234,9 +215,9 @@ test_expires_without_keys(void **state)
 	    "bob@london.example", MAIL) != 0);
 	nw_pass(w, 5 * 86400);
 	assert_int_equal(2, paris->delivered);
-	assert_mail(w, AT_PARIS, "bob@oslo.example", true);
-	assert_mail(w, AT_PARIS, "bob@london.example", true);
-	assert_mail(w, AT_PARIS, "4.4.7", true);
+	nw_assert_mail(w, AT_PARIS, "bob@oslo.example", true);
+	nw_assert_mail(w, AT_PARIS, "bob@london.example", true);
+	nw_assert_mail(w, AT_PARIS, "4.4.7", true);
 	nw_free(w);
 }
 
@@ -272,7 +253,7 @@ test_opened_again(void **state)
 	assert_int_equal(1, n.duplicates);
 	london->road[AT_PARIS].cut = false;
 	nw_pass(w, 12 * 3600);
-	assert_settled(w);
+	nw_assert_settled(w);
 	assert_int_equal(1, london->delivered);
 	assert_int_equal(0, w->site[AT_PARIS].delivered);
 }
