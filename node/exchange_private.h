@@ -479,7 +479,8 @@ struct leg *leg_cut_into(struct exchange *x, uint64_t message,
     uint64_t object);
 /* Writes that the recipients of a leg are so; others stay as they were. */
 int leg_record(struct exchange *x, struct spool_unit *u,
-    const struct leg *leg, enum recipient_status status, struct err *e) MUST_CHECK;
+    const struct leg *leg, enum recipient_status status, struct err *e)
+    MUST_CHECK;
 /* The leg that has this recipient, NULL: it is settled. */
 const struct leg *leg_with(const struct entry *entry, size_t rcpt);
 
