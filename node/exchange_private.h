@@ -123,6 +123,7 @@ struct lane {
 	int64_t life_ms;		/* monotonic: the last sign of it */
 	bool given_up;			/* told to end, for lack of one */
 	bool renewed;			/* a reload has it begin anew */
+	bool misconfigured;		/* so it said: it waits for that */
 	int64_t cut_ms;			/* monotonic: the last cut, or 0 */
 	bool wanted;			/* somebody asked: flush */
 	enum road_answer answer;
@@ -444,6 +445,8 @@ int cut_withdraw(struct exchange *x, struct cut *c, struct err *e) MUST_CHECK;
 void road_pump(struct exchange *x, struct lane *l);
 void road_failed(struct exchange *x, struct lane *l, const char *why);
 void road_good(struct exchange *x, struct lane *l);
+/* What was misconfigured is tried with the configuration of now. */
+void road_reload(struct target *t);
 /* A peer is down when all its lanes are. */
 void road_judge(struct exchange *x, struct target *t, const char *why);
 int64_t road_deadline_ms(struct exchange *x, struct lane *l);
