@@ -278,15 +278,16 @@ static void
 print_node(const json_t *line)
 {
 	const json_t *n = json_object_get(line, "counters");
-	struct buf uptime = BUF_INIT, octets = BUF_INIT;
+	struct buf uptime = BUF_INIT, held = BUF_INIT;
 
 	duration_format(&uptime, cli_number(line, "uptime_secs"));
-	size_format(&octets, cli_number(n, "octets"));
+	count_format(&held, cli_number(n, "messages"), "message", "messages");
+	buf_adds(&held, ", ");
+	size_format(&held, cli_number(n, "octets"));
 	printf("site %s, postrider %s, up %s%s\n", cli_text(line, "site"),
 	    cli_text(line, "version"), buf_cstr(&uptime),
 	    cli_true(line, "stopping") ? ", stopping" : "");
-	printf("spool %s: %s messages, %s%s\n", cli_text(line, "spool_id"),
-	    num_str(cli_number(n, "messages")).s, buf_cstr(&octets),
+	printf("spool %s: %s%s\n", cli_text(line, "spool_id"), buf_cstr(&held),
 	    cli_true(line, "room") ? "" :
 	    "; too little space: new mail is refused");
 	printf("accepted %s, delivered %s, failed %s, notices %s\n",
@@ -304,7 +305,7 @@ print_node(const json_t *line)
 	    num_str(cli_number(n, "deliveries_running")).s);
 	print_native(json_object_get(line, "native"));
 	buf_release(&uptime);
-	buf_release(&octets);
+	buf_release(&held);
 }
 
 static void
