@@ -231,6 +231,8 @@ int results_write(struct bag_writer *w, const struct serial_in *in,
 void story_part(struct custody *c, const struct lot *lot,
     const struct serial_out *rec, size_t part, const struct outcome *o);
 void story_end(struct custody *c);
-enum custody_stage lot_stage(const struct lot *lot);
+/* How far it is; what w_out points to lives until anything changes. */
+void lot_where(struct custody *c, const struct lot *lot,
+    struct custody_where *w_out);
 
 #endif
