@@ -78,6 +78,7 @@ struct entry {
 	bool success;		/* somebody wants to know of success */
 	bool delay_asked;	/* of delay, and has not been told */
 	bool delay_left;	/* left NOTIFY away, and was not told of it */
+	bool postponed;		/* a notice of it was, and that was logged */
 	size_t nlegs;
 	struct leg leg[];
 };
@@ -352,6 +353,9 @@ void report_free(struct report *r);
 int report_put(struct spool_unit *u, struct report *r, struct err *e)
     MUST_CHECK;
 void report_done(struct exchange *x, struct report *r);
+/* A notice about it cannot be stored now: logged until one can. */
+void report_postponed(struct exchange *x, struct entry *entry,
+    const char *why);
 /* Is there somebody who can be told? */
 bool report_has_sender(const struct message *m);
 bool report_wants(const struct recipient *rcpt, enum smtp_notify what);
