@@ -25,10 +25,12 @@
 #include "node/listener.h"
 #include "node/sd.h"
 #include "node/serials.h"
+#include "node/strays.h"
 
 #define GATHER_MIN_MS 2		/* a faster commit waits for nobody */
 #define GATHER_MAX_MS 20
 #define STOP_SECS 20		/* until running work is cut off */
+#define STRAYS_MS 500		/* for what it left behind */
 
 /* What only this file knows, around what its parts share. */
 struct running {
@@ -635,6 +637,7 @@ daemon_run(const struct daemon_start *start, struct err *e)
 {
 	struct running *r = mem_alloc(1, sizeof(*r));
 	struct daemon *d = &r->d;
+	struct strays *strays;
 	int rc;
 
 	d->clock = clock_real();
@@ -644,6 +647,7 @@ daemon_run(const struct daemon_start *start, struct err *e)
 	d->listeners = start->listeners;
 	d->base = event_base_new();
 	(void)signal(SIGPIPE, SIG_IGN);
+	strays = strays_new(d->base);
 	rc = parts_new(r, e);
 	if (rc == 0)
 		rc = events_new(r);
@@ -664,6 +668,7 @@ daemon_run(const struct daemon_start *start, struct err *e)
 		    err_set(e, ERR_IO, "the spool in %s failed",
 		    d->conf->spool_dir);
 	parts_free(r);
+	strays_end(strays, STRAYS_MS);
 	if (rc == 0)
 		log_event(d->log, LOG_LEVEL_INFO, "stopped", NULL);
 	events_free(r);
