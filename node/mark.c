@@ -49,7 +49,7 @@ mark_file(struct sha256 *h, const char *path)
 struct mark
 mark_end(struct sha256 *h)
 {
-	struct mark m;
+	struct mark m = { { 0 } };
 
 	sha256_end(h, m.octets);
 	return m;
