@@ -152,14 +152,14 @@ test_order(void **state)
 	carries(w, "london/wire");
 	assert_true(lane(w, 0, &st));
 	assert_string_equal(st.name, "wire");
-	assert_true(st.last_sent_ms > 0);
+	assert_true(st.road.last_sent_ms > 0);
 	assert_true(lane(w, 1, &st));
 	assert_string_equal(st.name, "stick");
-	assert_int_equal(st.last_sent_ms, 0);
+	assert_int_equal(st.road.last_sent_ms, 0);
 	/* The one of the past configuration is told of until the restart. */
 	assert_true(lane(w, 2, &st));
-	assert_true(st.gone);
-	assert_string_equal(st.road, "london");
+	assert_true(st.road.gone);
+	assert_string_equal(st.path, "london");
 	assert_false(lane(w, 3, &st));
 	configure(w, PEER(STICK WIRE));
 	carries(w, "london/stick");
@@ -195,12 +195,12 @@ test_failover(void **state)
 	assert_true(exchange_knows_object(w->x, "london/stick", name));
 	runs(w, "london/stick");
 	assert_true(lane(w, 0, &st));
-	assert_int_equal(st.failures, 1);
+	assert_int_equal(st.road.failures, 1);
 	assert_true(st.retry_ms > 0);
-	assert_string_equal(st.last_error, "no carrier");
+	assert_string_equal(st.road.last_error, "no carrier");
 	exchange_peer_status(w->x, 0, &peer);
-	assert_true(peer.running);
-	assert_false(peer.down);
+	assert_true(peer.road.running);
+	assert_false(peer.road.down);
 	sent(w, "london/stick", name);
 	assert_int_equal(0, xw_count(w));
 	exits(w, "london/stick", 0);
@@ -209,7 +209,7 @@ test_failover(void **state)
 	xw_pass(w, 600);
 	carries(w, "london/wire");
 	assert_true(lane(w, 0, &st));
-	assert_int_equal(st.failures, 0);
+	assert_int_equal(st.road.failures, 0);
 	free(name);
 	free(again);
 	buf_release(&octets);
@@ -265,8 +265,8 @@ test_all_fail(void **state)
 		assert_true(w->now_ms < 86400000);
 	}
 	exchange_peer_status(w->x, 0, &peer);
-	assert_true(peer.down);
-	assert_int_equal(peer.objects, 1);
+	assert_true(peer.road.down);
+	assert_int_equal(peer.road.objects, 1);
 	assert_int_equal(1, xw_count(w));
 	free(name);
 }
@@ -550,8 +550,8 @@ test_patience(void **state)
 	exits(w, "london/stick", 0);
 	carries(w, "london/stick");
 	assert_true(lane(w, 0, &st));
-	assert_int_equal(st.failures, 1);
-	assert_true(st.running && st.retry_ms > 0);
+	assert_int_equal(st.road.failures, 1);
+	assert_true(st.road.running && st.retry_ms > 0);
 	exchange_transport_alive(w->x, "london/wire");
 	free(name);
 	name = starts(w, "london/wire");
