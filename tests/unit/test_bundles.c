@@ -758,12 +758,6 @@ test_epochs_bounded(void **state)
 	buf_release(&v);
 }
 
-#define BOTH(name) \
-	{ "bdb: " #name, test_##name, sw_setup_bdb, sw_teardown, NULL }, \
-	{ "mem: " #name, test_##name, sw_setup_mem, sw_teardown, NULL }
-#define ONE(name, engine) \
-	{ #name, test_##name, sw_setup_##engine, sw_teardown, NULL }
-
 int
 main(void)
 {
