@@ -406,16 +406,6 @@ take_parameters(struct taking *t, const struct parameter *table,
 	return 0;
 }
 
-static bool
-is_8bit(const char *text)
-{
-	for (; *text != '\0'; text++) {
-		if ((unsigned char)*text >= 0x80)
-			return true;
-	}
-	return false;
-}
-
 /* "FROM:" or "TO:" and the path; *rest_out is what stands behind. */
 static int
 take_path(struct taking *t, struct slice args, const char *word,
@@ -446,7 +436,7 @@ take_path(struct taking *t, struct slice args, const char *word,
 static int
 need_utf8(struct taking *t, const char *addr)
 {
-	if (t->env->smtputf8 || !is_8bit(addr))
+	if (t->env->smtputf8 || slice_is_ascii(slice_of(addr)))
 		return 0;
 	return smtp_refuse(t->r, 553, "5.6.7",
 	    "Address needs the SMTPUTF8 parameter of MAIL");
