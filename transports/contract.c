@@ -320,10 +320,8 @@ copy_in(int fd, struct file_writer *w, char *step, const char *name,
 	int rc = 0;
 
 	while (rc == 0) {
-		ssize_t n = read(fd, step, COPY_STEP);
+		ssize_t n = file_read_some(fd, step, COPY_STEP);
 
-		if (n < 0 && errno == EINTR)
-			continue;
 		if (n < 0)
 			return err_errno(e, "cannot read %s", name);
 		if (n == 0)
