@@ -25,6 +25,9 @@ int duration_parse(struct slice s, uint64_t *secs_out) MUST_CHECK;
 /* "1.4 MiB", "312 B"; "4d 3h", "12s": for people. */
 void size_format(struct buf *out, uint64_t bytes);
 void duration_format(struct buf *out, uint64_t secs);
+/* "1 peer", "2 peers": one and many are the words for it. */
+void count_format(struct buf *out, uint64_t n, const char *one,
+    const char *many);
 
 /* RFC 5322 date-time in UTC: "Tue, 05 Mar 2024 10:00:00 +0000". */
 void date_format(struct buf *out, int64_t wall_ms);

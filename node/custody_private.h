@@ -75,6 +75,7 @@ struct answer {
 	struct owed_result *owed;
 	size_t nowed;
 	bool card;		/* it asked for our keys, or has old ones */
+	bool postponed;		/* and that was logged */
 	int64_t due_ms;		/* monotonic */
 };
 

@@ -78,6 +78,7 @@ struct entry {
 	bool success;		/* somebody wants to know of success */
 	bool delay_asked;	/* of delay, and has not been told */
 	bool delay_left;	/* left NOTIFY away, and was not told of it */
+	bool postponed;		/* a notice of it was, and that was logged */
 	size_t nlegs;
 	struct leg leg[];
 };
@@ -123,6 +124,7 @@ struct lane {
 	int64_t life_ms;		/* monotonic: the last sign of it */
 	bool given_up;			/* told to end, for lack of one */
 	bool renewed;			/* a reload has it begin anew */
+	bool misconfigured;		/* so it said: it waits for that */
 	int64_t cut_ms;			/* monotonic: the last cut, or 0 */
 	bool wanted;			/* somebody asked: flush */
 	enum road_answer answer;
@@ -351,6 +353,9 @@ void report_free(struct report *r);
 int report_put(struct spool_unit *u, struct report *r, struct err *e)
     MUST_CHECK;
 void report_done(struct exchange *x, struct report *r);
+/* A notice about it cannot be stored now: logged until one can. */
+void report_postponed(struct exchange *x, struct entry *entry,
+    const char *why);
 /* Is there somebody who can be told? */
 bool report_has_sender(const struct message *m);
 bool report_wants(const struct recipient *rcpt, enum smtp_notify what);
@@ -444,6 +449,8 @@ int cut_withdraw(struct exchange *x, struct cut *c, struct err *e) MUST_CHECK;
 void road_pump(struct exchange *x, struct lane *l);
 void road_failed(struct exchange *x, struct lane *l, const char *why);
 void road_good(struct exchange *x, struct lane *l);
+/* What was misconfigured is tried with the configuration of now. */
+void road_reload(struct target *t);
 /* A peer is down when all its lanes are. */
 void road_judge(struct exchange *x, struct target *t, const char *why);
 int64_t road_deadline_ms(struct exchange *x, struct lane *l);

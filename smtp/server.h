@@ -83,7 +83,8 @@ enum smtp_event_kind {
 				 * before that ends the session */
 	SMTP_EVENT_QUIT,	/* 221 is in the output; close after it */
 	SMTP_EVENT_ERROR,	/* refusal, line, offset, bytes: the command */
-	SMTP_EVENT_CLOSE,	/* 421 is in the output; close after it */
+	SMTP_EVENT_CLOSE,	/* the last reply, mostly 421, is in the
+				 * output; close after it */
 };
 
 struct smtp_event {

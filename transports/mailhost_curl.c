@@ -161,6 +161,14 @@ read_password_fd(struct mailhost *h, char **password_out, struct err *e)
 	return 0;
 }
 
+/* Whatever is said from now on, in this session or a later one. */
+static void
+hide(struct contract *c, const char *secret)
+{
+	if (secret != NULL)
+		contract_hide(c, secret);
+}
+
 static int
 read_secrets(struct call *c, struct err *e)
 {
@@ -178,8 +186,12 @@ read_secrets(struct call *c, struct err *e)
 		    &c->proxy_password, e);
 	if (rc < 0)
 		return ERR_CONFIG;
-	return h->token_command != NULL ?
-	    run_token_command(h, &c->token, e) : 0;
+	if (h->token_command != NULL)
+		rc = run_token_command(h, &c->token, e);
+	hide(h->contract, c->password);
+	hide(h->contract, c->token);
+	hide(h->contract, c->proxy_password);
+	return rc;
 }
 
 /*

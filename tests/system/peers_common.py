@@ -163,6 +163,15 @@ def read_maildir(path):
         return contents
 
 
+def read_text(path):
+    """What a log has so far; nothing, if there is none."""
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return file.read()
+    except FileNotFoundError:
+        return ""
+
+
 def samples(large=None):
     """tests/mails as a list of Sample; large names a directory to which the
     big ones, which are not stored, are written and then listed as well."""
@@ -207,8 +216,7 @@ class Process:
             os.kill(self.pid, number)
 
     def output(self):
-        with open(self.log, encoding="utf-8", errors="replace") as file:
-            return file.read()
+        return read_text(self.log)
 
     def wait(self, timeout=20):
         """Wait for the end; what else is in its group is then killed.

@@ -14,7 +14,7 @@ import os
 import subprocess
 
 from peers_common import (PEERS_ROOT, Processes, free_port, peers_env,
-                          peers_program, wait_for)
+                          peers_program, read_text, wait_for)
 
 RUN = "/run/sshd"
 
@@ -127,11 +127,7 @@ class OpenSSH:
         wait_for(lambda: "Server listening" in self.log(), 10, self.log)
 
     def log(self):
-        path = os.path.join(self.at, "log")
-        if not os.path.exists(path):
-            return ""
-        with open(path, encoding="utf-8", errors="replace") as file:
-            return file.read()
+        return read_text(os.path.join(self.at, "log"))
 
     def kill(self):
         self._processes.end()

@@ -144,6 +144,8 @@ routes { oslo.example = nowhere }
 def test_check_of_a_good_file(paris):
     done = daemon(paris, "-n")
     assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert paris.cli("check") == (
+        f"{paris.conf}: good: site paris, 1 peer, 1 delivery\n")
     assert not os.path.exists(os.path.join(paris.directory, "spool"))
 
 

@@ -322,6 +322,7 @@ def test_marker_comes(line):
     run.quiet(0.8)
     assert listing(line.drop) == []
     line.put(line.drop, "POSTBAG", b"")
+    assert run.line() == f"note {line.drop} is there"
     assert run.line() == "sent a"
     assert listing(line.drop) == ["POSTBAG", "a"]
 
@@ -361,6 +362,7 @@ def test_medium_comes_and_goes(line):
         os.makedirs(line.drop)
         os.makedirs(line.pickup)
         line.put(line.medium, "POSTBAG", b"")
+        assert run.line() == f"note {line.drop} is there"
         assert run.line() == "sent a"
         line.put(line.pickup, "m", b"1")
         assert run.line().startswith("received m~")

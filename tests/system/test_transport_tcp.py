@@ -230,9 +230,9 @@ class Socks(threading.Thread):
         self.asked.append(head + near.recv(head[4] + 2, socket.MSG_WAITALL))
         far = socket.create_connection(("127.0.0.1", self.to))
         near.sendall(b"\5\0\0\1\0\0\0\0\0\0")
-        threading.Thread(target=wires.Cutter.carry, daemon=True,
-                         args=(far, near, None)).start()
-        wires.Cutter.carry(near, far, None)
+        threading.Thread(target=wires.pump, daemon=True,
+                         args=(far, near)).start()
+        wires.pump(near, far)
 
 
 PASSWORD = "a p\u00e5ss:word"

@@ -59,7 +59,8 @@ static const struct parsed {
 	/* RFC 1870 5 */
 	{ "FROM:<a@b> size=18446744073709551615", ALL, 0, NULL,
 	    "<a@b> SIZE=18446744073709551615" },
-	{ "FROM:<a@b> SIZE=18446744073709551616", ALL, 501, "5.5.4", NULL },
+	{ "FROM:<a@b> SIZE=18446744073709551616", SMTP_EXT_SIZE, 0, NULL,
+	    "<a@b> SIZE=18446744073709551615" },
 	{ "FROM:<a@b> SIZE=000000000000000000001", ALL, 501, "5.5.4", NULL },
 	{ "FROM:<a@b> SIZE=", ALL, 501, "5.5.4", NULL },
 	{ "FROM:<a@b> SIZE", ALL, 501, "5.5.4", NULL },
@@ -88,6 +89,13 @@ static const struct parsed {
 	{ "FROM:<a@b> ENVID=" X100 "x", ALL, 501, "5.5.4", NULL },
 	{ "FROM:<a@b> ENVID=a+2b", ALL, 501, "5.5.4", NULL },
 	{ "FROM:<a@b> ENVID=a+", ALL, 501, "5.5.4", NULL },
+	{ "FROM:<a@b> ENVID=+20+7E", SMTP_EXT_DSN, 0, NULL,
+	    "<a@b> ENVID=+20+7E" },
+	{ "FROM:<a@b> ENVID=a+0D+0Ab", ALL, 501, "5.5.4", NULL },
+	{ "FROM:<a@b> ENVID=+1F", ALL, 501, "5.5.4", NULL },
+	{ "FROM:<a@b> ENVID=+7F", ALL, 501, "5.5.4", NULL },
+	{ "FROM:<a@b> ENVID=+80", ALL, 501, "5.5.4", NULL },
+	{ "FROM:<a@b> ENVID=+C3+A4", ALL, 501, "5.5.4", NULL },
 	{ "FROM:<a@b> ENVID=a=b", ALL, 501, "5.5.4", NULL },
 	{ "FROM:<a@b> ENVID=", ALL, 501, "5.5.4", NULL },
 	/* RFC 6531 3.3, 3.4 */

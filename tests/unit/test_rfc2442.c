@@ -168,6 +168,8 @@ static const struct {
 	    "OjxkQGUuZj4NCkRBVEENCmhpDQouDQpRVUlUDQo=\r\n", "process" GOOD },
 	{ "encoding: one that nobody knows is not guessed",
 	    TYPE CTE("x-uuencode") EMPTY HI ONE, "postmaster" },
+	{ "encoding: nor which of two is meant",
+	    TYPE CTE("base64") CTE("8bit") EMPTY HI ONE, "postmaster" },
 	/* required-extensions */
 	{ "required: left out stands for the three",
 	    TYPE EMPTY HI FROM " SIZE=4 BODY=7BIT RET=HDRS\r\n" TO
