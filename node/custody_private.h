@@ -187,6 +187,8 @@ bool seal_is_of(const struct custody *c, const struct lot *lot);
 /* Can something be sealed for the site now?  If it only lacks a live key, one
  * is asked for. */
 bool seal_can(struct custody *c, const char *site);
+/* A request with the site's own card, which it gets back. */
+void seal_back(struct custody *c, const char *site);
 
 /* custody_open.c */
 /* Begins with the next bundle, or goes on: 1 more, 0 nothing to open now;

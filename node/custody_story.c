@@ -101,7 +101,7 @@ runs_json(const struct object_part *part, const struct verdict *v)
 	return runs;
 }
 
-/* The members that name the serial come first, see without_line. */
+/* The members that name the serial come first, see lines_before. */
 static char *
 line_new(const struct story *s, const struct entry *entry,
     const struct object_part *part, const struct verdict *v)
