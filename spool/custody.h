@@ -340,6 +340,7 @@ struct site_record {
 	uint64_t rtt_secs;	/* smoothed, from cut to result; 0: unknown */
 	uint64_t seen_secs;	/* when that card came here first */
 	bool fresh;		/* it came from the site, not from a file */
+	bool behind;		/* the site itself has an older one since */
 };
 
 void site_record_init(struct site_record *s);
