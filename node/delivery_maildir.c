@@ -696,17 +696,9 @@ maildir_start(void *self, struct delivery_task *t)
 	turn_soon(m);
 }
 
-static size_t
-maildir_width(const void *self)
-{
-	(void)self;
-	return GROUP_MAX;
-}
-
 const struct delivery_driver delivery_maildir = {
 	.name = "maildir",
 	.make = maildir_new,
 	.free = maildir_free,
 	.start = maildir_start,
-	.width = maildir_width,
 };

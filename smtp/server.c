@@ -432,9 +432,3 @@ smtp_server_in_transaction(const struct smtp_server *s)
 {
 	return (s->state & STATES_TRANSACTION) != 0;
 }
-
-bool
-smtp_server_lf_lines(const struct smtp_server *s)
-{
-	return s->lf;
-}

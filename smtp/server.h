@@ -137,7 +137,5 @@ void smtp_server_greet(struct smtp_server *s, int code, const char *text);
 struct buf *smtp_server_output(struct smtp_server *s);
 /* Is a transaction under way (for timeouts and orderly shutdown)? */
 bool smtp_server_in_transaction(const struct smtp_server *s);
-/* Batch with SMTP_LINES_DETECT: did the last command end in LF alone? */
-bool smtp_server_lf_lines(const struct smtp_server *s);
 
 #endif

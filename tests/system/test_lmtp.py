@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from peers_common import free_port
+from peers_common import free_port, patient
 from peers_smtp import Smtp
 from test_smtp_cases import CASES, OFFERED, RUNNER
 
@@ -120,7 +120,7 @@ def test_the_cases_of_smtp(site):
     done = subprocess.run(
         [sys.executable, RUNNER, "--lhlo", "--require", ",".join(OFFERED),
          f"127.0.0.1:{site.lmtp_port}", os.path.join(CASES, "cases.jsonl")],
-        capture_output=True, text=True, timeout=600, check=False)
+        capture_output=True, text=True, timeout=patient(600), check=False)
     # The runner does not know that two recipients have two replies.
     failed = {line.split()[1] for line in done.stdout.splitlines()
               if line.startswith("FAIL ")}
