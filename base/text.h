@@ -10,7 +10,10 @@
 #include "base/buf.h"
 #include "base/err.h"
 
-/* Decimal digits only, nothing else around them, at most max. */
+/* These parse a whole text, with nothing around it: 0, or ERR_SYNTAX, or
+ * ERR_LIMIT where the number is too large (in base 32 that is ERR_SYNTAX too);
+ * then what out points to stays. */
+/* Decimal digits only, at most max. */
 int num_parse(struct slice s, uint64_t max, uint64_t *n_out) MUST_CHECK;
 /* Base 32 in lower case without the letters i, l, o and u, which are misread,
  * and without zeros in front: one to thirteen characters and a NUL; returns

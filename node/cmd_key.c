@@ -148,32 +148,47 @@ key_rotate(struct key_args *a)
 	return status;
 }
 
-/* The two entries of an export: each begins with the line "postrider-key 1". */
-static int
-cut_export(const char *site, struct slice text, struct slice entry_out[2],
-    struct err *e)
+/* Identity, auth key and, in an export of today, how far the cards count. */
+#define EXPORT_ENTRIES 3
+static const char *const export_names[EXPORT_ENTRIES] = { "identity", "auth",
+	"state" };
+
+/* The entries of an export: each begins with the line "postrider-key 1".  How
+ * many there are. */
+static size_t
+cut_entries(struct slice text, struct slice entry_out[EXPORT_ENTRIES])
 {
 	static const char first[] = "postrider-key 1\n";
-	static const char *const names[] = { "identity", "auth" };
+	const char *at = text.ptr, *end = text.ptr + text.len, *cut;
+	size_t n = 0;
+
+	while (n < EXPORT_ENTRIES && at < end) {
+		cut = n + 1 == EXPORT_ENTRIES ? NULL : memmem(at + 1,
+		    (size_t)(end - at) - 1, first, strlen(first));
+		cut = cut == NULL ? end : cut;
+		entry_out[n++] = (struct slice){ at, (size_t)(cut - at) };
+		at = cut;
+	}
+	return n;
+}
+
+static int
+cut_export(const char *site, struct slice text,
+    struct slice entry_out[EXPORT_ENTRIES], size_t *n_out, struct err *e)
+{
 	static const struct keyring_policy policy;
 	struct keyring *ring = keyring_new(site, &policy, clock_real(),
 	    rng_real(), NULL, NULL);
-	const char *end = text.ptr + text.len, *cut;
+	size_t n = cut_entries(text, entry_out);
 	int rc = 0;
 
-	cut = text.len == 0 ? NULL :
-	    memmem(text.ptr + 1, text.len - 1, first, strlen(first));
-	if (cut == NULL)
+	if (n < 2)
 		rc = err_set(e, ERR_SYNTAX, "it does not hold the exported "
 		    "keys of a site");
-	else {
-		entry_out[0] = (struct slice){ text.ptr,
-			(size_t)(cut - text.ptr) };
-		entry_out[1] = (struct slice){ cut, (size_t)(end - cut) };
-	}
-	for (size_t i = 0; rc == 0 && i < 2; i++)
-		rc = keyring_restore(ring, names[i], entry_out[i], e);
+	for (size_t i = 0; rc == 0 && i < n; i++)
+		rc = keyring_restore(ring, export_names[i], entry_out[i], e);
 	keyring_free(ring);
+	*n_out = n;
 	return rc;
 }
 
@@ -205,11 +220,12 @@ prepare(struct key_args *a, const struct conf *conf, struct slice import,
     struct err *e)
 {
 	struct keyfiles *files = NULL;
-	struct slice entry[2];
+	struct slice entry[EXPORT_ENTRIES];
+	size_t n = 0;
 	int rc = 0;
 
 	if (a->from != NULL) {
-		rc = cut_export(conf->site, import, entry, e);
+		rc = cut_export(conf->site, import, entry, &n, e);
 		if (rc != 0)
 			err_prefix(e, "%s", a->from);
 	}
@@ -217,10 +233,9 @@ prepare(struct key_args *a, const struct conf *conf, struct slice import,
 		rc = keyfiles_open(conf->keys_dir, KEYFILES_MAKE, &files, e);
 	if (rc == 0)
 		rc = make_room(a, conf, files, e);
-	if (rc == 0 && a->from != NULL)
-		rc = keyfiles_store()->put(files, "identity", entry[0], e);
-	if (rc == 0 && a->from != NULL)
-		rc = keyfiles_store()->put(files, "auth", entry[1], e);
+	for (size_t i = 0; rc == 0 && i < n; i++)
+		rc = keyfiles_store()->put(files, export_names[i], entry[i],
+		    e);
 	keyfiles_close(files);
 	return rc;
 }
@@ -277,13 +292,14 @@ key_new(struct key_args *a)
 static int
 read_entries(const struct conf *conf, struct buf *out, struct err *e)
 {
-	static const char *const names[] = { "identity", "auth" };
 	int rc = 0;
 
-	for (size_t i = 0; rc == 0 && i < 2; i++) {
-		char *path = path_join(conf->keys_dir, names[i]);
+	for (size_t i = 0; rc == 0 && i < EXPORT_ENTRIES; i++) {
+		char *path = path_join(conf->keys_dir, export_names[i]);
 
-		rc = file_read(path, EXPORT_MAX / 2, out, e);
+		rc = file_read(path, EXPORT_MAX / EXPORT_ENTRIES, out, e);
+		if (rc == ERR_NOT_FOUND && i + 1 == EXPORT_ENTRIES)
+			rc = 0;		/* no card was ever written */
 		free(path);
 	}
 	return rc;

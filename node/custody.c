@@ -198,6 +198,30 @@ on_our_card(void *ctx, struct buf *out)
 	return directory_our_card(c->x->directory, out);
 }
 
+static bool
+on_back_is_due(void *ctx, const char *peer)
+{
+	struct custody *c = ctx;
+
+	return directory_back_is_due(c->x->directory, peer);
+}
+
+static uint64_t
+on_card_back(void *ctx, const char *peer, struct buf *out)
+{
+	struct custody *c = ctx;
+
+	return directory_back(c->x->directory, peer, out);
+}
+
+static void
+on_gave_back(void *ctx, const char *peer)
+{
+	struct custody *c = ctx;
+
+	directory_gave_back(c->x->directory, peer);
+}
+
 static int
 on_seal_to(void *ctx, const char *peer, bool request, struct seal_to *to_out,
     struct err *e)
@@ -227,7 +251,9 @@ on_key_end_secs(void *ctx, uint64_t key_id)
 
 static const struct transit_hooks hooks = {
 	.arrived = on_arrived, .hop_done = on_hop_done, .lost = on_lost,
-	.card = on_card, .our_card = on_our_card, .fill = on_fill,
+	.card = on_card, .our_card = on_our_card,
+	.back_is_due = on_back_is_due, .card_back = on_card_back,
+	.gave_back = on_gave_back, .fill = on_fill,
 	.waits = on_waits, .making = on_making, .seal_to = on_seal_to,
 	.open_with = on_open_with, .key_end_secs = on_key_end_secs,
 };
@@ -505,6 +531,28 @@ custody_work(struct exchange *x, struct err *e)
 	return make_step(c, e);
 }
 
+static bool
+is_live(struct exchange *x, const char *site, enum seal_kind kind)
+{
+	struct err e = ERR_INIT;
+	struct seal_to to;
+
+	return directory_seal_to(x->directory, site, kind, &to, &e) == 0;
+}
+
+bool
+custody_has_keys(struct exchange *x, const char *site)
+{
+	const struct conf_strings *via = conf_find_via(x->conf, site);
+	size_t i;
+
+	for (i = 0; via != NULL && i < via->n; i++) {
+		if (!is_live(x, via->item[i], SEAL_ONION))
+			return false;
+	}
+	return is_live(x, site, SEAL_BUNDLE);
+}
+
 /*
  * Time.
  */
@@ -522,6 +570,26 @@ tell_cards(struct custody *c)
 		    conf_find_peer(c->x->conf, site) == NULL &&
 		    transit_next_peer(c->x, site) != NULL)
 			answer_card(c, site);
+	}
+}
+
+/* Sites that forgot how far their cards had counted get back the one that is
+ * here, the same way. */
+static void
+give_back_cards(struct custody *c)
+{
+	struct directory *d = c->x->directory;
+	const char *site;
+	size_t i;
+
+	for (i = 0; (site = directory_site(d, i)) != NULL; i++) {
+		if (!directory_back_is_due(d, site))
+			continue;
+		if (conf_find_peer(c->x->conf, site) != NULL)
+			c->x->dirty = true;
+		else if (c->sealing == NULL &&
+		    transit_next_peer(c->x, site) != NULL)
+			seal_back(c, site);
 	}
 }
 
@@ -620,6 +688,7 @@ custody_tick(struct exchange *x, struct err *e)
 	c->last_tick_ms = clock_mono_ms(x->clock);
 	rc = directory_tick(x->directory, e);
 	tell_cards(c);
+	give_back_cards(c);
 	list_for_each(item, &c->flows) {
 		struct flow *f = list_entry(item, struct flow, link);
 
@@ -701,6 +770,10 @@ custody_deadline_ms(struct exchange *x)
 		return mono;
 	if (is_paused(c))
 		at = c->pause_ms;
+	/* As soon as exchange_tick looks again. */
+	if (directory_is_stirred(x->directory) &&
+	    x->last_tick_ms + TICK_MS < at)
+		at = x->last_tick_ms + TICK_MS;
 	list_for_each(item, &c->arrivals) {
 		when = list_entry(item, struct arrival, link)->pause_ms;
 		at = when < at ? when : at;

@@ -187,6 +187,8 @@ bool seal_is_of(const struct custody *c, const struct lot *lot);
 /* Can something be sealed for the site now?  If it only lacks a live key, one
  * is asked for. */
 bool seal_can(struct custody *c, const char *site);
+/* A request with the site's own card, which it gets back. */
+void seal_back(struct custody *c, const char *site);
 
 /* custody_open.c */
 /* Begins with the next bundle, or goes on: 1 more, 0 nothing to open now;
@@ -231,6 +233,8 @@ int results_write(struct bag_writer *w, const struct serial_in *in,
 void story_part(struct custody *c, const struct lot *lot,
     const struct serial_out *rec, size_t part, const struct outcome *o);
 void story_end(struct custody *c);
-enum custody_stage lot_stage(const struct lot *lot);
+/* How far it is; what w_out points to lives until anything changes. */
+void lot_where(struct custody *c, const struct lot *lot,
+    struct custody_where *w_out);
 
 #endif

@@ -346,6 +346,21 @@ add_card(struct sealing *s, bool asked, struct err *e)
 	return rc;
 }
 
+/* The site's own card, in place of ours. */
+static int
+add_back(struct sealing *s, struct err *e)
+{
+	struct buf card = BUF_INIT;
+	int rc = 0;
+
+	if (directory_back(s->c->x->directory, s->site, &card) != 0)
+		rc = bag_writer_card(s->bag, buf_slice(&card), e);
+	else
+		rc = err_set(e, ERR_STATE, "%s has a newer card", s->site);
+	buf_release(&card);
+	return rc;
+}
+
 static int
 add_extras(struct sealing *s, uint64_t serial, bool card, struct err *e)
 {
@@ -687,23 +702,34 @@ seal_step(struct custody *c, struct err *e)
  * Answers, and requests for keys.
  */
 static int
-seal_request(struct custody *c, const char *site, struct err *e)
+seal_request(struct custody *c, const char *site, bool back, struct err *e)
 {
 	struct sealing *s = sealing_new(c, site, NULL);
 	int rc;
 
 	rc = chain_begin(s, SEAL_REQUEST, 0, c->x->conf->lifetime_secs, e);
 	if (rc == 0)
-		rc = add_card(s, true, e);
+		rc = back ? add_back(s, e) : add_card(s, true, e);
 	if (rc == 0)
 		rc = chain_end(s, e);
 	if (rc == 0)
 		rc = commit(s, e);
-	if (rc == 0)
+	if (rc == 0 && !back)
 		log_event(c->x->log, LOG_LEVEL_INFO, "keys-asked", "site",
 		    site, NULL);
 	sealing_free(s);
 	return rc;
+}
+
+void
+seal_back(struct custody *c, const char *site)
+{
+	struct err e = ERR_INIT;
+
+	directory_gave_back(c->x->directory, site);
+	if (seal_request(c, site, true, &e) != 0)
+		log_event(c->x->log, LOG_LEVEL_WARNING, "bundle-not-made",
+		    "site", site, "reason", e.text, NULL);
 }
 
 /* Is there a live key of this site?  If not, it is asked for one. */
@@ -716,7 +742,7 @@ has_key(struct custody *c, const char *site, enum seal_kind kind)
 	int rc = directory_seal_to(d, site, kind, &to, &e);
 
 	if (rc == ERR_NOT_FOUND && directory_may_ask(d, site) &&
-	    seal_request(c, site, &e) != 0)
+	    seal_request(c, site, false, &e) != 0)
 		log_event(c->x->log, LOG_LEVEL_WARNING, "bundle-not-made",
 		    "site", site, "reason", e.text, NULL);
 	return rc == 0;
@@ -736,28 +762,6 @@ seal_can(struct custody *c, const char *site)
 	for (i = 0; via != NULL && i < via->n; i++)
 		can = has_key(c, via->item[i], SEAL_ONION) && can;
 	return can && has_key(c, site, SEAL_BUNDLE);
-}
-
-static bool
-is_live(struct exchange *x, const char *site, enum seal_kind kind)
-{
-	struct err e = ERR_INIT;
-	struct seal_to to;
-
-	return directory_seal_to(x->directory, site, kind, &to, &e) == 0;
-}
-
-bool
-custody_has_keys(struct exchange *x, const char *site)
-{
-	const struct conf_strings *via = conf_find_via(x->conf, site);
-	size_t i;
-
-	for (i = 0; via != NULL && i < via->n; i++) {
-		if (!is_live(x, via->item[i], SEAL_ONION))
-			return false;
-	}
-	return is_live(x, site, SEAL_BUNDLE);
 }
 
 int

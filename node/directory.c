@@ -4,46 +4,20 @@
  * learned later has to be signed by the same identity and be newer, so nobody
  * on the way can put himself in its place.
  */
-#include "node/directory.h"
-
 #include <stdlib.h>
 #include <string.h>
 
 #include "node/custody.h"
+#include "node/directory_private.h"
 #include "node/exchange_private.h"
 #include "node/keys.h"
 #include "node/transit.h"
 
-#define OPENING_KEYS_MAX 3
 #define ASK_SECS 3600		/* between two key requests to a site */
 #define ASK_MAX_SECS 86400	/* while none is answered, ever later */
-#define AUTH_KEY_SECS (400 * (uint64_t)86400)	/* replay memory of what is
-						 * sealed to the auth key */
 
-struct known {
-	struct directory *dir;
-	struct card card;
-	char *text;		/* of it */
-	struct site_record rec;
-	bool vouched;		/* else only the spool's record */
-	bool replaced;		/* it was another identity at the last end */
-	bool dirty;
-	unsigned asks;		/* since its card changed, or the start */
-};
-
-struct directory {
-	struct exchange *x;
-	struct keyring *keyring;
-	struct known **known;
-	size_t n;
-	struct keyring_key key[KEYRING_LIVE_MAX];
-	struct buf card;	/* our own */
-	uint64_t counter;
-	bool foreign;		/* a bundle came for keys that are no more */
-};
-
-static struct known *
-find(const struct directory *d, const char *site)
+struct known *
+directory_find(const struct directory *d, const char *site)
 {
 	size_t i;
 
@@ -54,10 +28,10 @@ find(const struct directory *d, const char *site)
 	return NULL;
 }
 
-static struct known *
-need(struct directory *d, const char *site)
+struct known *
+directory_need(struct directory *d, const char *site)
 {
-	struct known *k = find(d, site);
+	struct known *k = directory_find(d, site);
 
 	if (k != NULL)
 		return k;
@@ -104,6 +78,25 @@ directory_free(struct directory *d)
  * Cards.
  */
 static void
+refresh_card(struct directory *d)
+{
+	struct buf fresh = BUF_INIT;
+	struct err e = ERR_INIT;
+	uint64_t before = d->counter;
+
+	if (keys_card(d->keyring, d->x->conf, NULL, &fresh, &d->counter,
+	    &e) != 0) {
+		log_event(d->x->log, LOG_LEVEL_WARNING, "keyring-failed",
+		    "reason", e.text, NULL);
+	} else {
+		buf_clear(&d->card);
+		buf_addslice(&d->card, buf_slice(&fresh));
+	}
+	d->stirred = d->counter != before || d->stirred;
+	buf_release(&fresh);
+}
+
+static void
 take_card(struct known *k, struct card *fresh, struct slice text)
 {
 	card_release(&k->card);
@@ -117,7 +110,11 @@ take_card(struct known *k, struct card *fresh, struct slice text)
 	k->rec.seen_secs = now_secs(k->dir->x);
 	k->rec.fresh = false;
 	k->dirty = true;
-	k->asks = 0;
+	/* Of two copies of a site that overtake each other each is asked later
+	 * and later. */
+	if (!k->rec.behind)
+		k->asks = 0;
+	k->rec.behind = false;
 }
 
 /* What the spool had learned, against the card that the operator gave: the
@@ -125,7 +122,7 @@ take_card(struct known *k, struct card *fresh, struct slice text)
  * site has another identity than it had when that was learned. */
 static bool
 believe_stored(struct known *k, const char *stored, uint64_t seen_secs,
-    bool fresh)
+    bool fresh, bool behind)
 {
 	struct err e = ERR_INIT;
 	struct card card;
@@ -139,22 +136,43 @@ believe_stored(struct known *k, const char *stored, uint64_t seen_secs,
 	if (rc >= 0) {
 		k->rec.seen_secs = seen_secs;
 		k->rec.fresh = fresh;
+		k->rec.behind = behind;
 	}
 	card_release(&card);
 	return rc == ERR_DENIED;
 }
 
-/* Another identity: the site was made anew, and knows nothing of us. */
+/* The site was made anew, and knows nothing of us: what was sealed for the one
+ * before cannot be opened. */
 static void
-replaced(struct directory *d, struct known *k)
+begin_anew(struct directory *d, struct known *k)
 {
 	k->rec.told = 0;
 	k->rec.rtt_secs = 0;
+	k->dirty = true;
+	transit_site_replaced(d->x, k->rec.name);
+	custody_site_replaced(d->x, k->rec.name);
+}
+
+/* Another identity. */
+static void
+replaced(struct directory *d, struct known *k)
+{
 	log_event(d->x->log, LOG_LEVEL_WARNING, "site-replaced",
 	    "site", k->rec.name, "counter", num_str(k->card.counter).s,
 	    NULL);
-	transit_site_replaced(d->x, k->rec.name);
-	custody_site_replaced(d->x, k->rec.name);
+	begin_anew(d, k);
+}
+
+/* The same one, with other keys. */
+static void
+rekeyed(struct directory *d, struct known *k)
+{
+	k->rekeyed = false;
+	log_event(d->x->log, LOG_LEVEL_INFO, "site-rekeyed",
+	    "site", k->rec.name, "counter", num_str(k->card.counter).s,
+	    NULL);
+	begin_anew(d, k);
 }
 
 int
@@ -164,15 +182,16 @@ directory_add(struct directory *d, struct slice text, struct err *e)
 	struct known *k;
 	struct card card;
 	uint64_t seen_secs;
-	bool other = false, fresh;
+	bool other = false, fresh, behind;
 	int rc;
 
 	rc = card_parse(text, &card, e);
 	if (rc != 0)
 		return rc;
-	k = need(d, card.site);
+	k = directory_need(d, card.site);
 	seen_secs = k->rec.seen_secs;
 	fresh = k->rec.fresh;
+	behind = k->rec.behind;
 	if (k->vouched) {
 		rc = card_succeeds(&k->card, &card, e);
 		other = rc == ERR_DENIED;
@@ -184,7 +203,8 @@ directory_add(struct directory *d, struct slice text, struct err *e)
 	if (rc == 1) {
 		take_card(k, &card, text);
 		k->vouched = true;
-		other = believe_stored(k, stored, seen_secs, fresh) || other;
+		other = believe_stored(k, stored, seen_secs, fresh, behind) ||
+		    other;
 		d->x->dirty = true;
 	}
 	if (other)
@@ -192,6 +212,70 @@ directory_add(struct directory *d, struct slice text, struct err *e)
 	free(stored);
 	card_release(&card);
 	return rc < 0 ? rc : 0;
+}
+
+/* Is this receiving key in the card? */
+static bool
+lists(const struct card *c, const struct card_key *key)
+{
+	for (size_t i = 0; i < c->nreceive; i++)
+		if (c->receive[i].len == key->len &&
+		    memcmp(c->receive[i].octets, key->octets, key->len) == 0)
+			return true;
+	return false;
+}
+
+static bool
+lists_any(const struct card *c, const struct card *other)
+{
+	for (size_t i = 0; i < other->nreceive; i++)
+		if (lists(c, &other->receive[i]))
+			return true;
+	return false;
+}
+
+/* An older card than ours, or another with its counter, and from the site
+ * itself: was it only late, or does it not know how far it had counted? */
+static void
+came_behind(struct known *k, const char *from, const struct card *card)
+{
+	if (k->rec.behind || strcmp(from, card->site) != 0 ||
+	    lists(&k->card, &card->receive[card->nreceive - 1]))
+		return;
+	k->rec.behind = k->dirty = true;
+	k->dir->stirred = k->dir->x->dirty = true;
+	log_event(k->dir->x->log, LOG_LEVEL_INFO, "card-behind",
+	    "site", card->site, "counter", num_str(card->counter).s,
+	    "held", num_str(k->card.counter).s, NULL);
+}
+
+/* Our own card, which we may have signed before this site was rebuilt: all who
+ * have it believe none of today's until they count on from it. */
+static int
+learn_of_ourselves(struct directory *d, const char *from, struct slice text,
+    const struct card *card, struct err *e)
+{
+	int rc;
+
+	if (d->keyring == NULL || card->identity.len != ED25519_LEN ||
+	    memcmp(card->identity.octets, keyring_identity_public(d->keyring),
+	    ED25519_LEN) != 0)
+		return err_set(e, ERR_DENIED, "the card of this site, which "
+		    "came from %s, has another identity", from);
+	if (d->counter == 0)
+		refresh_card(d);
+	if (card->counter < d->counter ||
+	    slice_eq(text, buf_slice(&d->card)))
+		return 0;
+	rc = keyring_overtake(d->keyring, card->counter, e);
+	if (rc != 0)
+		return rc;
+	log_event(d->x->log, LOG_LEVEL_WARNING, "card-overtaken",
+	    "from", from, "counter", num_str(card->counter).s,
+	    "ours", num_str(d->counter).s, NULL);
+	refresh_card(d);
+	d->foreign = d->x->dirty = true;
+	return 0;
 }
 
 int
@@ -205,7 +289,12 @@ directory_learn(struct directory *d, const char *from, struct slice text,
 	rc = card_parse(text, &card, e);
 	if (rc != 0)
 		return rc;
-	k = find(d, card.site);
+	if (strcmp(card.site, d->x->conf->site) == 0) {
+		rc = learn_of_ourselves(d, from, text, &card, e);
+		card_release(&card);
+		return rc;
+	}
+	k = directory_find(d, card.site);
 	if (k == NULL || !k->vouched)
 		rc = err_set(e, ERR_NOT_FOUND, "the card of %s, which came "
 		    "from %s, is of a site that nobody vouched for: get its "
@@ -216,11 +305,17 @@ directory_learn(struct directory *d, const char *from, struct slice text,
 		log_event(d->x->log, LOG_LEVEL_INFO, "card-learned",
 		    "site", card.site, "from", from,
 		    "counter", num_str(card.counter).s, NULL);
+		k->rekeyed = !lists_any(&k->card, &card) || k->rekeyed;
+		d->stirred = k->rekeyed || d->stirred;
 		take_card(k, &card, text);
 		d->x->dirty = true;
 	}
-	if (rc >= 0 && !k->rec.fresh)
+	if (rc >= 0 && (!k->rec.fresh || k->rec.behind)) {
 		k->rec.fresh = k->dirty = true;
+		k->rec.behind = false;
+	} else if (rc == ERR_STATE) {
+		came_behind(k, from, &card);
+	}
 	card_release(&card);
 	return rc < 0 && rc != ERR_STATE ? rc : 0;
 }
@@ -228,7 +323,7 @@ directory_learn(struct directory *d, const char *from, struct slice text,
 bool
 directory_knows(const struct directory *d, const char *site)
 {
-	const struct known *k = find(d, site);
+	const struct known *k = directory_find(d, site);
 
 	return k != NULL && k->vouched;
 }
@@ -242,7 +337,7 @@ directory_site(const struct directory *d, size_t i)
 const struct card *
 directory_card(const struct directory *d, const char *site)
 {
-	const struct known *k = find(d, site);
+	const struct known *k = directory_find(d, site);
 
 	return k != NULL && k->vouched ? &k->card : NULL;
 }
@@ -263,227 +358,8 @@ directory_site_of(const struct directory *d, const unsigned char auth[32])
 }
 
 /*
- * Sealing and opening.
- */
-static const unsigned char *
-psk_of(const struct directory *d, const char *site)
-{
-	const struct conf_peer *peer = conf_find_peer(d->x->conf, site);
-
-	return peer != NULL && peer->has_psk ? peer->psk : NULL;
-}
-
-int
-directory_pair_secret(const struct directory *d, const char *site,
-    const char *label, unsigned char secret_out[KEYRING_PSK_LEN],
-    struct err *e)
-{
-	const struct card *card = directory_card(d, site);
-
-	if (d->keyring == NULL || card == NULL ||
-	    card->auth.len != X25519_LEN)
-		return err_set(e, ERR_NOT_FOUND, "there is no card of %s, or "
-		    "this site has no keys", site);
-	return keyring_pair_secret(d->keyring, card->auth.octets,
-	    psk_of(d, site), label, secret_out, e);
-}
-
-static bool
-is_signed(const struct directory *d, const char *site)
-{
-	const struct conf_peer *peer = conf_find_peer(d->x->conf, site);
-
-	return peer != NULL && peer->sign;
-}
-
-static int
-need_keys(const struct directory *d, struct err *e)
-{
-	if (d->keyring != NULL)
-		return 0;
-	return err_set(e, ERR_DENIED, "this site has no keys: make them with "
-	    "`postrider key new`");
-}
-
-/*
- * How long a key lives is counted from when its card was heard of, whatever
- * the clocks of the two sites say.  A card out of a file may have been old
- * then: there a date that is past is believed, and the site is asked.
- */
-static const struct card_key *
-live_key(const struct directory *d, const struct known *k)
-{
-	uint64_t now = now_secs(d->x), seen = k->rec.seen_secs;
-
-	return card_receiving(&k->card, now > seen ? now - seen : 0,
-	    k->rec.fresh ? INT64_MIN : clock_wall_ms(d->x->clock) / 1000);
-}
-
-static int
-remote_key(const struct directory *d, const struct known *k,
-    enum seal_kind kind, struct seal_to *to, struct err *e)
-{
-	const struct card_key *key;
-
-	if (kind == SEAL_REQUEST) {
-		to->remote = k->card.auth.octets;
-		return 0;
-	}
-	key = live_key(d, k);
-	if (key == NULL)
-		return err_set(e, ERR_NOT_FOUND, "no live key of %s is known: "
-		    "it is asked for a newer card", k->rec.name);
-	to->remote = key->octets;
-	return 0;
-}
-
-int
-directory_seal_to(struct directory *d, const char *site, enum seal_kind kind,
-    struct seal_to *to, struct err *e)
-{
-	const struct known *k = find(d, site);
-	int rc = need_keys(d, e);
-
-	memset(to, 0, sizeof(*to));
-	if (rc != 0)
-		return rc;
-	if (k == NULL || !k->vouched)
-		return err_set(e, ERR_DENIED, "there is no card of %s: get it "
-		    "and use `postrider peer add FILE`", site);
-	to->kind = kind;
-	to->destination = k->rec.name;
-	to->rng = d->x->rng;
-	to->origin = d->x->conf->site;
-	if (kind == SEAL_PARCEL && is_signed(d, site)) {
-		to->sign = true;
-		to->sign_secret = keyring_identity_secret(d->keyring);
-		return 0;
-	}
-	if (kind != SEAL_ONION) {
-		to->secret = keyring_auth_secret(d->keyring);
-		to->psk = psk_of(d, site);
-	}
-	return remote_key(d, k, kind, to, e);
-}
-
-static void
-describe(const struct directory *d, const struct known *k,
-    struct open_peer *peer)
-{
-	const unsigned char *psk = psk_of(d, k->rec.name);
-
-	memset(peer, 0, sizeof(*peer));
-	peer->psk = psk != NULL;
-	if (psk != NULL)
-		memcpy(peer->key, psk, sizeof(peer->key));
-}
-
-static int
-sender_of_any(void *ctx, enum seal_kind kind, const unsigned char key[32],
-    struct open_peer *peer, struct err *e)
-{
-	struct directory *d = ctx;
-	const char *site = directory_site_of(d, key);
-
-	(void)kind;
-	if (site == NULL)
-		return err_set(e, ERR_DENIED, "its sender is not known here");
-	describe(d, find(d, site), peer);
-	return 0;
-}
-
-static int
-sender_is_peer(void *ctx, enum seal_kind kind, const unsigned char key[32],
-    struct open_peer *peer, struct err *e)
-{
-	const struct known *k = ctx;
-
-	(void)kind;
-	if (!k->vouched || k->card.auth.len != X25519_LEN ||
-	    memcmp(k->card.auth.octets, key, X25519_LEN) != 0)
-		return err_set(e, ERR_DENIED, "it was not sealed by %s",
-		    k->rec.name);
-	describe(k->dir, k, peer);
-	peer->sign = is_signed(k->dir, k->rec.name);
-	return 0;
-}
-
-static int
-signer_is_peer(void *ctx, enum seal_kind kind, const char *site,
-    unsigned char public_out[SEAL_KEY_LEN], struct open_peer *peer,
-    struct err *e)
-{
-	const struct known *k = ctx;
-
-	(void)kind;
-	if (!k->vouched || strcmp(site, k->rec.name) != 0)
-		return err_set(e, ERR_DENIED, "it was not signed by %s",
-		    k->rec.name);
-	describe(k->dir, k, peer);
-	peer->sign = is_signed(k->dir, k->rec.name);
-	memcpy(public_out, k->card.identity.octets, SEAL_KEY_LEN);
-	return 0;
-}
-
-int
-directory_open_with(struct directory *d, const char *peer,
-    struct open_with *with, struct err *e)
-{
-	const unsigned kinds = SEAL_BIT(SEAL_PARCEL) | SEAL_BIT(SEAL_BUNDLE) |
-	    SEAL_BIT(SEAL_ONION);
-	int rc = need_keys(d, e);
-	size_t i, n;
-
-	memset(with, 0, sizeof(*with));
-	if (rc != 0)
-		return rc;
-	with->site = d->x->conf->site;
-	n = keyring_receiving(d->keyring, d->key);
-	for (i = 0; i < n; i++)
-		with->key[i] = (struct open_key){ kinds, d->key[i].id,
-		    d->key[i].secret, d->key[i].public };
-	/* At most three agreements on the curve, whatever arrives: while a
-	 * rotation out of turn has three keys live nobody lacks one. */
-	if (n < OPENING_KEYS_MAX)
-		with->key[n++] = (struct open_key){ SEAL_BIT(SEAL_REQUEST), 0,
-		    keyring_auth_secret(d->keyring),
-		    keyring_auth_public(d->keyring) };
-	with->nkeys = n;
-	with->sender = peer != NULL ? sender_is_peer : sender_of_any;
-	with->signer = peer != NULL ? signer_is_peer : NULL;
-	with->ctx = peer != NULL ? (void *)need(d, peer) : (void *)d;
-	return 0;
-}
-
-uint64_t
-directory_key_end_secs(struct directory *d, uint64_t id)
-{
-	uint64_t left = id != 0 && d->keyring != NULL ?
-	    keyring_left_secs(d->keyring, id) : 0;
-
-	return now_secs(d->x) + (left != 0 ? left : AUTH_KEY_SECS);
-}
-
-/*
  * Our own card.
  */
-static void
-refresh_card(struct directory *d)
-{
-	struct buf fresh = BUF_INIT;
-	struct err e = ERR_INIT;
-
-	if (keys_card(d->keyring, d->x->conf, NULL, &fresh, &d->counter,
-	    &e) != 0) {
-		log_event(d->x->log, LOG_LEVEL_WARNING, "keyring-failed",
-		    "reason", e.text, NULL);
-	} else {
-		buf_clear(&d->card);
-		buf_addslice(&d->card, buf_slice(&fresh));
-	}
-	buf_release(&fresh);
-}
-
 uint64_t
 directory_our_card(struct directory *d, struct buf *out)
 {
@@ -498,7 +374,7 @@ directory_our_card(struct directory *d, struct buf *out)
 bool
 directory_must_tell(struct directory *d, const char *site)
 {
-	const struct known *k = find(d, site);
+	const struct known *k = directory_find(d, site);
 
 	if (d->keyring != NULL && d->counter == 0)
 		refresh_card(d);
@@ -518,14 +394,21 @@ directory_must_announce(struct directory *d, size_t i)
 void
 directory_saw_foreign(struct directory *d)
 {
+	d->stirred = !d->foreign || d->stirred;
 	d->foreign = true;
+}
+
+bool
+directory_is_stirred(const struct directory *d)
+{
+	return d->stirred;
 }
 
 int
 directory_told(struct directory *d, struct spool_unit *u, const char *site,
     struct err *e)
 {
-	struct known *k = need(d, site);
+	struct known *k = directory_need(d, site);
 
 	k->rec.told = d->counter;
 	return spool_put_site(u, &k->rec, e);
@@ -542,25 +425,68 @@ ask_pause_secs(const struct known *k)
 	return secs < ASK_MAX_SECS ? secs : ASK_MAX_SECS;
 }
 
+static bool
+may_ask(const struct known *k)
+{
+	return k->rec.asked_secs == 0 ||
+	    k->rec.asked_secs + ask_pause_secs(k) <= now_secs(k->dir->x);
+}
+
+static void
+note_ask(struct known *k)
+{
+	k->asks++;
+	k->rec.asked_secs = now_secs(k->dir->x);
+	k->dirty = true;
+}
+
 bool
 directory_may_ask(struct directory *d, const char *site)
 {
-	struct known *k = need(d, site);
-	uint64_t now = now_secs(d->x);
+	struct known *k = directory_need(d, site);
 
-	if (k->rec.asked_secs != 0 &&
-	    k->rec.asked_secs + ask_pause_secs(k) > now)
+	if (!may_ask(k))
 		return false;
-	k->asks++;
-	k->rec.asked_secs = now;
-	k->dirty = true;
+	note_ask(k);
 	return true;
+}
+
+bool
+directory_back_is_due(struct directory *d, const char *site)
+{
+	const struct known *k = directory_find(d, site);
+
+	return k != NULL && k->vouched && k->rec.behind && may_ask(k) &&
+	    d->keyring != NULL;
+}
+
+uint64_t
+directory_back(const struct directory *d, const char *site, struct buf *out)
+{
+	const struct known *k = directory_find(d, site);
+
+	if (k == NULL || !k->vouched || !k->rec.behind)
+		return 0;
+	buf_adds(out, k->text);
+	return k->card.counter;
+}
+
+void
+directory_gave_back(struct directory *d, const char *site)
+{
+	struct known *k = directory_find(d, site);
+
+	if (k == NULL)
+		return;
+	note_ask(k);
+	log_event(d->x->log, LOG_LEVEL_INFO, "card-given-back",
+	    "site", site, "counter", num_str(k->card.counter).s, NULL);
 }
 
 uint64_t
 directory_rtt_secs(const struct directory *d, const char *site)
 {
-	const struct known *k = find(d, site);
+	const struct known *k = directory_find(d, site);
 
 	return k != NULL ? k->rec.rtt_secs : 0;
 }
@@ -569,7 +495,7 @@ directory_rtt_secs(const struct directory *d, const char *site)
 void
 directory_rtt(struct directory *d, const char *site, uint64_t secs)
 {
-	struct known *k = need(d, site);
+	struct known *k = directory_need(d, site);
 
 	k->rec.rtt_secs = k->rec.rtt_secs == 0 ? secs + 1 :
 	    (7 * k->rec.rtt_secs + secs) / 8 + 1;
@@ -579,7 +505,7 @@ directory_rtt(struct directory *d, const char *site, uint64_t secs)
 void
 directory_heard(struct directory *d, const char *site)
 {
-	struct known *k = need(d, site);
+	struct known *k = directory_need(d, site);
 
 	if (now_secs(d->x) < k->rec.heard_secs + 60)
 		return;
@@ -607,7 +533,7 @@ directory_load(struct directory *d, struct err *e)
 		}
 		if (rc != 0)
 			break;
-		k = need(d, rec.name);
+		k = directory_need(d, rec.name);
 		if (!k->vouched) {
 			site_record_release(&k->rec);
 			k->rec = rec;
@@ -618,7 +544,7 @@ directory_load(struct directory *d, struct err *e)
 		k->rec.asked_secs = rec.asked_secs;
 		k->rec.rtt_secs = rec.rtt_secs;
 		k->replaced = believe_stored(k, rec.card, rec.seen_secs,
-		    rec.fresh);
+		    rec.fresh, rec.behind);
 		site_record_release(&rec);
 	}
 	site_record_release(&rec);
@@ -667,8 +593,14 @@ write_dirty(struct directory *d, struct err *e)
 int
 directory_tick(struct directory *d, struct err *e)
 {
-	int rc = write_dirty(d, e);
+	size_t i;
+	int rc;
 
+	d->stirred = false;
+	for (i = 0; i < d->n; i++)
+		if (d->known[i]->rekeyed)
+			rekeyed(d, d->known[i]);
+	rc = write_dirty(d, e);
 	if (d->keyring == NULL || rc != 0)
 		return rc == ERR_FULL ? 0 : rc;
 	if (keyring_deadline_ms(d->keyring) > clock_mono_ms(d->x->clock))

@@ -32,7 +32,8 @@ int directory_add(struct directory *d, struct slice card, struct err *e)
     MUST_CHECK;
 /* A card that came from `from`.  0 also if it is not newer; ERR_NOT_FOUND: of
  * a site nobody vouched for; ERR_DENIED; what card_parse says.  In memory: it
- * is written by the next tick or directory_put. */
+ * is written by the next tick.  One of ourselves that is not
+ * behind ours is counted on from: what keyring_overtake says. */
 int directory_learn(struct directory *d, const char *from, struct slice card,
     struct err *e) MUST_CHECK;
 bool directory_knows(const struct directory *d, const char *site);
@@ -75,11 +76,29 @@ int directory_told(struct directory *d, struct spool_unit *u,
     const char *site, struct err *e) MUST_CHECK;
 /* Was no key request sent to the site lately?  Then one is noted. */
 bool directory_may_ask(struct directory *d, const char *site);
+/*
+ * A site that was rebuilt from its exported keys while its clock is behind
+ * signs cards that are older than those it signed before, and nobody would
+ * ever believe them.  Who has a newer one, in which the key that it is now to
+ * be written to is not, gives it that one back, and the site counts on from
+ * there.
+ * It goes in a request for keys, which such a site can open; again and again,
+ * ever later, until its card is learned.
+ */
+bool directory_back_is_due(struct directory *d, const char *site);
+/* Appends the card of a site that is to have it back and returns its counter;
+ * 0: it is not. */
+uint64_t directory_back(const struct directory *d, const char *site,
+    struct buf *out);
+/* It went. */
+void directory_gave_back(struct directory *d, const char *site);
 
 /* Smoothed time from a cut to its result; 0: not known. */
 uint64_t directory_rtt_secs(const struct directory *d, const char *site);
 void directory_rtt(struct directory *d, const char *site, uint64_t secs);
 void directory_heard(struct directory *d, const char *site);
+/* Is directory_tick to be called soon? */
+bool directory_is_stirred(const struct directory *d);
 /* Writes what is not written, looks after the keyring.  Sites that have to be
  * told of a new card are asked for with directory_must_tell. */
 int directory_tick(struct directory *d, struct err *e) MUST_CHECK;

@@ -91,9 +91,10 @@ keyring_wall_secs(const struct keyring *k)
 int64_t
 keyring_card_secs(const struct keyring *k)
 {
-	int64_t at = keyring_wall_secs(k), told;
+	int64_t at = keyring_wall_secs(k), told = (int64_t)k->counter;
 	uint64_t now = keyring_now(k);
 
+	at = told > at ? told : at;
 	for (size_t i = 0; i < k->nepochs; i++) {
 		const struct keyring_epoch *ep = &k->epoch[i];
 
@@ -264,6 +265,23 @@ keyring_start(struct keyring *k, struct err *e)
 		rc = keyring_tick(k, e);
 	if (rc == 0)
 		rc = keyring_put_state(k, k->counter, k->told, e);
+	return rc;
+}
+
+int
+keyring_overtake(struct keyring *k, uint64_t counter, struct err *e)
+{
+	static const unsigned char none[sizeof(k->told)];
+	int rc;
+
+	if (counter < k->counter)
+		return 0;
+	if (counter >= INT64_MAX)
+		return err_set(e, ERR_LIMIT, "no counter is higher than that "
+		    "of the card");
+	rc = keyring_put_state(k, counter, none, e);
+	if (rc == 0)
+		buf_clear(&k->body);
 	return rc;
 }
 

@@ -104,6 +104,13 @@ int64_t keyring_deadline_ms(const struct keyring *k);
  * when the oldest ends. */
 int keyring_rotate(struct keyring *k, struct err *e) MUST_CHECK;
 
+/* A card of this site counts as far as this, and is not the one of now: the
+ * next keyring_card is a new one that goes beyond, and that is durable when it
+ * returns 0.  A lower counter than ours changes nothing.  ERR_LIMIT: there is
+ * none beyond; what the store says. */
+int keyring_overtake(struct keyring *k, uint64_t counter, struct err *e)
+    MUST_CHECK;
+
 /*
  * Keys, valid until the next tick, rotate or free.
  */
@@ -140,7 +147,7 @@ struct keyring_about {
 /* Appends the current card.  While nothing changes it is the same octets;
  * else its counter is higher, and that is durable before it returns: at least
  * one more than before, at least the seconds since 1970, so that a site
- * that was made anew from its exported keys goes on counting, and as many more
+ * that was made anew without its state goes on counting, and as many more
  * as have passed since the card before, though the clock was set back.
  * Domains that a card cannot hold (address literals, and what is beyond its
  * limits, in their order) are left out.  0 and the counter; what card_write

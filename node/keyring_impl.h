@@ -34,7 +34,8 @@ struct keyring {
 	/* As the entry "state" has them. */
 	uint64_t saved_secs;
 	int64_t saved_wall_secs;
-	uint64_t counter;		/* of the last card; 0: none yet */
+	uint64_t counter;		/* of the last card, or of one that
+					 * overtook it; 0: none yet */
 	unsigned char told[32];		/* SHA-256 of that card */
 
 	struct buf body, text;		/* of the last card; text empty: none */
@@ -44,7 +45,7 @@ struct keyring {
 uint64_t keyring_now(const struct keyring *k);
 int64_t keyring_wall_secs(const struct keyring *k);
 /* The time that cards are written by: the wall clock's, but it never goes
- * back by what the cards have said so far. */
+ * back by what the cards have said so far, nor behind their counter. */
 int64_t keyring_card_secs(const struct keyring *k);
 
 /* Entries as text, into the store. */

@@ -20,8 +20,6 @@
 #define MAY_MS 1000		/* an answer about keys is good for */
 #define RANGES_MANY 64		/* of a bundle, handed over one by one */
 #define MOMENT_SECS 15
-#define REQUEST_MIN_SECS 3600
-#define REQUEST_MAX_SECS 86400
 
 static const struct transit_hooks *
 hooks_of(const struct exchange *x)
@@ -69,20 +67,6 @@ may_seal(struct exchange *x, struct neighbour *nb)
 /*
  * When.
  */
-static bool
-card_is_due(struct exchange *x, const struct neighbour *nb,
-    struct buf *card_out, uint64_t *counter_out)
-{
-	uint64_t counter;
-
-	buf_clear(card_out);
-	counter = hooks_of(x)->our_card(x->transit->ctx, card_out);
-	*counter_out = counter;
-	return counter != 0 && card_out->len <= CARD_OCTETS_MAX &&
-	    nb->card_cut != counter &&
-	    (nb->card_asked || nb->card_told != counter);
-}
-
 /* Acknowledgements and cards are small, and others wait for them: they go by
  * the first lane that can be used, whatever that takes. */
 static bool
@@ -102,15 +86,10 @@ static bool
 small_things_wait(struct exchange *x, struct neighbour *nb, int64_t wait_ms)
 {
 	int64_t since = owed_since_ms(nb);
-	struct buf card = BUF_INIT;
-	uint64_t counter;
-	bool due;
 
 	if (since != INT64_MAX && clock_mono_ms(x->clock) >= since + wait_ms)
 		return true;
-	due = card_is_due(x, nb, &card, &counter);
-	buf_release(&card);
-	return due;
+	return parcel_card_is_due(x, nb) || parcel_back_is_due(x, nb);
 }
 
 /* Would one of the bundles that are ready go by l? */
@@ -133,24 +112,6 @@ has_ready(struct exchange *x, const struct lane *l)
 	return false;
 }
 
-/* Is our card worth a call?  It rides with what is timed; who asked for it, and
- * where calls are made when something waits, would else never get it. */
-static bool
-card_waits(struct exchange *x, const struct neighbour *nb,
-    const struct lane *l)
-{
-	struct buf card = BUF_INIT;
-	uint64_t counter;
-	bool due;
-
-	if (schedule_is_empty(l->conf->call) ||
-	    (!nb->card_asked && schedule_is_timed(l->conf->call)))
-		return false;
-	due = card_is_due(x, nb, &card, &counter);
-	buf_release(&card);
-	return due;
-}
-
 static bool
 parcel_waits(struct exchange *x, const struct lane *l)
 {
@@ -163,7 +124,7 @@ parcel_waits(struct exchange *x, const struct lane *l)
 		return true;
 	return nb != NULL && (has_ready(x, l) || (is_first(x, l) &&
 	    (owed_since_ms(nb) <= clock_mono_ms(x->clock) - ACK_MS ||
-	    card_waits(x, nb, l)))) && may_seal(x, nb) != 0;
+	    parcel_card_waits(x, nb, l)))) && may_seal(x, nb) != 0;
 }
 
 static bool
@@ -246,9 +207,8 @@ room_of(const struct exchange *x, const struct lane *l)
 	return plain;
 }
 
-/* Octets of a frame's head; 0: it cannot be written. */
-static uint64_t
-head_octets(const struct frame *f)
+uint64_t
+parcel_head_octets(const struct frame *f)
 {
 	struct buf b = BUF_INIT;
 	uint64_t n = frame_put(&b, f, NULL) == 0 ? b.len : 0;
@@ -299,32 +259,13 @@ gather_acks(struct neighbour *nb, struct parcel *p, uint64_t *room_io)
 		if (o->parcel != 0)
 			continue;
 		parcel_ack_frame(&o->ack, &f, range);
-		size = head_octets(&f);
+		size = parcel_head_octets(&f);
 		if (p->nacks >= PARCEL_ACKS_MAX || size == 0 ||
 		    size > *room_io)
 			return;
 		copy_ranges(parcel_add_ack(p), &o->ack);
 		*room_io -= size;
 	}
-}
-
-static void
-gather_card(struct exchange *x, struct neighbour *nb, struct parcel *p,
-    uint64_t *room_io)
-{
-	struct frame f = { .kind = FRAME_SITE };
-	struct buf card = BUF_INIT;
-	uint64_t counter, size;
-
-	if (card_is_due(x, nb, &card, &counter)) {
-		f.bytes = buf_slice(&card);
-		size = head_octets(&f);
-		if (size != 0 && size <= *room_io) {
-			p->card = counter;
-			*room_io -= size;
-		}
-	}
-	buf_release(&card);
 }
 
 void
@@ -360,14 +301,14 @@ fit(struct exchange *x, const struct bundle *b, uint64_t offset,
 	if (octets < FRAME_FRAGMENT_MIN)
 		octets = left < FRAME_FRAGMENT_MIN ? left : FRAME_FRAGMENT_MIN;
 	parcel_frame(x, b, offset, octets, &f);
-	head = head_octets(&f);
+	head = parcel_head_octets(&f);
 	if (head == 0 || head >= room)
 		return 0;
 	if (octets <= room - head)
 		return octets;
 	/* Not whole any more: another head. */
 	parcel_frame(x, b, offset, octets - 1, &f);
-	head = head_octets(&f);
+	head = parcel_head_octets(&f);
 	if (head == 0 || head >= room || room - head < FRAME_FRAGMENT_MIN)
 		return 0;
 	return octets < room - head ? octets - 1 : room - head;
@@ -389,7 +330,7 @@ gather_bundle(struct exchange *x, struct passage *p, struct parcel *parcel,
 			break;
 		parcel_frame(x, &p->b, at, n, &f);
 		(void)parcel_add_piece(parcel, p->b.id, at, n);
-		*room_io -= head_octets(&f) + n;
+		*room_io -= parcel_head_octets(&f) + n;
 		at += n;
 		any = true;
 	}
@@ -454,6 +395,8 @@ mark(struct exchange *x, struct neighbour *nb, const struct parcel *p,
 	}
 	if (p->card != 0)
 		nb->card_cut = in ? p->card : 0;
+	if (p->back != 0)
+		nb->back_cut = in ? p->back : 0;
 }
 
 /*
@@ -471,8 +414,8 @@ weight_of(const struct parcel *p)
 	return octets;
 }
 
-static bool
-record(struct exchange *x, struct lane *l, const struct parcel *p)
+bool
+parcel_record(struct exchange *x, struct lane *l, const struct parcel *p)
 {
 	struct object o;
 	struct cut *c;
@@ -489,33 +432,11 @@ record(struct exchange *x, struct lane *l, const struct parcel *p)
 		    "octets", num_str(weight_of(p)).s,
 		    "card", p->card != 0 ? num_str(p->card).s : NULL,
 		    "request", p->request ? "yes" : NULL,
+		    "back", p->back != 0 ? num_str(p->back).s : NULL,
 		    "transport", lane_word(l), NULL);
 	}
 	object_release(&o);
 	return c != NULL;
-}
-
-/* His receiving keys are not known, or have come to their end: our card goes
- * to his other key, and his card comes back. */
-static bool
-cut_request(struct exchange *x, struct lane *l)
-{
-	struct neighbour *nb = l->target->neighbour;
-	struct buf card = BUF_INIT;
-	struct parcel p;
-	bool good = false;
-
-	parcel_init(&p);
-	p.request = true;
-	p.card = hooks_of(x)->our_card(x->transit->ctx, &card);
-	if (p.card != 0)
-		good = record(x, l, &p);
-	nb->request_ms = clock_mono_ms(x->clock) + (int64_t)backoff_secs(x,
-	    ++nb->requests, REQUEST_MIN_SECS, REQUEST_MAX_SECS) * 1000;
-	nb->may_until_ms = 0;
-	parcel_release(&p);
-	buf_release(&card);
-	return good;
 }
 
 static bool
@@ -528,10 +449,10 @@ cut_full(struct exchange *x, struct lane *l)
 
 	parcel_init(&p);
 	gather_acks(nb, &p, &room);
-	gather_card(x, nb, &p, &room);
+	parcel_gather_card(x, nb, &p, &room);
 	gather_bundles(x, l, &p, &room);
 	if (p.npieces > 0 || p.nacks > 0 || p.card != 0)
-		good = record(x, l, &p);
+		good = parcel_record(x, l, &p);
 	l->last_full = room < all / 8;
 	parcel_release(&p);
 	return good;
@@ -571,9 +492,11 @@ parcel_cut(struct exchange *x, struct lane *l)
 		return false;
 	if (!has_content(x, l))
 		return false;
+	if (is_first(x, l) && parcel_back_is_due(x, nb))
+		return parcel_cut_back(x, l);
 	may = may_seal(x, nb);
 	if (may < 0)
-		return is_first(x, l) && cut_request(x, l);
+		return is_first(x, l) && parcel_cut_request(x, l);
 	return may > 0 && cut_full(x, l);
 }
 

@@ -109,18 +109,28 @@ write_request(struct parcel_out *po, struct slice card, struct err *e)
 	return rc;
 }
 
+static bool
+has_card(const struct parcel_out *po, struct buf *card)
+{
+	const struct transit *tr = po->base.x->transit;
+
+	if (po->parcel.back != 0)
+		return tr->hooks->card_back(tr->ctx, po->peer, card) ==
+		    po->parcel.back;
+	return tr->hooks->our_card(tr->ctx, card) == po->parcel.card;
+}
+
 static int
 write_card(struct parcel_out *po, struct err *e)
 {
-	struct transit *tr = po->base.x->transit;
 	struct frame f = { .kind = FRAME_SITE };
 	struct buf card = BUF_INIT;
-	int rc;
+	int rc = 0;
 
-	if (po->parcel.card == 0)
+	if (po->parcel.card == 0 && po->parcel.back == 0)
 		return 0;
-	if (tr->hooks->our_card(tr->ctx, &card) != po->parcel.card)
-		rc = err_set(e, ERR_STATE, "our card is another by now");
+	if (!has_card(po, &card))
+		rc = err_set(e, ERR_STATE, "the card is another by now");
 	else if (po->parcel.request)
 		rc = write_request(po, buf_slice(&card), e);
 	else {

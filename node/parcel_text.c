@@ -3,8 +3,9 @@
  * What is in a parcel, as text in its object's record:
  *
  *	parcel
- *	request				for keys: our card and nothing else
- *	card COUNTER
+ *	request				a card and nothing else
+ *	card COUNTER			ours
+ *	back COUNTER			the neighbour's own
  *	ack NAME OFFSET+OCTETS ...	none: all of it
  *	piece NUMBER OFFSET OCTETS
  *
@@ -78,6 +79,8 @@ parcel_text(const struct parcel *p)
 		buf_adds(&b, "request\n");
 	if (p->card != 0)
 		buf_addf(&b, "card %" PRIu64 "\n", p->card);
+	if (p->back != 0)
+		buf_addf(&b, "back %" PRIu64 "\n", p->back);
 	for (i = 0; i < p->nacks; i++) {
 		buf_addf(&b, "ack %s", bundle_text(p->ack[i].name).s);
 		for (k = 0; k < p->ack[i].nranges; k++)
@@ -176,6 +179,8 @@ parse_line(struct parcel *p, struct slice line)
 		return parse_piece(p, line);
 	if (slice_eqs(key, "card"))
 		return number(&line, ' ', &p->card);
+	if (slice_eqs(key, "back"))
+		return number(&line, ' ', &p->back);
 	p->request |= slice_eqs(key, "request");
 	return p->request ? 0 : ERR_SYNTAX;
 }

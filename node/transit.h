@@ -78,6 +78,13 @@ struct transit_hooks {
 	    bool request);
 	/* Appends our own card and returns its counter; 0: there is none. */
 	uint64_t (*our_card)(void *ctx, struct buf *out);
+	/* Is the neighbour to have its own card back, now? */
+	bool (*back_is_due)(void *ctx, const char *peer);
+	/* Appends that card and returns its counter; 0: it is not to have it,
+	 * now or later. */
+	uint64_t (*card_back)(void *ctx, const char *peer, struct buf *out);
+	/* It is in a parcel. */
+	void (*gave_back)(void *ctx, const char *peer);
 	/* The road to this neighbour takes something now (schedule, limits):
 	 * mail that waits for it, and would go by this lane, may become
 	 * bundles, at once or on later turns.  Said again and again while it
@@ -220,7 +227,7 @@ bool transit_has(const struct exchange *x, uint64_t id);
 const char *transit_last_peer(const struct exchange *x,
     const unsigned char name[TRANSIT_NAME_LEN]);
 
-/* This site has another identity now: what a neighbour was handed and has not
+/* This site has another identity now, or has lost its keys: what a neighbour was handed and has not
  * acknowledged was sealed for the one before, and goes again. */
 void transit_site_replaced(struct exchange *x, const char *site);
 

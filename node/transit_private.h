@@ -76,6 +76,7 @@ struct neighbour {
 	size_t nowed;			/* of them in no parcel */
 	uint64_t card_told;		/* counter of our card it was told */
 	uint64_t card_cut;		/* in a parcel under way */
+	uint64_t back_cut;		/* the same of its own card */
 	bool card_asked;		/* it asked for our keys */
 	int64_t request_ms;		/* monotonic: ask for its not before */
 	unsigned requests;
@@ -191,8 +192,9 @@ struct parcel_piece {
 };
 
 struct parcel {
-	bool request;			/* for keys: our card alone */
+	bool request;			/* for keys: a card alone */
 	uint64_t card;			/* counter of our card; 0: not in it */
+	uint64_t back;			/* of the neighbour's own; 0: not */
 	struct owed_ack *ack;
 	size_t nacks;
 	struct parcel_piece *piece;
@@ -271,6 +273,28 @@ extern const struct dialect parcel_dialect;	/* parcel.c */
 /* Is the piece still one of p, which leaves by nb?  p may be NULL. */
 bool parcel_piece_counts(const struct passage *p, const struct neighbour *nb,
     const struct parcel_piece *piece);
+
+/* Octets of a frame's head; 0: it cannot be written. */
+uint64_t parcel_head_octets(const struct frame *f);
+/* Makes it durable as the next object of the lane; false: not now. */
+bool parcel_record(struct exchange *x, struct lane *l,
+    const struct parcel *p);
+
+/* parcel_card.c */
+bool parcel_card_is_due(struct exchange *x, const struct neighbour *nb);
+/* Is the neighbour to get its own card back? */
+bool parcel_back_is_due(struct exchange *x, const struct neighbour *nb);
+/* Is a card worth a call?  Ours rides with what is timed; who asked for it, and
+ * where calls are made when something waits, would else never get it. */
+bool parcel_card_waits(struct exchange *x, const struct neighbour *nb,
+    const struct lane *l);
+/* Puts our card into p, if it is due and there is room. */
+void parcel_gather_card(struct exchange *x, struct neighbour *nb,
+    struct parcel *p, uint64_t *room_io);
+/* A parcel for which no receiving key of the neighbour is needed: our card,
+ * for its keys; or its own. */
+bool parcel_cut_request(struct exchange *x, struct lane *l);
+bool parcel_cut_back(struct exchange *x, struct lane *l);
 
 /* parcel_out.c, parcel_in.c: in the table of the dialect */
 /* range_out: room for FRAME_RANGES_MAX, which f_out points to. */

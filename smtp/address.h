@@ -42,8 +42,8 @@ struct slice address_domain(const char *addr);
  * need ("a.b"@c is a.b@c) and without needless backslashes between them; the
  * caller frees it. */
 char *address_plain(const char *addr) MUST_CHECK;
-/* Same mailbox, however it is quoted: domains compared without regard to ASCII case, local parts to
- * the letter but for postmaster. */
+/* Same mailbox, however it is quoted: domains compared without regard to ASCII
+ * case, local parts to the letter but for postmaster. */
 bool address_equal(const char *a, const char *b);
 bool address_is_postmaster(const char *addr);
 /* Syntax of a domain name or an address literal. */

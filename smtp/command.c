@@ -146,22 +146,6 @@ is_xtext(struct slice s)
 	return true;
 }
 
-/* RFC 3461 4.4: an ENVID is printable behind its xtext. */
-static bool
-is_printable_xtext(struct slice s)
-{
-	if (!is_xtext(s))
-		return false;
-	for (size_t i = 0; i < s.len; i++) {
-		/* "+20" to "+7E" */
-		if (s.ptr[i] == '+' && (s.ptr[i + 1] < '2' ||
-		    s.ptr[i + 1] > '7' || (s.ptr[i + 1] == '7' &&
-		    s.ptr[i + 2] == 'F')))
-			return false;
-	}
-	return true;
-}
-
 /* RFC 1870 3: 20 digits, which is more than we can count. */
 static int
 take_size(struct taking *t, struct slice value)
@@ -206,7 +190,7 @@ take_ret(struct taking *t, struct slice value)
 static int
 take_envid(struct taking *t, struct slice value)
 {
-	if (value.len > ENVID_MAX || !is_printable_xtext(value))
+	if (value.len > ENVID_MAX || !is_xtext(value))
 		return smtp_refuse(t->r, 501, "5.5.4",
 		    "Bad ENVID parameter syntax");
 	t->env->envid = slice_dup(value);

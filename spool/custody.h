@@ -88,8 +88,6 @@ void bundle_range_set(struct bundle_range **range, size_t *nranges,
 /* Takes offset .. offset + octets out of the list. */
 void bundle_range_clear(struct bundle_range **range, size_t *nranges,
     uint64_t offset, uint64_t octets);
-/* Octets of all ranges that are done. */
-uint64_t bundle_range_done(const struct bundle_range *range, size_t nranges);
 
 int spool_get_bundle(struct spool *sp, uint64_t id, struct bundle *b_out,
     struct err *e) MUST_CHECK;
@@ -342,6 +340,7 @@ struct site_record {
 	uint64_t rtt_secs;	/* smoothed, from cut to result; 0: unknown */
 	uint64_t seen_secs;	/* when that card came here first */
 	bool fresh;		/* it came from the site, not from a file */
+	bool behind;		/* the site itself has an older one since */
 };
 
 void site_record_init(struct site_record *s);

@@ -443,6 +443,8 @@ const struct kept kept_owed_ack = { STORE_OWED, "acknowledgement for", 0,
 	false, BUNDLE_NAME_LEN, owed_ack_key, owed_ack_key_read, owed_ack_put,
 	owed_ack_read, owed_ack_drop };
 
+enum { SITE_FRESH = 1, SITE_BEHIND = 2 };
+
 static void
 site_key(struct buf *out, const void *v)
 {
@@ -467,13 +469,15 @@ site_put(struct buf *out, const void *v)
 	buf_put64(out, s->asked_secs);
 	buf_put64(out, s->rtt_secs);
 	buf_put64(out, s->seen_secs);
-	buf_put8(out, s->fresh);
+	buf_put8(out, (s->fresh ? SITE_FRESH : 0) |
+	    (s->behind ? SITE_BEHIND : 0));
 }
 
 static void
 site_read(struct reader *r, void *v_out)
 {
 	struct site_record *s = v_out;
+	unsigned flags;
 
 	s->card = read_text(r);
 	s->counter = read64(r);
@@ -482,7 +486,9 @@ site_read(struct reader *r, void *v_out)
 	s->asked_secs = read64(r);
 	s->rtt_secs = read64(r);
 	s->seen_secs = read64(r);
-	s->fresh = read8(r) != 0;
+	flags = read8(r);
+	s->fresh = (flags & SITE_FRESH) != 0;
+	s->behind = (flags & SITE_BEHIND) != 0;
 }
 
 static void

@@ -502,17 +502,6 @@ letter_facts(const struct letter *l)
 	return &l->facts;
 }
 
-uint64_t
-letter_room(const struct letter *l, uint64_t mail_octets)
-{
-	uint64_t room = mail_octets > l->header.len ?
-	    mail_octets - l->header.len : 0;
-
-	if (l->how == BASE64)
-		return room / LINE_CODED * LINE_OCTETS;
-	return l->how == ARMOUR ? room / 100 * 98 : room;
-}
-
 void
 letter_advise(const struct letter *l, struct err *why)
 {

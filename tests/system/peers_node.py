@@ -7,7 +7,7 @@ import re
 import signal
 import subprocess
 
-from peers_common import (Processes, answers, free_port, program,
+from peers_common import (Processes, answers, free_port, patient, program,
                           read_maildir, read_text, wait_for)
 from peers_smtp import Smtp, submit
 
@@ -176,7 +176,7 @@ class Node:
         done = subprocess.run([program("postrider"), "-c", self.conf,
                                *map(str, args)], input=data, env=self.env,
                               capture_output=True, check=False,
-                              timeout=timeout)
+                              timeout=patient(timeout))
         if check and done.returncode != 0:
             raise AssertionError(
                 f"postrider {args}: exit {done.returncode}: "

@@ -71,7 +71,6 @@ class OpenSSH:
         for path in (self.bin, self.far, self.home):
             os.makedirs(path, exist_ok=True)
         self._processes = Processes()
-        self._made_run = False
         self._accounts()
         self._keys()
         self._clients()
@@ -119,9 +118,9 @@ class OpenSSH:
                    f"{env} exec {peers_program(name)} -S {ssh} \"$@\"")
 
     def start(self):
-        if os.getuid() == 0 and not os.path.isdir(RUN):
-            os.mkdir(RUN, 0o755)
-            self._made_run = True
+        # It stays: the sshd of another test may need it.
+        if os.getuid() == 0:
+            os.makedirs(RUN, 0o755, exist_ok=True)
         self._processes.start(
             [peers_program("sshd"), "-D", "-e", "-f", self.server_config],
             os.path.join(self.at, "log"), self.env)
@@ -132,9 +131,3 @@ class OpenSSH:
 
     def kill(self):
         self._processes.end()
-        if self._made_run:
-            self._made_run = False
-            try:
-                os.rmdir(RUN)
-            except OSError:
-                pass  # another's test is at it

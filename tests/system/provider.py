@@ -18,7 +18,7 @@ import subprocess
 import threading
 import time
 
-from peers_common import (answers, free_port, read_maildir, wait_for)
+from peers_common import answers, free_port, patient, read_maildir, wait_for
 from peers_jail import Jail
 from peers_postfix import Postfix
 
@@ -282,6 +282,8 @@ class Provider:
         return read_maildir(self.jail.path(f"mail/{user}{folder}"))
 
     def empty(self):
+        """Nothing is under way, nor in a mailbox."""
+        self.postfix.wait_idle()
         for path in glob.glob(self.jail.path("mail/*/*/*")):
             if os.path.isfile(path) and os.path.basename(
                     os.path.dirname(path)) in ("new", "cur"):
@@ -385,7 +387,7 @@ class Socks(threading.Thread):
                                     daemon=True)
             back.start()
             self.pump(conn, other)
-            back.join(10)
+            back.join(patient(10))
 
     @staticmethod
     def pump(one, other):

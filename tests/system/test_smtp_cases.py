@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from peers_common import PROJECT, free_port
+from peers_common import PROJECT, free_port, patient
 
 CASES = os.path.join(PROJECT, "..", "shared", "corpus", "smtp")
 RUNNER = os.path.join(CASES, "run_cases.py")
@@ -27,7 +27,7 @@ def play(work, port, *options):
     done = subprocess.run(
         [sys.executable, RUNNER, "--json", results, "-v", "--strict",
          *options, f"127.0.0.1:{port}"],
-        capture_output=True, text=True, timeout=600, check=False)
+        capture_output=True, text=True, timeout=patient(600), check=False)
     assert os.path.exists(results), done.stdout + done.stderr
     with open(results, encoding="ascii") as file:
         return ({one["name"]: one["result"] for one

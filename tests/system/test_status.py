@@ -1,12 +1,14 @@
 # SPDX-License-Identifier: ISC
 """What status says of transports: in words, and as --json."""
 
+import json
 import os
 import re
 import shutil
 
 import pytest
 
+import native
 import road
 from peers_common import wait_for
 
@@ -52,3 +54,25 @@ def test_waits_for_a_stick(paris, work):
     paris.submit("a@paris.example", ["eve@oslo.example"], CONTENT)
     wait_for(lambda: road.files(road.drop(work, "paris", "oslo")), 10,
              paris.log)
+
+
+def test_peer_test_without_the_stick(node, work):
+    """It says what its transport waits for, and then how far it came."""
+    paris, london, _ = native.three(work, node, start=False)
+    shutil.rmtree(os.path.join(work, "link"))
+    paris.start()
+    late = paris.run("peer", "test", "--wait", "2", "london", check=False)
+    assert late.returncode == 75
+    said = late.stdout.decode().splitlines()
+    assert said[-2] == "sealed, and queued for the road to london"
+    assert said[-1].startswith("it waits: waiting for directory: ")
+    for end in (("paris", "london"), ("london", "paris")):
+        road.drop(work, *end)
+    london.start()
+    said = [json.loads(line) for line in paris.cli(
+        "peer", "test", "--json", "--wait", "30", "london").splitlines()]
+    assert said[-1]["stage"] == "answered"
+    order = ["sealing", "queued", "sent", "underway", "answered"]
+    ranks = [order.index(one["stage"]) for one in said]
+    assert ranks == sorted(ranks), said
+    assert all("waits" in one and one["site"] == "london" for one in said)

@@ -10,6 +10,7 @@ import time
 
 import native
 import road
+from peers_common import patient
 
 PEER = """\
 peer {name} {{
@@ -223,8 +224,8 @@ class Program:
 
     def wait(self, timeout=60):
         """The exit status; all it said is known then."""
-        status = self.popen.wait(timeout)
-        self.reader.join(10)
+        status = self.popen.wait(patient(timeout))
+        self.reader.join(patient(10))
         return status
 
     def stop(self):

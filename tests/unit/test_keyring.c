@@ -584,6 +584,60 @@ test_card_set_back(void **state)
 	world_end(&w);
 }
 
+/* Made anew with the state of an export, or overtaken: it counts on, whatever
+ * the clock says, and its keys live as long as they do. */
+static void
+test_card_counts_on(void **state)
+{
+	struct world w;
+	struct card c, next;
+
+	(void)state;
+	world_make(&w, 14);
+	get_card(&w, &c, NULL);
+	for (size_t i = 0; i < ENTRIES; i++)
+		if (w.entry[i].name != NULL &&
+		    strncmp(w.entry[i].name, "receive-", 8) == 0)
+			assert_int_equal(world_del(&w, w.entry[i].name, NULL),
+			    0);
+	w.wall_ms = 5000;
+	assert_int_equal(world_restart(&w, 1, NULL), 0);
+	get_card(&w, &next, NULL);
+	assert_true(next.counter == c.counter + 1);
+	assert_int_equal(next.nreceive, 1);
+	assert_int_equal(next.receive[0].not_after_secs -
+	    (int64_t)next.counter, LIFE);
+	/* what is behind changes nothing */
+	assert_int_equal(keyring_overtake(w.k, c.counter, NULL), 0);
+	card_release(&next);
+	get_card(&w, &next, NULL);
+	assert_true(next.counter == c.counter + 1);
+	card_release(&next);
+	/* the same counter does, and one that is far ahead */
+	assert_int_equal(keyring_overtake(w.k, c.counter + 1, NULL), 0);
+	get_card(&w, &next, NULL);
+	assert_true(next.counter == c.counter + 2);
+	card_release(&next);
+	assert_int_equal(keyring_overtake(w.k, c.counter + 50 * LIFE, NULL),
+	    0);
+	get_card(&w, &next, NULL);
+	assert_true(next.counter == c.counter + 50 * LIFE + 1);
+	assert_int_equal(next.receive[0].not_after_secs -
+	    (int64_t)next.counter, LIFE);
+	card_release(&next);
+	assert_int_equal(keyring_overtake(w.k, INT64_MAX, NULL), ERR_LIMIT);
+	/* it is durable before it is told */
+	w.fail_in = 1;
+	assert_int_equal(keyring_overtake(w.k, c.counter + 99 * LIFE, NULL),
+	    ERR_IO);
+	assert_int_equal(world_restart(&w, 1, NULL), 0);
+	get_card(&w, &next, NULL);
+	assert_true(next.counter == c.counter + 50 * LIFE + 1);
+	card_release(&next);
+	card_release(&c);
+	world_end(&w);
+}
+
 static void
 test_card_of_many_domains(void **state)
 {
@@ -712,6 +766,7 @@ main(void)
 		cmocka_unit_test(test_card),
 		cmocka_unit_test(test_card_follows_clock),
 		cmocka_unit_test(test_card_set_back),
+		cmocka_unit_test(test_card_counts_on),
 		cmocka_unit_test(test_card_of_many_domains),
 		cmocka_unit_test(test_restore_bad),
 		cmocka_unit_test(test_pair_secret),

@@ -665,6 +665,7 @@ test_text(void **state)
 	    "piece 5 0 18446744073709551615\npiece 6 1024 2000\n";
 	static const char *const bad[] = {
 		"", "parcels\n", "parcel\nhello\n", "parcel\ncard x\n",
+		"parcel\nback\n", "parcel\nback 1x\n",
 		"parcel\nack 00\n",
 		"parcel\nack 000102030405060708090a0b0c0d0e0F\n",
 		"parcel\nack 000102030405060708090a0b0c0d0e0f 1-2\n",
@@ -692,6 +693,16 @@ test_text(void **state)
 	assert_int_equal(0, parcel_parse("parcel\nrequest\ncard 3\n", &p,
 	    &e));
 	assert_true(p.request);
+	assert_int_equal(3, p.card);
+	parcel_release(&p);
+	assert_int_equal(0, parcel_parse("parcel\nrequest\nback 4\n", &p,
+	    &e));
+	assert_true(p.request);
+	assert_int_equal(0, p.card);
+	assert_int_equal(4, p.back);
+	text = parcel_text(&p);
+	assert_string_equal("parcel\nrequest\nback 4\n", text);
+	free(text);
 	parcel_release(&p);
 	for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
 		if (parcel_parse(bad[i], &p, &e) != ERR_CORRUPT)

@@ -638,6 +638,14 @@ test_request(void **state)
 	tw_bundle(tw_node(w, "paris"), &tw_to_london, 50, 2, name);
 	tw_pass(w, 100);
 	assert_int_equal(3, back->cards);
+	/* London's own card goes back to it, once, and is answered. */
+	road->back = road->back_held = 7;
+	tw_pass(w, 100);
+	assert_int_equal(2, back->requests);
+	assert_int_equal(4, back->cards);
+	assert_int_equal(3, road->cards);
+	tw_pass(w, 4000);
+	assert_int_equal(2, back->requests);
 	tw_free(w);
 }
 

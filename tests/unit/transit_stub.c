@@ -76,6 +76,25 @@ our_card(void *ctx, struct buf *out)
 	return node->card;
 }
 
+static bool
+back_is_due(void *ctx, const char *peer)
+{
+	return tw_road_of(ctx, peer)->back != 0;
+}
+
+static uint64_t
+card_back(void *ctx, const char *peer, struct buf *out)
+{
+	buf_addf(out, "back to %s\n", peer);
+	return tw_road_of(ctx, peer)->back_held;
+}
+
+static void
+gave_back(void *ctx, const char *peer)
+{
+	tw_road_of(ctx, peer)->back = 0;
+}
+
 static void
 fill(void *ctx, const char *peer, struct lane *lane)
 {
@@ -181,6 +200,9 @@ const struct transit_hooks tw_hooks = {
 	.lost = on_lost,
 	.card = on_card,
 	.our_card = our_card,
+	.back_is_due = back_is_due,
+	.card_back = card_back,
+	.gave_back = gave_back,
 	.fill = fill,
 	.waits = waits,
 	.making = making,

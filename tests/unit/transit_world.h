@@ -27,6 +27,7 @@ struct tw_road {
 	bool blocked;			/* runs, and sends nothing */
 	bool keyless;			/* his receiving keys are not known */
 	bool waits, making;		/* what custody says */
+	uint64_t back, back_held;	/* his own card: due; its counter */
 	uint64_t fills, cards, requests;
 	uint64_t octets, parcels;	/* handed over */
 	size_t smallest, largest;
