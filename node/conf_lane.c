@@ -423,3 +423,9 @@ conf_in_dir(const struct conf *conf, const char *peer, const char *lane)
 	return mem_printf("%s/peers/%s/in%s%s", conf->spool_dir, peer,
 	    lane[0] != '\0' ? "." : "", lane);
 }
+
+char *
+conf_mailed_dir(const struct conf *conf, const char *peer)
+{
+	return mem_printf("%s/peers/%s/" CONF_MAILED, conf->spool_dir, peer);
+}
