@@ -430,9 +430,10 @@ exchange_returned(struct exchange *x, const char *road, const char *name,
 	if (rc == 0 && road != NULL && !same_peer(x, road, s.road))
 		rc = err_set(e, ERR_DENIED, "it was sent to another peer");
 	if (rc == 0) {
-		log_return(x, &s, action, status, text);
 		if (lost)
 			rc = take_all_back(x, name, status, e);
+		if (rc == 0)
+			log_return(x, &s, action, status, text);
 		l = lane_find(x, s.road);
 		if (rc == 0 && l != NULL && lost)
 			blame(x, l, status, text);

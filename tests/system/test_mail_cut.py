@@ -9,6 +9,7 @@ import subprocess
 
 import pytest
 
+from conftest import cannot
 from peers_common import Acceptor, patient
 from test_transport_mail import OBJECT, Server, run
 
@@ -206,8 +207,10 @@ def small(work):
     """in/ has room for a few mails beside what is kept free."""
     path = os.path.join(work, "in")
     os.makedirs(path)
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16900k", "tmpfs",
-                    path], check=True)
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=16900k", "tmpfs",
+                       path], capture_output=True,
+                      check=False).returncode != 0:
+        cannot("a tmpfs cannot be mounted here")
     yield path
     subprocess.run(["umount", path], check=True)
 
