@@ -767,6 +767,10 @@ custody_deadline_ms(struct exchange *x)
 		return mono;
 	if (is_paused(c))
 		at = c->pause_ms;
+	/* As soon as exchange_tick looks again. */
+	if (directory_is_stirred(x->directory) &&
+	    x->last_tick_ms + TICK_MS < at)
+		at = x->last_tick_ms + TICK_MS;
 	list_for_each(item, &c->arrivals) {
 		when = list_entry(item, struct arrival, link)->pause_ms;
 		at = when < at ? when : at;

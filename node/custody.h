@@ -47,8 +47,8 @@ void custody_leg_over(struct exchange *x, uint64_t handle);
 /* The lot with this handle was handed over, and is to go again now, whatever
  * the wait for its result; nothing if it was not, or is too old. */
 void custody_retry(struct exchange *x, uint64_t handle);
-/* This site has another identity now: what was sealed for the one before goes
- * again. */
+/* This site has another identity now, or has lost its keys: what was sealed for
+ * the one before goes again. */
 void custody_site_replaced(struct exchange *x, const char *site);
 /* The peer that mail for a TARGET_SITE leaves by now; NULL: no road. */
 struct target *custody_road(struct exchange *x, const struct target *site);

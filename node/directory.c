@@ -82,6 +82,7 @@ refresh_card(struct directory *d)
 {
 	struct buf fresh = BUF_INIT;
 	struct err e = ERR_INIT;
+	uint64_t before = d->counter;
 
 	if (keys_card(d->keyring, d->x->conf, NULL, &fresh, &d->counter,
 	    &e) != 0) {
@@ -91,6 +92,7 @@ refresh_card(struct directory *d)
 		buf_clear(&d->card);
 		buf_addslice(&d->card, buf_slice(&fresh));
 	}
+	d->stirred = d->counter != before || d->stirred;
 	buf_release(&fresh);
 }
 
@@ -140,17 +142,37 @@ believe_stored(struct known *k, const char *stored, uint64_t seen_secs,
 	return rc == ERR_DENIED;
 }
 
-/* Another identity: the site was made anew, and knows nothing of us. */
+/* The site was made anew, and knows nothing of us: what was sealed for the one
+ * before cannot be opened. */
 static void
-replaced(struct directory *d, struct known *k)
+begin_anew(struct directory *d, struct known *k)
 {
 	k->rec.told = 0;
 	k->rec.rtt_secs = 0;
+	k->dirty = true;
+	transit_site_replaced(d->x, k->rec.name);
+	custody_site_replaced(d->x, k->rec.name);
+}
+
+/* Another identity. */
+static void
+replaced(struct directory *d, struct known *k)
+{
 	log_event(d->x->log, LOG_LEVEL_WARNING, "site-replaced",
 	    "site", k->rec.name, "counter", num_str(k->card.counter).s,
 	    NULL);
-	transit_site_replaced(d->x, k->rec.name);
-	custody_site_replaced(d->x, k->rec.name);
+	begin_anew(d, k);
+}
+
+/* The same one, with other keys. */
+static void
+rekeyed(struct directory *d, struct known *k)
+{
+	k->rekeyed = false;
+	log_event(d->x->log, LOG_LEVEL_INFO, "site-rekeyed",
+	    "site", k->rec.name, "counter", num_str(k->card.counter).s,
+	    NULL);
+	begin_anew(d, k);
 }
 
 int
@@ -192,16 +214,22 @@ directory_add(struct directory *d, struct slice text, struct err *e)
 	return rc < 0 ? rc : 0;
 }
 
-/* Is the key that this card wants to be written to in the other one? */
+/* Is this receiving key in the card? */
 static bool
-lists_newest(const struct card *c, const struct card *other)
+lists(const struct card *c, const struct card_key *key)
 {
-	const struct card_key *newest = &other->receive[other->nreceive - 1];
-
 	for (size_t i = 0; i < c->nreceive; i++)
-		if (c->receive[i].len == newest->len &&
-		    memcmp(c->receive[i].octets, newest->octets,
-		    newest->len) == 0)
+		if (c->receive[i].len == key->len &&
+		    memcmp(c->receive[i].octets, key->octets, key->len) == 0)
+			return true;
+	return false;
+}
+
+static bool
+lists_any(const struct card *c, const struct card *other)
+{
+	for (size_t i = 0; i < other->nreceive; i++)
+		if (lists(c, &other->receive[i]))
 			return true;
 	return false;
 }
@@ -212,10 +240,10 @@ static void
 came_behind(struct known *k, const char *from, const struct card *card)
 {
 	if (k->rec.behind || strcmp(from, card->site) != 0 ||
-	    lists_newest(&k->card, card))
+	    lists(&k->card, &card->receive[card->nreceive - 1]))
 		return;
 	k->rec.behind = k->dirty = true;
-	k->dir->x->dirty = true;
+	k->dir->stirred = k->dir->x->dirty = true;
 	log_event(k->dir->x->log, LOG_LEVEL_INFO, "card-behind",
 	    "site", card->site, "counter", num_str(card->counter).s,
 	    "held", num_str(k->card.counter).s, NULL);
@@ -277,6 +305,8 @@ directory_learn(struct directory *d, const char *from, struct slice text,
 		log_event(d->x->log, LOG_LEVEL_INFO, "card-learned",
 		    "site", card.site, "from", from,
 		    "counter", num_str(card.counter).s, NULL);
+		k->rekeyed = !lists_any(&k->card, &card) || k->rekeyed;
+		d->stirred = k->rekeyed || d->stirred;
 		take_card(k, &card, text);
 		d->x->dirty = true;
 	}
@@ -364,7 +394,14 @@ directory_must_announce(struct directory *d, size_t i)
 void
 directory_saw_foreign(struct directory *d)
 {
+	d->stirred = !d->foreign || d->stirred;
 	d->foreign = true;
+}
+
+bool
+directory_is_stirred(const struct directory *d)
+{
+	return d->stirred;
 }
 
 int
@@ -556,8 +593,14 @@ write_dirty(struct directory *d, struct err *e)
 int
 directory_tick(struct directory *d, struct err *e)
 {
-	int rc = write_dirty(d, e);
+	size_t i;
+	int rc;
 
+	d->stirred = false;
+	for (i = 0; i < d->n; i++)
+		if (d->known[i]->rekeyed)
+			rekeyed(d, d->known[i]);
+	rc = write_dirty(d, e);
 	if (d->keyring == NULL || rc != 0)
 		return rc == ERR_FULL ? 0 : rc;
 	if (keyring_deadline_ms(d->keyring) > clock_mono_ms(d->x->clock))

@@ -97,6 +97,8 @@ void directory_gave_back(struct directory *d, const char *site);
 uint64_t directory_rtt_secs(const struct directory *d, const char *site);
 void directory_rtt(struct directory *d, const char *site, uint64_t secs);
 void directory_heard(struct directory *d, const char *site);
+/* Is directory_tick to be called soon? */
+bool directory_is_stirred(const struct directory *d);
 /* Writes what is not written, looks after the keyring.  Sites that have to be
  * told of a new card are asked for with directory_must_tell. */
 int directory_tick(struct directory *d, struct err *e) MUST_CHECK;

@@ -11,6 +11,7 @@ struct known {
 	struct site_record rec;
 	bool vouched;		/* else only the spool's record */
 	bool replaced;		/* it was another identity at the last end */
+	bool rekeyed;		/* none of the keys we sealed to is left */
 	bool dirty;
 	unsigned asks;		/* since its card changed, or the start */
 };
@@ -24,6 +25,7 @@ struct directory {
 	struct buf card;	/* our own */
 	uint64_t counter;
 	bool foreign;		/* a bundle came for keys that are no more */
+	bool stirred;		/* somebody is to be told something */
 };
 
 /* What is known of the site; NULL: nothing. */
