@@ -62,8 +62,13 @@ bool slice_eq(struct slice a, struct slice b);
 bool slice_ieq(struct slice a, struct slice b);
 bool slice_eqs(struct slice a, const char *text);
 bool slice_ieqs(struct slice a, const char *text);
+/* No octet of it has bit 7 set. */
+bool slice_is_ascii(struct slice s);
 /* Without spaces and tabs at both ends. */
 struct slice slice_trim(struct slice s);
+/* Cuts off the octets up to the next space, which goes too, or all there are;
+ * between two spaces that is none.  false: nothing was left. */
+bool slice_word(struct slice *rest, struct slice *word_out);
 char *slice_dup(struct slice s);
 /* ASCII lower case in place, whatever the locale. */
 void ascii_lower(char *text, size_t len);

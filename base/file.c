@@ -143,8 +143,8 @@ file_replace(const char *dir, const char *name, const void *bytes, size_t len,
 	return rc;
 }
 
-static int
-read_to_end(int fd, const char *path, size_t max, struct buf *out,
+int
+file_read_fd(int fd, const char *path, size_t max, struct buf *out,
     struct err *e)
 {
 	size_t had = out->len;
@@ -152,10 +152,8 @@ read_to_end(int fd, const char *path, size_t max, struct buf *out,
 	for (;;) {
 		size_t left = max - (out->len - had);
 		size_t ask = left < READ_STEP ? left + 1 : READ_STEP;
-		ssize_t n = read(fd, buf_room(out, ask), ask);
+		ssize_t n = file_read_some(fd, buf_room(out, ask), ask);
 
-		if (n < 0 && errno == EINTR)
-			continue;
 		if (n < 0)
 			return err_errno(e, "cannot read %s", path);
 		if (n == 0)
@@ -176,7 +174,7 @@ file_read(const char *path, size_t max, struct buf *out, struct err *e)
 	fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
 	if (fd < 0)
 		return err_errno(e, "cannot open %s", path);
-	rc = read_to_end(fd, path, max, out, e);
+	rc = file_read_fd(fd, path, max, out, e);
 	if (rc < 0)
 		buf_truncate(out, had);
 	close(fd);
@@ -231,6 +229,17 @@ file_make_dirs(const char *dir, mode_t mode, struct err *e)
 	}
 	free(path);
 	return rc;
+}
+
+ssize_t
+file_read_some(int fd, void *into, size_t len)
+{
+	ssize_t n;
+
+	do
+		n = read(fd, into, len);
+	while (n < 0 && errno == EINTR);
+	return n;
 }
 
 int

@@ -39,9 +39,15 @@ int file_replace(const char *dir, const char *name, const void *bytes,
 /* The whole file, at most max bytes (ERR_LIMIT beyond), appended to out. */
 int file_read(const char *path, size_t max, struct buf *out, struct err *e)
     MUST_CHECK;
+/* The same of an open descriptor, from where it stands; path is for what an
+ * error says.  On one, out may have some of it. */
+int file_read_fd(int fd, const char *path, size_t max, struct buf *out,
+    struct err *e) MUST_CHECK;
 int file_sync_dir(const char *dir, struct err *e) MUST_CHECK;
 /* mkdir -p with that mode for what is made; an existing directory is fine. */
 int file_make_dirs(const char *dir, mode_t mode, struct err *e) MUST_CHECK;
+/* read(2), but for EINTR, which is retried. */
+ssize_t file_read_some(int fd, void *into, size_t len) MUST_CHECK;
 /* write(2) until all is written; EINTR is retried. */
 int file_write_all(int fd, const void *bytes, size_t len, struct err *e)
     MUST_CHECK;

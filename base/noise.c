@@ -316,15 +316,6 @@ noise_pattern_name(enum noise_pattern pattern)
 	return patterns[pattern].name;
 }
 
-int
-noise_pattern_find(const char *name)
-{
-	for (int i = 0; i < NOISE_PATTERNS; i++)
-		if (strcmp(patterns[i].name, name) == 0)
-			return i;
-	return -1;
-}
-
 size_t
 noise_overhead(enum noise_pattern pattern, int step)
 {

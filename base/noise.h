@@ -126,8 +126,6 @@ struct noise {
 
 /* "Noise_X_25519_ChaChaPoly_SHA256". */
 const char *noise_pattern_name(enum noise_pattern pattern);
-/* The pattern of that name; -1 if there is none. */
-int noise_pattern_find(const char *name);
 /* How many octets the keys and tags of message `step` (from 0) add to its
  * payload; 0 behind the last message. */
 size_t noise_overhead(enum noise_pattern pattern, int step);

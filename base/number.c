@@ -217,6 +217,12 @@ duration_format(struct buf *out, uint64_t secs)
 	    (unsigned long long)(secs / unit_secs(units[i])), units[i]);
 }
 
+void
+count_format(struct buf *out, uint64_t n, const char *one, const char *many)
+{
+	buf_addf(out, "%llu %s", (unsigned long long)n, n == 1 ? one : many);
+}
+
 /* The fields in UTC and the milliseconds beside them. */
 static struct tm
 split_time(int64_t wall_ms, int *ms_out)

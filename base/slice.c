@@ -43,6 +43,16 @@ slice_ieqs(struct slice a, const char *text)
 	return slice_ieq(a, slice_of(text));
 }
 
+bool
+slice_is_ascii(struct slice s)
+{
+	for (size_t i = 0; i < s.len; i++) {
+		if ((unsigned char)s.ptr[i] >= 0x80)
+			return false;
+	}
+	return true;
+}
+
 static bool
 is_blank(char c)
 {
@@ -59,6 +69,24 @@ slice_trim(struct slice s)
 	while (s.len > 0 && is_blank(s.ptr[s.len - 1]))
 		s.len--;
 	return s;
+}
+
+bool
+slice_word(struct slice *rest, struct slice *word_out)
+{
+	const char *space;
+	size_t passed;
+
+	*word_out = *rest;
+	if (rest->len == 0)
+		return false;
+	space = memchr(rest->ptr, ' ', rest->len);
+	if (space != NULL)
+		word_out->len = (size_t)(space - rest->ptr);
+	passed = word_out->len + (space != NULL);
+	rest->ptr += passed;
+	rest->len -= passed;
+	return true;
 }
 
 char *

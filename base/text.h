@@ -10,7 +10,10 @@
 #include "base/buf.h"
 #include "base/err.h"
 
-/* Decimal digits only, nothing else around them, at most max. */
+/* These parse a whole text, with nothing around it: 0, or ERR_SYNTAX, or
+ * ERR_LIMIT where the number is too large (in base 32 that is ERR_SYNTAX too);
+ * then what out points to stays. */
+/* Decimal digits only, at most max. */
 int num_parse(struct slice s, uint64_t max, uint64_t *n_out) MUST_CHECK;
 /* Base 32 in lower case without the letters i, l, o and u, which are misread,
  * and without zeros in front: one to thirteen characters and a NUL; returns
@@ -25,6 +28,9 @@ int duration_parse(struct slice s, uint64_t *secs_out) MUST_CHECK;
 /* "1.4 MiB", "312 B"; "4d 3h", "12s": for people. */
 void size_format(struct buf *out, uint64_t bytes);
 void duration_format(struct buf *out, uint64_t secs);
+/* "1 peer", "2 peers": one and many are the words for it. */
+void count_format(struct buf *out, uint64_t n, const char *one,
+    const char *many);
 
 /* RFC 5322 date-time in UTC: "Tue, 05 Mar 2024 10:00:00 +0000". */
 void date_format(struct buf *out, int64_t wall_ms);

@@ -274,20 +274,37 @@ mime_encoding_name(enum mime_encoding encoding)
 	return encoding_names[encoding];
 }
 
-static void
-parse_encoding(struct mime_header *h, struct slice s)
+static enum mime_encoding
+find_encoding(struct slice s)
 {
 	struct slice token;
 
-	free(h->encoding_text);
-	h->encoding_text = slice_dup(slice_trim(s));
 	skip_cfws(&s);
 	token = take_token(&s);
 	skip_cfws(&s);
-	h->encoding = MIME_UNKNOWN;
 	for (int i = 0; s.len == 0 && i < MIME_UNKNOWN; i++)
 		if (slice_ieqs(token, encoding_names[i]))
-			h->encoding = (enum mime_encoding)i;
+			return (enum mime_encoding)i;
+	return MIME_UNKNOWN;
+}
+
+/* Two that differ are none that anybody knows. */
+static void
+parse_encoding(struct mime_header *h, struct slice s)
+{
+	enum mime_encoding encoding = find_encoding(s);
+	struct buf both = BUF_INIT;
+
+	if (h->encoding_text == NULL) {
+		h->encoding_text = slice_dup(slice_trim(s));
+		h->encoding = encoding;
+	} else if (encoding != h->encoding) {
+		h->encoding = MIME_UNKNOWN;
+		buf_addf(&both, "%s, ", h->encoding_text);
+		buf_addslice(&both, slice_trim(s));
+		free(h->encoding_text);
+		h->encoding_text = buf_steal(&both);
+	}
 }
 
 static void

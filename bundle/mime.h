@@ -24,7 +24,7 @@ struct mime_header {
 	bool typed;		/* a Content-Type is there, broken or not */
 	char *boundary;		/* its parameter, unquoted, or NULL */
 	bool version;		/* MIME-Version is there */
-	enum mime_encoding encoding;
+	enum mime_encoding encoding;	/* two that differ: unknown */
 	char *encoding_text;	/* as written */
 	char *required_extensions;	/* its parameter, unquoted, or NULL */
 	char *message_id;	/* with its brackets, or NULL */

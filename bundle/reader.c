@@ -541,12 +541,6 @@ bundle_reader_eof(struct bundle_reader *r, struct bundle_event *ev)
 	}
 }
 
-uint64_t
-bundle_reader_batch_octets(const struct bundle_reader *r)
-{
-	return unwrap_batch_octets(r->unwrap);
-}
-
 void
 bundle_reader_digest(const struct bundle_reader *r,
     unsigned char digest_out[SHA256_LEN])

@@ -96,8 +96,6 @@ int bundle_reader_next(struct bundle_reader *r, const char *in, size_t len,
 /* The input has ended: 1 with an event (call again), 0: no more. */
 int bundle_reader_eof(struct bundle_reader *r, struct bundle_event *ev)
     MUST_CHECK;
-/* Octets of the batch read so far, after decoding. */
-uint64_t bundle_reader_batch_octets(const struct bundle_reader *r);
 
 /* Native: SHA-256 of the batch, uncompressed, up to the end of the last event;
  * at an END it is that of all transactions so far. */

@@ -25,7 +25,8 @@ seal_head_len(enum seal_kind kind)
 	return noise_overhead(kind == SEAL_ONION ? NOISE_N : NOISE_X, 0);
 }
 
-size_t
+/* Octets before the body of a signed object. */
+static size_t
 seal_header_len(const char *destination, const char *origin)
 {
 	return sizeof(SEAL_MAGIC) - 1 + 3 + 1 + strlen(destination) + 1 +

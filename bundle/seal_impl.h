@@ -31,8 +31,6 @@ void seal_put_label(struct buf *out, enum seal_suite suite,
     enum seal_kind kind, const char *destination);
 /* Octets before the first chunk, of any pattern for this kind. */
 size_t seal_head_len(enum seal_kind kind);
-/* Octets before the body of a signed object. */
-size_t seal_header_len(const char *destination, const char *origin);
 #define SEAL_HEADER_MAX (SEAL_LABEL_MAX + 1 + SITE_NAME_MAX + SEAL_NONCE_LEN)
 
 #endif

@@ -131,12 +131,6 @@ unwrap_named(const struct unwrap *u)
 	return u->named;
 }
 
-uint64_t
-unwrap_batch_octets(const struct unwrap *u)
-{
-	return u->batch_octets;
-}
-
 struct buf *
 unwrap_batch(struct unwrap *u)
 {

@@ -43,8 +43,6 @@ enum compression unwrap_compression(const struct unwrap *u);
 const struct mime_header *unwrap_header(const struct unwrap *u);
 /* The extensions that required-extensions names, as far as they are known. */
 unsigned unwrap_named(const struct unwrap *u);
-/* Octets of the batch so far, those used included. */
-uint64_t unwrap_batch_octets(const struct unwrap *u);
 /* The octets of the batch that wait; the caller consumes them. */
 struct buf *unwrap_batch(struct unwrap *u);
 

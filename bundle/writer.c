@@ -35,7 +35,6 @@ struct bundle_writer {
 	struct buf text;		/* encoded, or the header */
 	bool started;
 	struct smtp_refusal refusal;
-	uint64_t batch_octets;
 };
 
 static const struct {
@@ -212,7 +211,6 @@ pump(struct bundle_writer *w, size_t least, struct err *e)
 		rc = gzip_writer_add(w->gzip, out->ptr, out->len, e);
 	else
 		rc = write_encoded(w, out->ptr, out->len, e);
-	w->batch_octets += out->len;
 	buf_clear(out);
 	return rc;
 }
@@ -344,12 +342,6 @@ const struct smtp_refusal *
 bundle_writer_refusal(const struct bundle_writer *w)
 {
 	return &w->refusal;
-}
-
-uint64_t
-bundle_writer_batch_octets(const struct bundle_writer *w)
-{
-	return w->batch_octets + smtp_client_output(w->client)->len;
 }
 
 void

@@ -83,8 +83,6 @@ int bundle_writer_finish(struct bundle_writer *w, struct err *e) MUST_CHECK;
 /* Why the last ERR_UNSUPPORTED was. */
 const struct smtp_refusal *bundle_writer_refusal(
     const struct bundle_writer *w);
-/* Octets of the batch so far, before compression and encoding. */
-uint64_t bundle_writer_batch_octets(const struct bundle_writer *w);
 
 /* Native, after bundle_writer_finish: SHA-256 of the batch, uncompressed. */
 void bundle_writer_digest(const struct bundle_writer *w,

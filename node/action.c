@@ -8,7 +8,7 @@
 #include "node/exchange_private.h"
 #include "node/transit.h"
 
-struct exchange_action *
+static struct exchange_action *
 action_add(struct exchange *x, enum exchange_action_kind kind,
     const struct target *t)
 {

@@ -75,13 +75,6 @@ cards_walk(const char *dir, int (*taken)(void *ctx, struct slice text,
 	return rc;
 }
 
-int
-cards_get(const char *dir, const char *site, struct buf *text_out,
-    struct card *c_out, struct err *e)
-{
-	return read_card(dir, site, text_out, c_out, e);
-}
-
 /* What is there is no card any more: it is replaced. */
 static int
 may_replace(const char *dir, const struct card *c, struct err *e)

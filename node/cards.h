@@ -15,9 +15,6 @@ int cards_walk(const char *dir, int (*taken)(void *ctx, struct slice text,
     const struct card *c, struct err *e),
     void (*told)(void *ctx, const char *text), void *ctx, struct err *e)
     MUST_CHECK;
-/* That of one site.  ERR_NOT_FOUND; what card_parse says. */
-int cards_get(const char *dir, const char *site, struct buf *text_out,
-    struct card *c_out, struct err *e) MUST_CHECK;
 /* Puts one there, replacing.  The directory is made.  1; 0: the same is there
  * already; ERR_DENIED, ERR_STATE: what is there is of another identity, or
  * newer (card_succeeds), unless `force`. */

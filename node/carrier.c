@@ -21,11 +21,11 @@
 #include "base/file.h"
 #include "base/list.h"
 #include "base/mem.h"
-#include "base/secret.h"
 #include "base/text.h"
 #include "node/conf_lane.h"
 #include "node/departure.h"
 #include "node/inbox.h"
+#include "node/launch.h"
 #include "node/outbox.h"
 #include "node/runner.h"
 #include "node/screening.h"
@@ -54,6 +54,9 @@ struct road {
 	struct report_progress progress;
 	int64_t progress_ms;		/* monotonic; 0: not yet */
 	char *note;			/* its last, or NULL */
+	bool waits;			/* for something, as note tells */
+	bool begun;			/* it has run */
+	unsigned char mark[SHA256_LEN];	/* launch_mark of that */
 };
 
 struct carrier {
@@ -100,17 +103,27 @@ progress(void *ctx, const struct report_progress *p)
 {
 	struct road *r = ctx;
 
-	if (p->sent != r->progress.sent || p->received != r->progress.received)
+	if (p->sent != r->progress.sent ||
+	    p->received != r->progress.received) {
+		r->waits = false;
 		alive(r);
+	}
 	r->progress = *p;
 	r->progress_ms = clock_mono_ms(daemon_of(r)->clock);
 }
 
 static void
-forget_said(struct road *r)
+take_note(struct road *r, const char *text)
 {
 	free(r->note);
-	r->note = NULL;
+	r->note = text != NULL ? mem_strdup(text) : NULL;
+	r->waits = text != NULL && strncmp(text, "waiting ", 8) == 0;
+}
+
+static void
+forget_said(struct road *r)
+{
+	take_note(r, NULL);
 	r->sending[0] = '\0';
 	r->done = r->total = 0;
 	memset(&r->progress, 0, sizeof(r->progress));
@@ -125,6 +138,7 @@ report(void *ctx, enum runner_report what, const char *name, const char *text,
 	struct daemon *d = daemon_of(r);
 	struct err e = ERR_INIT;
 
+	r->waits = false;
 	switch (what) {
 	case RUNNER_SENDING:
 		sending(r, name, done, total);
@@ -155,8 +169,7 @@ report(void *ctx, enum runner_report what, const char *name, const char *text,
 		    "unknown", name);
 		break;
 	case RUNNER_NOTE:
-		free(r->note);
-		r->note = mem_strdup(text);
+		take_note(r, text);
 		log_event(d->log, LOG_LEVEL_INFO, "transport-note", "peer",
 		    r->station->peer, "text", text, "transport",
 		    lane_word(r), NULL);
@@ -196,119 +209,6 @@ in_bounds(void *ctx, struct overflow_bounds *bounds_out)
 	bounds_out->room = spool_room(d->spool);
 }
 
-/* An installed daemon has its programs in libexec; one in a build folder has
- * them beside itself. */
-static char *
-program_path(const struct conf *conf, const char *transport)
-{
-	char self[4096], *dir, *path;
-	ssize_t n;
-
-	if (strchr(transport, '/') != NULL)
-		return mem_strdup(transport);
-	if (conf->libexec_dir != NULL)
-		return path_join(conf->libexec_dir, transport);
-	n = readlink("/proc/self/exe", self, sizeof(self) - 1);
-	if (n > 0) {
-		self[n] = '\0';
-		dir = mem_strndup(self, (size_t)(path_base(self) - self));
-		path = mem_printf("%slibexec/%s", dir, transport);
-		free(dir);
-		if (access(path, X_OK) == 0)
-			return path;
-		free(path);
-	}
-	return path_join(POSTRIDER_LIBEXECDIR, transport);
-}
-
-/* Whether it has an end of its own at the peer, to which it proves who it is:
- * then it is handed a secret unless its settings say how it does without. */
-static bool
-wants_secret(const struct conf_lane *lane)
-{
-	static const char *const linked[] = { "serial", "tcp", "exec" };
-	size_t i;
-
-	for (i = 0; i < lane->set.n; i++)
-		if (strncmp(lane->set.item[i], "secret=", 7) == 0)
-			return false;
-	for (i = 0; i < sizeof(linked) / sizeof(linked[0]); i++)
-		if (strcmp(path_base(lane->program), linked[i]) == 0)
-			return true;
-	return false;
-}
-
-/* The reading end of a pipe with the secret in it, or -1: there is none, which
- * the transport finds out and tells. */
-static int
-open_secret(const struct daemon *d, const char *peer,
-    const struct conf_lane *lane)
-{
-	unsigned char secret[KEYRING_PSK_LEN];
-	struct err e = ERR_INIT;
-	int fd[2];
-
-	if (!wants_secret(lane) || exchange_pair_secret(d->exchange, peer,
-	    "link", secret, &e) != 0)
-		return -1;
-	if (pipe2(fd, O_CLOEXEC) < 0)
-		fd[0] = -1;
-	else {
-		if (file_write_all(fd[1], secret, sizeof(secret), &e) != 0) {
-			close(fd[0]);
-			fd[0] = -1;
-		}
-		close(fd[1]);
-	}
-	secret_wipe(secret, sizeof(secret));
-	return fd[0];
-}
-
-/* A parcel names no address, so the transport mail is told ours and his; what
- * the settings say counts more, as the last does. */
-static void
-mail_addresses(const struct road *r, const struct conf_lane *lane,
-    struct conf_strings *out)
-{
-	const struct conf *conf = daemon_of(r)->conf;
-	const struct conf_peer *peer = conf_find_peer(conf, r->station->peer);
-
-	if (strcmp(lane->program, "mail") != 0 || conf->address == NULL ||
-	    peer == NULL || peer->address == NULL)
-		return;
-	out->item[out->n++] = mem_printf("from=%s", conf->address);
-	out->item[out->n++] = mem_printf("to=%s", peer->address);
-}
-
-/* What the program is told with --set; the caller frees all of it. */
-static void
-settings(const struct road *r, const struct conf_lane *lane,
-    struct conf_strings *out)
-{
-	bool stay = false;
-	size_t i;
-
-	out->n = 0;
-	out->item = mem_alloc(lane->set.n + 4, sizeof(char *));
-	mail_addresses(r, lane, out);
-	for (i = 0; i < lane->set.n; i++) {
-		out->item[out->n++] = mem_strdup(lane->set.item[i]);
-		stay |= strncmp(lane->set.item[i], "stay=", 5) == 0;
-	}
-	if (lane->stays && !stay)
-		out->item[out->n++] = mem_strdup("stay=yes");
-}
-
-static void
-settings_release(struct conf_strings *set)
-{
-	size_t i;
-
-	for (i = 0; i < set->n; i++)
-		free(set->item[i]);
-	free(set->item);
-}
-
 static const struct conf_lane *
 configured(const struct road *r)
 {
@@ -324,8 +224,7 @@ run(struct road *r)
 	struct daemon *d = daemon_of(r);
 	const struct conf_lane *lane = configured(r);
 	struct err e = ERR_INIT;
-	struct conf_strings set;
-	char *program;
+	struct launch launch;
 	int secret;
 
 	if (runner_running(r->runner)) {
@@ -335,18 +234,18 @@ run(struct road *r)
 	if (lane == NULL || r->station->carrier->stopping)
 		return;
 	inbox_trim(r->station->inbox);
-	settings(r, lane, &set);
-	program = program_path(d->conf, lane->program);
-	secret = open_secret(d, r->station->peer, lane);
-	if (runner_start(r->runner, program, r->out, r->in, set.item, set.n,
-	    secret, &e) != 0) {
+	launch_init(&launch, d, r->station->peer, lane);
+	launch_mark(&launch, r->mark);
+	r->begun = true;
+	secret = launch_secret_fd(&launch);
+	if (runner_start(r->runner, launch.program, r->out, r->in,
+	    launch.set.item, launch.set.n, secret, &e) != 0) {
 		exchange_transport_exited(d->exchange, r->name, -1, e.text);
 		daemon_wake(d);
 	}
 	if (secret >= 0)
 		close(secret);
-	free(program);
-	settings_release(&set);
+	launch_release(&launch);
 }
 
 /*
@@ -510,7 +409,6 @@ station_new(struct carrier *c, const struct conf_peer *peer, struct err *e)
 	return rc;
 }
 
-/* A program that runs with settings of the past is to begin anew. */
 static void
 stop_all(const struct station *s)
 {
@@ -519,6 +417,40 @@ stop_all(const struct station *s)
 	list_for_each(item, &s->roads) {
 		struct road *r = list_entry(item, struct road, link);
 
+		if (runner_running(r->runner))
+			runner_stop(r->runner, STOP_SECS);
+	}
+}
+
+static bool
+is_changed(const struct road *r)
+{
+	const struct conf_lane *lane = configured(r);
+	unsigned char mark[SHA256_LEN];
+	struct launch launch;
+
+	if (lane == NULL)
+		return false;
+	launch_init(&launch, daemon_of(r), r->station->peer, lane);
+	launch_mark(&launch, mark);
+	launch_release(&launch);
+	return memcmp(mark, r->mark, sizeof(mark)) != 0;
+}
+
+/* A program that ran with other settings than those of now begins anew; one
+ * that is ending for a reload before this one does so too. */
+static void
+renew(const struct station *s)
+{
+	struct list *item;
+
+	list_for_each(item, &s->roads) {
+		struct road *r = list_entry(item, struct road, link);
+
+		if (!r->begun || (!is_changed(r) &&
+		    !runner_stopping(r->runner)))
+			continue;
+		exchange_transport_renewed(daemon_of(r)->exchange, r->name);
 		if (runner_running(r->runner))
 			runner_stop(r->runner, STOP_SECS);
 	}
@@ -538,7 +470,7 @@ carrier_reload(struct carrier *c, struct err *e)
 			rc = station_new(c, &conf->peer[i], e);
 			continue;
 		}
-		stop_all(s);
+		renew(s);
 		rc = station_roads(s, &conf->peer[i], e);
 	}
 	return rc;
@@ -605,6 +537,22 @@ carrier_progress(const struct carrier *c, const char *road,
 	p_out->age_secs = (uint64_t)(clock_mono_ms(c->d->clock) -
 	    r->progress_ms) / 1000;
 	return true;
+}
+
+const char *
+carrier_note(const struct carrier *c, const char *road)
+{
+	const struct road *r = c != NULL ? road_of(c, road) : NULL;
+
+	return r != NULL && runner_running(r->runner) ? r->note : NULL;
+}
+
+bool
+carrier_waits(const struct carrier *c, const char *road)
+{
+	const struct road *r = c != NULL ? road_of(c, road) : NULL;
+
+	return r != NULL && runner_running(r->runner) && r->waits;
 }
 
 void

@@ -17,8 +17,8 @@ struct carrier;
 int carrier_new(struct daemon *d, struct carrier **c_out, struct err *e)
     MUST_CHECK;
 void carrier_free(struct carrier *c);
-/* After a reload: new peers get their folders, and all programs that run are
- * asked to end, to begin anew with the settings of now. */
+/* After a reload: new peers get their folders, and programs that run with what
+ * has changed (node/launch.h) are asked to end, to begin anew. */
 int carrier_reload(struct carrier *c, struct err *e) MUST_CHECK;
 /* EXCHANGE_WRITE, _UNLINK, _RUN, _STOP; a is only read. */
 void carrier_act(struct carrier *c, const struct exchange_action *a);
@@ -37,6 +37,11 @@ struct carrier_progress {
  * What p_out points to lives until the next return to the event loop. */
 bool carrier_progress(const struct carrier *c, const char *road,
     struct carrier_progress *p_out);
+/* Its last note; NULL: it does not run, or has told none.  Lives until the next
+ * return to the event loop. */
+const char *carrier_note(const struct carrier *c, const char *road);
+/* Does it wait for what that note says? */
+bool carrier_waits(const struct carrier *c, const char *road);
 /* Asks all programs to end. */
 void carrier_stop(struct carrier *c);
 /* Does anything still run or wait to be processed? */

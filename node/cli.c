@@ -278,9 +278,7 @@ get_line(struct cli_call *c, size_t *len_out)
 		if (seen > LINE_MAX_OCTETS)
 			return err_set(&c->err, ERR_LIMIT, "a line of the "
 			    "daemon's answer is too long");
-		n = read(c->fd, buf_room(&c->in, 65536), 65536);
-		if (n == -1 && errno == EINTR)
-			continue;
+		n = file_read_some(c->fd, buf_room(&c->in, 65536), 65536);
 		if (n == -1)
 			return err_errno(&c->err, "control socket");
 		if (n == 0)

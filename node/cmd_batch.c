@@ -318,9 +318,8 @@ take_address(const char *option, const char *text, bool may_be_null,
 static void
 note_utf8(struct job *job, const char *addr)
 {
-	for (; *addr != '\0'; addr++)
-		if ((unsigned char)*addr >= 0x80)
-			job->env.smtputf8 = true;
+	if (!slice_is_ascii(slice_of(addr)))
+		job->env.smtputf8 = true;
 }
 
 static int

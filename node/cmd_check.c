@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <sysexits.h>
 
+#include "base/text.h"
 #include "node/cli.h"
 
 static void
@@ -15,6 +16,20 @@ on_told(void *ctx, const char *text)
 
 	++*n;
 	printf("%s\n", text);
+}
+
+static void
+say_good(const char *file, const struct conf *conf, bool warned)
+{
+	struct buf text = BUF_INIT;
+
+	buf_addf(&text, "%s: good%s: site %s, ", file,
+	    warned ? ", with warnings" : "", conf->site);
+	count_format(&text, conf->npeers, "peer", "peers");
+	buf_adds(&text, ", ");
+	count_format(&text, conf->ndeliveries, "delivery", "deliveries");
+	printf("%s\n", buf_cstr(&text));
+	buf_release(&text);
 }
 
 int
@@ -32,9 +47,7 @@ cmd_check(struct cli *cli, int argc, char **argv)
 			printf("%s\n", e.text);
 		return cli_written(cli, EX_CONFIG);
 	}
-	printf("%s: good%s: site %s, %zu peers, %zu deliveries\n",
-	    cli->config, told > 0 ? ", with warnings" : "", conf->site,
-	    conf->npeers, conf->ndeliveries);
+	say_good(cli->config, conf, told > 0);
 	conf_free(conf);
 	return cli_written(cli, EX_OK);
 }

@@ -60,11 +60,8 @@ carry(int from, int to)
 {
 	struct err e = ERR_INIT;
 	char octets[STEP];
-	ssize_t n;
+	ssize_t n = file_read_some(from, octets, sizeof(octets));
 
-	do {
-		n = read(from, octets, sizeof(octets));
-	} while (n < 0 && errno == EINTR);
 	return n > 0 && file_write_all(to, octets, (size_t)n, &e) == 0;
 }
 

@@ -6,11 +6,13 @@
  */
 #include <getopt.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sysexits.h>
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/mem.h"
 #include "base/text.h"
 #include "node/cli.h"
 
@@ -24,6 +26,7 @@ struct test_args {
 	uint64_t wait_secs, serial;
 	bool json;
 	char told[80];		/* stage and peer of the last line */
+	char *waits;		/* for what it said last, or NULL */
 };
 
 /* 0 with the line that ends the answer, the caller's; or an exit status. */
@@ -59,6 +62,9 @@ say(const struct test_args *a, const json_t *st)
 		printf("sealed, and %s%s\n", *peer != '\0' ?
 		    "queued for the road to " : "no road leads there now",
 		    peer);
+	else if (strcmp(stage, "sent") == 0)
+		printf("sent to %s, which has not acknowledged it yet\n",
+		    *peer != '\0' ? peer : "the neighbour");
 	else if (strcmp(stage, "underway") == 0)
 		printf("%s has it\n", *peer != '\0' ? peer :
 		    "the neighbour");
@@ -67,14 +73,30 @@ say(const struct test_args *a, const json_t *st)
 		    num_str(cli_number(st, "answer_secs")).s);
 }
 
+/* Is it news what it waits for? */
+static bool
+waits_anew(struct test_args *a, const json_t *st)
+{
+	const char *waits = cli_text(st, "waits");
+
+	if (*waits == '\0' || (a->waits != NULL &&
+	    strcmp(waits, a->waits) == 0))
+		return false;
+	free(a->waits);
+	a->waits = mem_strdup(waits);
+	return true;
+}
+
 static void
 tell(struct test_args *a, json_t *st)
 {
 	char now[sizeof(a->told)];
+	bool moved, waits = waits_anew(a, st);
 
 	(void)snprintf(now, sizeof(now), "%s %s", cli_text(st, "stage"),
 	    cli_text(st, "peer"));
-	if (strcmp(now, a->told) == 0)
+	moved = strcmp(now, a->told) != 0;
+	if (!moved && !waits)
 		return;
 	memcpy(a->told, now, sizeof(now));
 	if (a->json) {
@@ -85,7 +107,10 @@ tell(struct test_args *a, json_t *st)
 		json_object_del(st, "end");
 		cli_print_json(NULL, st);
 	} else {
-		say(a, st);
+		if (moved)
+			say(a, st);
+		if (waits)
+			printf("it waits: %s\n", a->waits);
 	}
 	(void)fflush(stdout);
 }
@@ -164,5 +189,7 @@ cmd_peer_test(struct cli *cli, int argc, char **argv)
 		return status;
 	a.serial = cli_number(end, "serial");
 	json_decref(end);
-	return watch(&a);
+	status = watch(&a);
+	free(a.waits);
+	return status;
 }

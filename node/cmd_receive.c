@@ -30,9 +30,7 @@ send_frame(int fd, struct buf *frame)
 	struct err e = ERR_INIT;
 	ssize_t n;
 
-	do
-		n = read(STDIN_FILENO, bytes, sizeof(bytes));
-	while (n == -1 && errno == EINTR);
+	n = file_read_some(STDIN_FILENO, bytes, sizeof(bytes));
 	if (n == -1)
 		return -2;
 	buf_clear(frame);

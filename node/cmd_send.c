@@ -209,15 +209,6 @@ read_message(struct sending *s)
 	return status;
 }
 
-static bool
-is_ascii(const char *text)
-{
-	for (; *text != '\0'; text++)
-		if ((unsigned char)*text > 127)
-			return false;
-	return true;
-}
-
 static void
 complete_envelope(struct sending *s)
 {
@@ -225,9 +216,9 @@ complete_envelope(struct sending *s)
 	struct buf xtext = BUF_INIT;
 
 	s->env = env;
-	env->smtputf8 = !is_ascii(env->sender);
+	env->smtputf8 = !slice_is_ascii(slice_of(env->sender));
 	for (size_t i = 0; i < env->nrcpt; i++) {
-		if (!is_ascii(env->rcpt[i].address))
+		if (!slice_is_ascii(slice_of(env->rcpt[i].address)))
 			env->smtputf8 = true;
 		if (s->notify != NULL)
 			env->rcpt[i].notify = mem_strdup(s->notify);
@@ -405,11 +396,8 @@ static void
 read_replies(struct sending *s)
 {
 	char bytes[4096];
-	ssize_t n;
+	ssize_t n = file_read_some(s->call.fd, bytes, sizeof(bytes));
 
-	do
-		n = read(s->call.fd, bytes, sizeof(bytes));
-	while (n == -1 && errno == EINTR);
 	if (n > 0)
 		smtp_client_feed(s->client, bytes, (size_t)n);
 	else

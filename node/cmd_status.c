@@ -25,6 +25,8 @@ static const char *const progress_columns[] = {
 	">REMAINING", ">RECEIVED", ">AGAIN", ">ERRORS", ">DAMAGED", NULL
 };
 
+static const char *const note_columns[] = { "TRANSPORT", "SAYS", NULL };
+
 #define BAR_WIDTH 20
 
 /* Times without parts of a second; "-" for none. */
@@ -39,14 +41,35 @@ add_time(struct buf *out, const json_t *line, const char *key)
 		buf_addf(out, "%.19sZ", text);
 }
 
+/* Do all that run wait for something? */
+static bool
+waits(const json_t *peer)
+{
+	const json_t *lane;
+	bool all = false;
+	size_t i;
+
+	json_array_foreach(json_object_get(peer, "transports"), i, lane) {
+		if (!cli_true(lane, "running"))
+			continue;
+		if (!cli_true(lane, "waits"))
+			return false;
+		all = true;
+	}
+	return all;
+}
+
 static const char *
 road_word(const json_t *line)
 {
 	if (cli_true(line, "gone"))
 		return "gone";
 	if (cli_true(line, "running"))
-		return "running";
-	return cli_true(line, "down") ? "down" : "idle";
+		return waits(line) ? "waits" : "running";
+	if (cli_true(line, "down"))
+		return cli_true(line, "misconfigured") ? "misconfigured" :
+		    "down";
+	return "idle";
 }
 
 static void
@@ -80,7 +103,7 @@ add_peer(struct cli_table *t, const json_t *line)
  * The transports of a peer that has several, and how those fare that say so.
  */
 struct tables {
-	struct cli_table *peers, *lanes, *progress;
+	struct cli_table *peers, *lanes, *notes, *progress;
 };
 
 static const char *
@@ -89,7 +112,9 @@ lane_word(const json_t *lane)
 	if (cli_true(lane, "gone"))
 		return "gone";
 	if (cli_true(lane, "running"))
-		return "running";
+		return cli_true(lane, "waits") ? "waits" : "running";
+	if (cli_true(lane, "misconfigured"))
+		return "misconfigured";
 	if (cli_true(lane, "down"))
 		return "down";
 	if (*cli_text(lane, "retry") != '\0')
@@ -120,6 +145,22 @@ add_lane(struct cli_table *t, const json_t *lane)
 	cli_table_add(t, row);
 	for (size_t i = 0; i < 5; i++)
 		buf_release(&texts[i]);
+}
+
+static void
+add_note(struct cli_table *t, const json_t *lane)
+{
+	const char *road = cli_text(lane, "road");
+	struct buf text = BUF_INIT;
+
+	if (!cli_true(lane, "running") && cli_true(lane, "misconfigured"))
+		buf_addf(&text, "waits until it is mended, for \"postrider "
+		    "reload\" or \"postrider flush %s\"", road);
+	else
+		buf_adds(&text, cli_text(lane, "note"));
+	if (text.len > 0)
+		cli_table_add(t, (const char *[]){ road, buf_cstr(&text) });
+	buf_release(&text);
 }
 
 /* "[####......]", as much of it as is done. */
@@ -202,6 +243,7 @@ add_lanes(struct tables *t, const json_t *peer)
 		if (json_array_size(all) > 1 ||
 		    *cli_text(lane, "name") != '\0')
 			add_lane(t->lanes, lane);
+		add_note(t->notes, lane);
 		if (json_is_object(p))
 			add_progress(t->progress, cli_text(lane, "road"), p);
 	}
@@ -236,15 +278,16 @@ static void
 print_node(const json_t *line)
 {
 	const json_t *n = json_object_get(line, "counters");
-	struct buf uptime = BUF_INIT, octets = BUF_INIT;
+	struct buf uptime = BUF_INIT, held = BUF_INIT;
 
 	duration_format(&uptime, cli_number(line, "uptime_secs"));
-	size_format(&octets, cli_number(n, "octets"));
+	count_format(&held, cli_number(n, "messages"), "message", "messages");
+	buf_adds(&held, ", ");
+	size_format(&held, cli_number(n, "octets"));
 	printf("site %s, postrider %s, up %s%s\n", cli_text(line, "site"),
 	    cli_text(line, "version"), buf_cstr(&uptime),
 	    cli_true(line, "stopping") ? ", stopping" : "");
-	printf("spool %s: %s messages, %s%s\n", cli_text(line, "spool_id"),
-	    num_str(cli_number(n, "messages")).s, buf_cstr(&octets),
+	printf("spool %s: %s%s\n", cli_text(line, "spool_id"), buf_cstr(&held),
 	    cli_true(line, "room") ? "" :
 	    "; too little space: new mail is refused");
 	printf("accepted %s, delivered %s, failed %s, notices %s\n",
@@ -262,7 +305,7 @@ print_node(const json_t *line)
 	    num_str(cli_number(n, "deliveries_running")).s);
 	print_native(json_object_get(line, "native"));
 	buf_release(&uptime);
-	buf_release(&octets);
+	buf_release(&held);
 }
 
 static void
@@ -303,10 +346,12 @@ cmd_status(struct cli *cli, int argc, char **argv)
 		    NULL, false));
 	t.peers = cli_table_new(columns);
 	t.lanes = cli_table_new(lane_columns);
+	t.notes = cli_table_new(note_columns);
 	t.progress = cli_table_new(progress_columns);
 	status = cli_run(cli, request, on_line, &t, false);
 	cli_table_print(t.peers);
 	cli_table_print(t.lanes);
+	cli_table_print(t.notes);
 	cli_table_print(t.progress);
 	return cli_written(cli, status);
 }

@@ -10,6 +10,27 @@
 #include "node/custody.h"
 #include "node/transit.h"
 
+/* What a peer and each of its transports have in common. */
+static void
+add_road(json_t *line, const struct exchange_road_status *r)
+{
+	json_object_set_new(line, "objects",
+	    json_integer((json_int_t)r->objects));
+	json_object_set_new(line, "object_octets",
+	    json_integer((json_int_t)r->object_octets));
+	json_object_set_new(line, "running", json_boolean(r->running));
+	json_object_set_new(line, "calling", json_boolean(r->calling));
+	json_object_set_new(line, "down", json_boolean(r->down));
+	json_object_set_new(line, "misconfigured",
+	    json_boolean(r->misconfigured));
+	json_object_set_new(line, "gone", json_boolean(r->gone));
+	json_object_set_new(line, "failures", json_integer(r->failures));
+	json_object_set_new(line, "next_call", r->next_call_ms == INT64_MAX ?
+	    json_null() : control_time(r->next_call_ms));
+	json_object_set_new(line, "last_sent", control_time(r->last_sent_ms));
+	json_object_set_new(line, "last_error", control_text(r->last_error));
+}
+
 static json_t *
 peer_json(const struct exchange_peer_status *p)
 {
@@ -18,26 +39,13 @@ peer_json(const struct exchange_peer_status *p)
 	    "waiting", (json_int_t)p->waiting_count,
 	    "waiting_octets", (json_int_t)p->waiting_octets,
 	    "held", (json_int_t)p->held_count,
-	    "objects", (json_int_t)p->objects,
-	    "object_octets", (json_int_t)p->object_octets,
-	    "oldest_secs", (json_int_t)p->oldest_secs);
+	    "oldest_secs", (json_int_t)p->oldest_secs,
+	    "bundles", (json_int_t)p->bundles,
+	    "bundle_octets", (json_int_t)p->bundle_octets);
 
-	json_object_set_new(line, "bundles",
-	    json_integer((json_int_t)p->bundles));
-	json_object_set_new(line, "bundle_octets",
-	    json_integer((json_int_t)p->bundle_octets));
-	json_object_set_new(line, "running", json_boolean(p->running));
-	json_object_set_new(line, "calling", json_boolean(p->calling));
-	json_object_set_new(line, "down", json_boolean(p->down));
-	json_object_set_new(line, "gone", json_boolean(p->gone));
-	json_object_set_new(line, "failures", json_integer(p->failures));
-	json_object_set_new(line, "next_call", p->next_call_ms == INT64_MAX ?
-	    json_null() : control_time(p->next_call_ms));
-	json_object_set_new(line, "last_sent", control_time(p->last_sent_ms));
+	add_road(line, &p->road);
 	json_object_set_new(line, "last_received",
 	    control_time(p->last_received_ms));
-	json_object_set_new(line, "last_error", control_text(
-	    p->last_error != NULL ? p->last_error : ""));
 	return line;
 }
 
@@ -81,24 +89,18 @@ static json_t *
 lane_json(const struct carrier *carrier,
     const struct exchange_lane_status *l)
 {
-	json_t *line = json_pack("{s:s, s:s, s:s, s:I, s:I, s:I}",
-	    "name", l->name, "road", l->road, "program", l->program,
-	    "objects", (json_int_t)l->objects,
-	    "object_octets", (json_int_t)l->object_octets,
-	    "failures", (json_int_t)l->failures);
+	json_t *line = json_pack("{s:s, s:s, s:s, s:b}", "name", l->name,
+	    "road", l->path, "program", l->program, "open", l->open);
+	const char *note = carrier_note(carrier, l->path);
 
-	json_object_set_new(line, "running", json_boolean(l->running));
-	json_object_set_new(line, "calling", json_boolean(l->calling));
-	json_object_set_new(line, "down", json_boolean(l->down));
-	json_object_set_new(line, "open", json_boolean(l->open));
-	json_object_set_new(line, "gone", json_boolean(l->gone));
+	add_road(line, &l->road);
 	json_object_set_new(line, "retry", control_time(l->retry_ms));
-	json_object_set_new(line, "next_call", l->next_call_ms == INT64_MAX ?
-	    json_null() : control_time(l->next_call_ms));
-	json_object_set_new(line, "last_sent", control_time(l->last_sent_ms));
-	json_object_set_new(line, "last_error", control_text(l->last_error));
+	json_object_set_new(line, "note", note != NULL ? control_text(note) :
+	    json_null());
+	json_object_set_new(line, "waits", json_boolean(
+	    carrier_waits(carrier, l->path)));
 	json_object_set_new(line, "progress",
-	    progress_json(carrier, l->road));
+	    progress_json(carrier, l->path));
 	return line;
 }
 
@@ -110,7 +112,7 @@ lanes_json(const struct daemon *d, size_t i)
 	json_t *all = json_array();
 
 	for (size_t k = 0; exchange_lane_status(d->exchange, i, k, &l); k++)
-		if (!l.gone || l.objects > 0 || l.running)
+		if (!l.road.gone || l.road.objects > 0 || l.road.running)
 			json_array_append_new(all, lane_json(d->carrier, &l));
 	return all;
 }

@@ -6,6 +6,7 @@
 
 #include "base/mem.h"
 #include "base/text.h"
+#include "node/carrier.h"
 #include "node/control_impl.h"
 #include "node/custody.h"
 #include "node/waiting.h"
@@ -16,7 +17,7 @@ stage_word(enum custody_stage stage)
 {
 	static const char *const words[] = {
 		[CUSTODY_SEALING] = "sealing", [CUSTODY_QUEUED] = "queued",
-		[CUSTODY_UNDERWAY] = "underway",
+		[CUSTODY_SENT] = "sent", [CUSTODY_UNDERWAY] = "underway",
 		[CUSTODY_ANSWERED] = "answered",
 	};
 
@@ -182,12 +183,33 @@ control_peer_test(struct control_conn *c, const json_t *request)
 	daemon_wake(c->d);
 }
 
+/* What a peer's transport says that it waits for; NULL: there is none. */
+static const char *
+note_of(const struct control_conn *c, const char *peer)
+{
+	struct exchange_peer_status p;
+	struct exchange_lane_status l;
+	const struct daemon *d = c->d;
+
+	for (size_t i = 0; i < exchange_peer_count(d->exchange); i++) {
+		exchange_peer_status(d->exchange, i, &p);
+		if (peer == NULL || strcmp(p.name, peer) != 0)
+			continue;
+		for (size_t k = 0; exchange_lane_status(d->exchange, i, k,
+		    &l); k++)
+			if (carrier_waits(d->carrier, l.path))
+				return carrier_note(d->carrier, l.path);
+	}
+	return NULL;
+}
+
 void
 control_peer_test_status(struct control_conn *c, const json_t *request)
 {
 	const char *site = control_member(request, "site");
 	const json_t *serial = json_object_get(request, "serial");
 	struct custody_status st;
+	json_t *line;
 
 	if (site == NULL || !json_is_integer(serial)) {
 		control_error(c, 0, "\"site\" or \"serial\" is missing");
@@ -199,10 +221,14 @@ control_peer_test_status(struct control_conn *c, const json_t *request)
 		    "any more", site);
 		return;
 	}
-	control_end(c, json_pack("{s:s, s:I, s:I, s:I, s:o}",
+	line = json_pack("{s:s, s:I, s:I, s:I, s:o}",
 	    "stage", stage_word(st.stage),
 	    "age_secs", (json_int_t)st.age_secs,
 	    "answer_secs", (json_int_t)st.rtt_secs,
 	    "attempts", (json_int_t)st.attempts,
-	    "peer", control_text(st.peer)));
+	    "peer", control_text(st.peer));
+	json_object_set_new(line, "waits", st.stage != CUSTODY_QUEUED ?
+	    json_null() : control_text(st.error != NULL ? st.error :
+	    note_of(c, st.peer)));
+	control_end(c, line);
 }

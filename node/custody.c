@@ -327,6 +327,7 @@ answer_gave(struct custody *c, const char *site, size_t n, bool card)
 	if (n > 0)
 		memmove(a->owed, a->owed + n, a->nowed * sizeof(*a->owed));
 	a->card = a->card && !card;
+	a->postponed = false;
 	a->due_ms = clock_mono_ms(c->x->clock);
 	if (a->nowed == 0 && !a->card)
 		answer_free(a);
@@ -455,8 +456,10 @@ due_answer(struct custody *c)
 static void
 answer_failed(struct custody *c, struct answer *a, const struct err *e)
 {
-	log_event(c->x->log, LOG_LEVEL_WARNING, "answer-postponed",
-	    "site", a->site, "reason", e->text, NULL);
+	if (!a->postponed)
+		log_event(c->x->log, LOG_LEVEL_WARNING, "answer-postponed",
+		    "site", a->site, "reason", e->text, NULL);
+	a->postponed = true;
 	a->due_ms = clock_mono_ms(c->x->clock) + 60000;
 }
 

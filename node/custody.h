@@ -63,7 +63,9 @@ int custody_test(struct exchange *x, const char *site, uint64_t *serial_out,
 enum custody_stage {
 	CUSTODY_SEALING,	/* its bundle is being made, or waits for a
 				 * key of the site */
-	CUSTODY_QUEUED,		/* sealed; the neighbour does not have it yet */
+	CUSTODY_QUEUED,		/* sealed; not all of it has left */
+	CUSTODY_SENT,		/* to the neighbour, who has not
+				 * acknowledged it */
 	CUSTODY_UNDERWAY,	/* the neighbour has it */
 	CUSTODY_ANSWERED,	/* the site has it, and said so */
 };
@@ -72,7 +74,8 @@ struct custody_status {
 	uint64_t age_secs;	/* since it was cut */
 	uint64_t rtt_secs;	/* ANSWERED: from then to the answer */
 	unsigned attempts;
-	const char *peer;	/* the road; NULL: none */
+	const char *peer;	/* the road, or who has it; NULL: none */
+	const char *error;	/* why it cannot be sent there now, or NULL */
 };
 /* false: there is no such test (any more). */
 bool custody_test_status(struct exchange *x, const char *site,

@@ -343,6 +343,26 @@ custody_test(struct exchange *x, const char *site, uint64_t *serial_out,
 	return 0;
 }
 
+/* Why nothing can be sent to a peer now; NULL: a transport runs, or has not
+ * failed. */
+static const char *
+road_error(struct exchange *x, const char *peer)
+{
+	const struct target *t = peer != NULL ? queue_peer(x, peer) : NULL;
+	const char *error = NULL;
+	size_t i;
+
+	for (i = 0; t != NULL && i < t->nlanes; i++) {
+		const struct lane *l = t->lane[i];
+
+		if (l->conf != NULL && (l->up || l->failures == 0))
+			return NULL;
+		if (l->conf != NULL && error == NULL)
+			error = l->last_error;
+	}
+	return error;
+}
+
 bool
 custody_test_status(struct exchange *x, const char *site, uint64_t serial,
     struct custody_status *st)
@@ -350,6 +370,7 @@ custody_test_status(struct exchange *x, const char *site, uint64_t serial,
 	struct custody *c = x->custody;
 	struct flow *f = flow_find(c, site);
 	struct lot *lot = lot_find(c, site, serial);
+	struct custody_where where;
 
 	memset(st, 0, sizeof(*st));
 	if (f == NULL || (lot != NULL && lot->state == LOT_VOID))
@@ -360,8 +381,11 @@ custody_test_status(struct exchange *x, const char *site, uint64_t serial,
 		st->rtt_secs = f->tested_secs;
 		return f->tested_serial == serial;
 	}
-	st->stage = lot_stage(lot);
-	st->age_secs = now_secs(x) - lot->cut_secs;
-	st->attempts = lot->attempts;
+	lot_where(c, lot, &where);
+	st->stage = where.stage;
+	st->age_secs = where.age_secs;
+	st->attempts = where.attempts;
+	st->peer = where.peer;
+	st->error = road_error(x, st->peer);
 	return lot->test;
 }

@@ -75,6 +75,7 @@ struct answer {
 	struct owed_result *owed;
 	size_t nowed;
 	bool card;		/* it asked for our keys, or has old ones */
+	bool postponed;		/* and that was logged */
 	int64_t due_ms;		/* monotonic */
 };
 
@@ -232,6 +233,8 @@ int results_write(struct bag_writer *w, const struct serial_in *in,
 void story_part(struct custody *c, const struct lot *lot,
     const struct serial_out *rec, size_t part, const struct outcome *o);
 void story_end(struct custody *c);
-enum custody_stage lot_stage(const struct lot *lot);
+/* How far it is; what w_out points to lives until anything changes. */
+void lot_where(struct custody *c, const struct lot *lot,
+    struct custody_where *w_out);
 
 #endif

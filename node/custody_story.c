@@ -101,7 +101,7 @@ runs_json(const struct object_part *part, const struct verdict *v)
 	return runs;
 }
 
-/* The members that name the serial come first, see without_line. */
+/* The members that name the serial come first, see lines_before. */
 static char *
 line_new(const struct story *s, const struct entry *entry,
     const struct object_part *part, const struct verdict *v)
@@ -238,14 +238,6 @@ story_end(struct custody *c)
 /*
  * Where something is.
  */
-enum custody_stage
-lot_stage(const struct lot *lot)
-{
-	if (lot->state == LOT_SEALING)
-		return CUSTODY_SEALING;
-	return lot->hop_done ? CUSTODY_UNDERWAY : CUSTODY_QUEUED;
-}
-
 #define PARAMS "native 1"
 
 char *
@@ -297,6 +289,33 @@ find_bundle(struct custody *c, const struct lot *lot,
 	serial_out_release(&rec);
 }
 
+static enum custody_stage
+stage_of(const struct lot *lot, const struct custody_where *w)
+{
+	if (lot->state == LOT_SEALING)
+		return CUSTODY_SEALING;
+	if (lot->hop_done)
+		return CUSTODY_UNDERWAY;
+	return w->octets > 0 && w->sent_octets == w->octets ? CUSTODY_SENT :
+	    CUSTODY_QUEUED;
+}
+
+void
+lot_where(struct custody *c, const struct lot *lot, struct custody_where *w)
+{
+	uint64_t now = now_secs(c->x);
+
+	memset(w, 0, sizeof(*w));
+	w->epoch = spool_epoch(c->x->spool);
+	w->serial = lot->serial;
+	w->attempts = lot->attempts;
+	w->age_secs = now > lot->cut_secs ? now - lot->cut_secs : 0;
+	w->repeat_secs = lot->next_secs > now ? lot->next_secs - now : 0;
+	w->peer = transit_next_peer(c->x, lot_site(lot));
+	find_bundle(c, lot, w);
+	w->stage = stage_of(lot, w);
+}
+
 bool
 custody_where(struct exchange *x, uint64_t message, size_t rcpt,
     struct custody_where *w)
@@ -305,7 +324,6 @@ custody_where(struct exchange *x, uint64_t message, size_t rcpt,
 	struct entry *entry = map_get_u64(x->entries, message);
 	const struct leg *leg = entry != NULL ? leg_with(entry, rcpt) : NULL;
 	const struct lot *lot;
-	uint64_t now = now_secs(x);
 
 	memset(w, 0, sizeof(*w));
 	if (leg == NULL || leg->target->kind != TARGET_SITE ||
@@ -314,13 +332,6 @@ custody_where(struct exchange *x, uint64_t message, size_t rcpt,
 	lot = map_get_u64(c->lots, leg->object);
 	if (lot == NULL)
 		return false;
-	w->epoch = spool_epoch(x->spool);
-	w->serial = lot->serial;
-	w->stage = lot_stage(lot);
-	w->attempts = lot->attempts;
-	w->age_secs = now > lot->cut_secs ? now - lot->cut_secs : 0;
-	w->repeat_secs = lot->next_secs > now ? lot->next_secs - now : 0;
-	w->peer = transit_next_peer(x, lot_site(lot));
-	find_bundle(c, lot, w);
+	lot_where(c, lot, w);
 	return true;
 }

@@ -69,7 +69,7 @@ cut_free(struct exchange *x, struct cut *c)
 	free(c);
 }
 
-struct cut *
+static struct cut *
 cut_find(struct exchange *x, const char *road, const char *name)
 {
 	struct lane *l = lane_find(x, road);

@@ -98,12 +98,6 @@ delivery_start(struct delivery *a, struct delivery_job *job)
 }
 
 size_t
-delivery_width(const struct delivery *a)
-{
-	return a->closing ? 0 : a->driver->width(a->self);
-}
-
-size_t
 delivery_running(const struct delivery *a)
 {
 	return a->running;

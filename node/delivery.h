@@ -66,8 +66,6 @@ struct delivery *delivery_new(struct event_base *base,
 void delivery_free(struct delivery *a);
 /* The agent owns the job until hooks.over.  Results may come at once. */
 void delivery_start(struct delivery *a, struct delivery_job *job);
-/* How many jobs it likes to hold at a time. */
-size_t delivery_width(const struct delivery *a);
 size_t delivery_running(const struct delivery *a);
 
 #endif

@@ -34,7 +34,6 @@ struct delivery_driver {
 	/* Leaves the tasks alone: delivery.c ends them. */
 	void (*free)(void *self);
 	void (*start)(void *self, struct delivery_task *t);
-	size_t (*width)(const void *self);
 };
 
 extern const struct delivery_driver delivery_smtp;

@@ -614,18 +614,9 @@ command_start(void *self, struct delivery_task *t)
 	turn_soon(c);
 }
 
-static size_t
-command_width(const void *self)
-{
-	const struct command *c = self;
-
-	return (size_t)c->agent->connections * 2;
-}
-
 const struct delivery_driver delivery_command = {
 	.name = "command",
 	.make = command_new,
 	.free = command_free,
 	.start = command_start,
-	.width = command_width,
 };

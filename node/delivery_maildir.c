@@ -56,6 +56,7 @@ struct maildir {
 	size_t phase;
 	struct list *done;	/* last item that the phase is through with */
 	struct item *writing;
+	struct map *users;	/* as user_of writes them; NULL: any */
 	struct map *dirs;	/* to be synced; the values mean nothing */
 	uint64_t counter;
 	uint64_t written;	/* octets, in this turn */
@@ -135,6 +136,22 @@ user_of(const char *addr, struct buf *out)
 	ascii_lower(out->ptr, out->len);
 }
 
+/* As the routing table took the address: where users are named, those of the
+ * form user+detail are user, but for whom is named so himself. */
+static void
+drop_detail(const struct map *users, struct buf *user)
+{
+	const char *plus = user->len == 0 ? NULL :
+	    memchr(user->ptr, '+', user->len);
+	struct slice name = buf_slice(user);
+
+	if (users == NULL || plus == NULL || map_get(users, name) != NULL)
+		return;
+	name.len = (size_t)(plus - user->ptr);
+	if (map_get(users, name) != NULL)
+		buf_truncate(user, name.len);
+}
+
 /* Why a text from an address cannot name a directory, or NULL. */
 static const char *
 name_fault(struct slice s)
@@ -200,11 +217,13 @@ static void
 item_find_dir(struct item *it)
 {
 	struct delivery *a = it->task->agent;
+	const struct maildir *m = a->self;
 	size_t rcpt = it->task->job->rcpt[it->at];
 	const char *addr = it->task->msg.env.rcpt[rcpt].address;
 	struct buf user = BUF_INIT, domain = BUF_INIT;
 
 	user_of(addr, &user);
+	drop_detail(m->users, &user);
 	buf_addslice(&domain, address_domain(addr));
 	if (domain.len == 0)
 		buf_adds(&domain, a->domain);
@@ -611,6 +630,24 @@ turn(evutil_socket_t fd, short what, void *arg)
 		turn_soon(m);
 }
 
+static struct map *
+users_of(const struct conf_strings *names)
+{
+	struct map *users = names->n > 0 ? map_new() : NULL;
+	struct buf user = BUF_INIT;
+
+	for (size_t i = 0; i < names->n; i++) {
+		char *address = mem_printf("%s@", names->item[i]);
+
+		buf_clear(&user);
+		user_of(address, &user);
+		map_put(users, buf_slice(&user), users);
+		free(address);
+	}
+	buf_release(&user);
+	return users;
+}
+
 static void *
 maildir_new(struct delivery *a)
 {
@@ -618,6 +655,7 @@ maildir_new(struct delivery *a)
 
 	m->agent = a;
 	m->turn = evtimer_new(a->base, turn, m);
+	m->users = users_of(&a->conf->users);
 	m->dirs = map_new();
 	list_init(&m->waiting);
 	list_init(&m->group);
@@ -641,6 +679,8 @@ maildir_free(void *self)
 	}
 	event_free(m->turn);
 	map_free(m->dirs);
+	if (m->users != NULL)
+		map_free(m->users);
 	buf_release(&m->in);
 	buf_release(&m->out);
 	free(m);
@@ -656,17 +696,9 @@ maildir_start(void *self, struct delivery_task *t)
 	turn_soon(m);
 }
 
-static size_t
-maildir_width(const void *self)
-{
-	(void)self;
-	return GROUP_MAX;
-}
-
 const struct delivery_driver delivery_maildir = {
 	.name = "maildir",
 	.make = maildir_new,
 	.free = maildir_free,
 	.start = maildir_start,
-	.width = maildir_width,
 };

@@ -292,20 +292,9 @@ smtp_start(void *self, struct delivery_task *t)
 	smtp_turn_soon(s);
 }
 
-/* As many again wait as are under way: no connection is ever idle for want
- * of being told. */
-static size_t
-smtp_width(const void *self)
-{
-	const struct smtp_agent *s = self;
-
-	return (size_t)s->agent->connections * 2;
-}
-
 const struct delivery_driver delivery_smtp = {
 	.name = "smtp",
 	.make = smtp_new,
 	.free = smtp_free,
 	.start = smtp_start,
-	.width = smtp_width,
 };

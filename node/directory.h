@@ -32,7 +32,7 @@ int directory_add(struct directory *d, struct slice card, struct err *e)
     MUST_CHECK;
 /* A card that came from `from`.  0 also if it is not newer; ERR_NOT_FOUND: of
  * a site nobody vouched for; ERR_DENIED; what card_parse says.  In memory: it
- * is written by the next tick or directory_put.  One of ourselves that is not
+ * is written by the next tick.  One of ourselves that is not
  * behind ours is counted on from: what keyring_overtake says. */
 int directory_learn(struct directory *d, const char *from, struct slice card,
     struct err *e) MUST_CHECK;

@@ -170,14 +170,12 @@ exchange_pair_secret(struct exchange *x, const char *site, const char *label,
 void
 exchange_reload(struct exchange *x, const struct conf *conf)
 {
-	size_t i, k;
+	size_t i;
 
 	x->conf = conf;
 	queue_targets(x);
 	for (i = 0; i < x->ntargets; i++) {
-		for (k = 0; k < x->target[i]->nlanes; k++)
-			x->target[i]->lane[k]->renewed =
-			    x->target[i]->lane[k]->up;
+		road_reload(x->target[i]);
 		if (x->target[i]->peer != NULL)
 			road_judge(x, x->target[i], "the others are gone");
 	}

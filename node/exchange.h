@@ -194,6 +194,9 @@ int exchange_transport_sent(struct exchange *x, const char *road,
     const char *name, struct err *e) MUST_CHECK;
 void exchange_transport_failed(struct exchange *x, const char *road,
     const char *name, bool permanent, const char *text);
+/* It is to begin anew, with other settings, when it has ended or at once: what
+ * it failed at before does not count. */
+void exchange_transport_renewed(struct exchange *x, const char *road);
 /* Something of a file has gone by it, or come. */
 void exchange_transport_alive(struct exchange *x, const char *road);
 /* A mail that it had sent came back (node/returned.h).  true: what follows
@@ -215,8 +218,8 @@ int exchange_returned(struct exchange *x, const char *road, const char *name,
 int exchange_mail_back(struct exchange *x, const char *source,
     const struct mail_facts *facts, struct slice beginning, uint64_t octets,
     struct err *e) MUST_CHECK;
-/* It has ended, so that it sends nothing any more.  status: 0, 75 or another;
- * -1: could not run. */
+/* It has ended, so that it sends nothing any more.  status: 0, 75, 78 or
+ * another; -1: killed, or could not run. */
 void exchange_transport_exited(struct exchange *x, const char *road,
     int status, const char *text);
 
@@ -285,22 +288,29 @@ int64_t exchange_deadline_ms(struct exchange *x);
 /*
  * For people: counts and lists, and what an operator orders.
  */
+/* Of a transport, or of all that a peer has together. */
+struct exchange_road_status {
+	uint64_t objects, object_octets;	/* cut and not yet gone */
+	bool running, down;
+	bool calling;		/* or about to: not yet done with a call */
+	bool misconfigured;	/* so it said: it waits for a reload */
+	bool gone;		/* not in the configuration any more */
+	unsigned failures;
+	int64_t next_call_ms;	/* wall clock; INT64_MAX: when wanted */
+	int64_t last_sent_ms;	/* wall; 0 never */
+	const char *last_error;	/* or "" */
+};
+
 struct exchange_peer_status {
 	const char *name;
 	uint64_t waiting_count, waiting_octets;
 	uint64_t held_count;
-	uint64_t objects, object_octets;	/* cut and not yet gone */
 	uint64_t bundles, bundle_octets;	/* native: those that it does
 						 * not have yet, of others
 						 * too */
 	uint64_t oldest_secs;		/* age of the oldest message */
-	bool running, down;
-	bool calling;		/* or about to: not yet done with a call */
-	unsigned failures;
-	int64_t next_call_ms;		/* wall clock; INT64_MAX: when wanted */
-	int64_t last_sent_ms, last_received_ms;	/* wall; 0 never */
-	const char *last_error;		/* or "" */
-	bool gone;			/* not in the configuration any more */
+	int64_t last_received_ms;	/* wall; 0 never */
+	struct exchange_road_status road;
 };
 size_t exchange_peer_count(const struct exchange *x);
 void exchange_peer_status(struct exchange *x, size_t i,
@@ -309,18 +319,12 @@ void exchange_peer_status(struct exchange *x, size_t i,
 /* One of a peer's transports. */
 struct exchange_lane_status {
 	const char *name;		/* "": the peer has one alone */
-	const char *road;		/* PEER or PEER/NAME */
+	const char *path;		/* PEER or PEER/NAME */
 	const char *program;
-	uint64_t objects, object_octets;
-	bool running, calling, down;
 	bool open;			/* by its schedule */
-	unsigned failures;
 	int64_t retry_ms;		/* wall clock; 0: it is not left
 					 * alone */
-	int64_t next_call_ms;		/* as above */
-	int64_t last_sent_ms;
-	const char *last_error;		/* or "" */
-	bool gone;
+	struct exchange_road_status road;
 };
 /* Number k of peer number i; false: there are no more. */
 bool exchange_lane_status(struct exchange *x, size_t i, size_t k,

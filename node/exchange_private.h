@@ -78,6 +78,7 @@ struct entry {
 	bool success;		/* somebody wants to know of success */
 	bool delay_asked;	/* of delay, and has not been told */
 	bool delay_left;	/* left NOTIFY away, and was not told of it */
+	bool postponed;		/* a notice of it was, and that was logged */
 	size_t nlegs;
 	struct leg leg[];
 };
@@ -123,6 +124,7 @@ struct lane {
 	int64_t life_ms;		/* monotonic: the last sign of it */
 	bool given_up;			/* told to end, for lack of one */
 	bool renewed;			/* a reload has it begin anew */
+	bool misconfigured;		/* so it said: it waits for that */
 	int64_t cut_ms;			/* monotonic: the last cut, or 0 */
 	bool wanted;			/* somebody asked: flush */
 	enum road_answer answer;
@@ -265,7 +267,6 @@ const struct target *queue_road(struct exchange *x, const struct target *t);
 uint64_t queue_lifetime_secs(struct exchange *x, const struct target *t);
 /* For an object whose peer may have left the configuration. */
 struct target *queue_peer_or_gone(struct exchange *x, const char *name);
-struct target *queue_delivery(const struct exchange *x, size_t index);
 /* Puts a message into the index; st may be NULL: all queued. */
 struct entry *queue_add(struct exchange *x, const struct message *m,
     const struct message_state *st);
@@ -283,7 +284,6 @@ bool leg_wake(struct leg *leg, uint64_t now_secs);
 void leg_later(struct leg *leg, uint64_t next_secs);
 void leg_hold(struct leg *leg);
 void leg_take(struct leg *leg, enum leg_status status);
-void leg_move(struct leg *leg, struct target *target);
 /* Routes everything that waits anew. */
 void queue_reroute(struct exchange *x);
 /* Legs whose time has come become ready. */
@@ -294,9 +294,6 @@ struct target *queue_route(struct exchange *x, const char *address,
     enum message_kind kind);
 
 /* submit.c */
-/* Where an address leads for one who may reach it; -1 with the refusal. */
-int submit_route(struct exchange *x, const char *address,
-    const struct conf_peer *from, struct smtp_refusal *r) MUST_CHECK;
 bool submit_may_send(const struct conf_peer *from, const char *sender);
 /* All that an arriving message's recipient is held against.  from: NULL is
  * nobody we know.  m: envelope, facts, hops.  -1 with the refusal. */
@@ -351,6 +348,9 @@ void report_free(struct report *r);
 int report_put(struct spool_unit *u, struct report *r, struct err *e)
     MUST_CHECK;
 void report_done(struct exchange *x, struct report *r);
+/* A notice about it cannot be stored now: logged until one can. */
+void report_postponed(struct exchange *x, struct entry *entry,
+    const char *why);
 /* Is there somebody who can be told? */
 bool report_has_sender(const struct message *m);
 bool report_wants(const struct recipient *rcpt, enum smtp_notify what);
@@ -389,9 +389,6 @@ bool lane_takes(const struct lane *l, int priority, uint64_t octets);
 /* Would what has this priority and size go by it, were it usable? */
 bool lane_gets(struct exchange *x, const struct lane *l, int priority,
     uint64_t octets);
-/* And may it now?  An only lane takes whatever its own schedule says. */
-bool lane_takes_now(struct exchange *x, const struct lane *l, int priority,
-    uint64_t octets);
 /* By which it would go now; NULL: by none. */
 struct lane *lane_for(struct exchange *x, const struct target *t,
     int priority, uint64_t octets);
@@ -413,8 +410,6 @@ bool lanes_were_tried(const struct target *t, int priority, uint64_t octets,
     uint64_t since_secs);
 /* Has any been, whatever it takes? */
 bool lanes_any_tried(const struct target *t, uint64_t since_secs);
-/* Has any of them no schedule, so that it is used whenever there is need? */
-bool lanes_are_free(const struct target *t);
 
 /* cut.c */
 int cut_load(struct exchange *x, struct err *e) MUST_CHECK;
@@ -436,7 +431,6 @@ int cut_record(struct exchange *x, struct object *o, struct err *e)
     MUST_CHECK;
 /* Monotonic: until then what waits gathers for the next object. */
 int64_t cut_pace_ms(const struct lane *l);
-struct cut *cut_find(struct exchange *x, const char *road, const char *name);
 /* Takes an object back: its messages wait again. */
 int cut_withdraw(struct exchange *x, struct cut *c, struct err *e) MUST_CHECK;
 
@@ -444,6 +438,8 @@ int cut_withdraw(struct exchange *x, struct cut *c, struct err *e) MUST_CHECK;
 void road_pump(struct exchange *x, struct lane *l);
 void road_failed(struct exchange *x, struct lane *l, const char *why);
 void road_good(struct exchange *x, struct lane *l);
+/* What was misconfigured is tried with the configuration of now. */
+void road_reload(struct target *t);
 /* A peer is down when all its lanes are. */
 void road_judge(struct exchange *x, struct target *t, const char *why);
 int64_t road_deadline_ms(struct exchange *x, struct lane *l);
@@ -499,9 +495,8 @@ int quarantine_expire(struct exchange *x, struct err *e) MUST_CHECK;
 int forget_step(struct exchange *x, uint64_t now, struct err *e) MUST_CHECK;
 
 /* action.c */
-struct exchange_action *action_add(struct exchange *x,
-    enum exchange_action_kind kind, const struct target *t);
-/* The same, for a transport. */
+/* A new action at the end of those that are due, for the transport and its
+ * peer. */
 struct exchange_action *action_for_lane(struct exchange *x,
     enum exchange_action_kind kind, const struct lane *l);
 

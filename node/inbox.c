@@ -21,6 +21,7 @@
 #include "node/aside.h"
 #include "node/conf_lane.h"
 #include "node/intake.h"
+#include "node/overflow.h"
 #include "transports/report.h"
 
 #define AGAIN_SECS 30		/* until a file kept is looked at again, */
@@ -110,12 +111,21 @@ no_dot_name(const struct dirent *de)
 	return de->d_name[0] != '.';
 }
 
-/* in/, and in.LANE/ of each of several transports. */
+#define MAILED "mailed"	/* no transport's: theirs begin with "in" */
+
+char *
+inbox_mailed_dir(const struct conf *conf, const char *peer)
+{
+	return mem_printf("%s/peers/%s/" MAILED, conf->spool_dir, peer);
+}
+
+/* in/, or in.LANE/ of each of several transports, and what comes by mail. */
 static int
 is_folder(const struct dirent *de)
 {
 	return strcmp(de->d_name, "in") == 0 ||
-	    strncmp(de->d_name, "in.", 3) == 0;
+	    strncmp(de->d_name, "in.", 3) == 0 ||
+	    strcmp(de->d_name, MAILED) == 0;
 }
 
 /* What is wrong with this entry of a folder; NULL: it is a file to be taken,
@@ -261,6 +271,7 @@ inbox_new(struct daemon *d, const char *peer, struct err *e)
 {
 	struct inbox *b = mem_alloc(1, sizeof(*b));
 	char *in = conf_in_dir(d->conf, peer, "");
+	char *mailed = inbox_mailed_dir(d->conf, peer);
 	int rc;
 
 	b->d = d;
@@ -270,7 +281,12 @@ inbox_new(struct daemon *d, const char *peer, struct err *e)
 	b->refused = map_new();
 	b->again = evtimer_new(d->base, look_again, b);
 	rc = file_make_dirs(in, 0750, e);
+	if (rc == 0)
+		rc = file_make_dirs(mailed, 0750, e);
+	if (rc == 0)
+		overflow_clean(mailed);
 	free(in);
+	free(mailed);
 	if (rc != 0) {
 		inbox_free(b);
 		return NULL;

@@ -3,16 +3,19 @@
 #define NODE_INBOX_H
 /*
  * Files that arrived from a peer, in SPOOL/peers/NAME/in or, where it has
- * several transports, in one folder in.LANE for each, are processed one after
- * the other, in the order of their names; a file that has to wait is looked at
- * again.
+ * several transports, in one folder in.LANE for each, and in mailed/ by the
+ * listener, are processed one after the other, in the order of their names; a
+ * file that has to wait is looked at again.
  */
 #include "node/daemon.h"
 
 struct inbox;
 
-/* Makes in/, and takes up what lies there and in the others.  NULL: e says
- * why. */
+/* Where the listener writes what the peer mails: in in/ a transport that goes
+ * beyond its bounds would take it along.  The caller frees. */
+char *inbox_mailed_dir(const struct conf *conf, const char *peer);
+/* Makes in/ and mailed/, and takes up what lies there and in the others.
+ * NULL: e says why. */
 struct inbox *inbox_new(struct daemon *d, const char *peer, struct err *e);
 void inbox_free(struct inbox *b);
 /* Something may have arrived. */

@@ -18,6 +18,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/file.h"
 #include "base/mem.h"
 #include "base/text.h"
 #include "node/screening.h"
@@ -68,15 +69,10 @@ static int
 read_some(const struct intake *in, int fd, char bytes[STEP], size_t *len_out,
     struct err *e)
 {
-	ssize_t n;
+	ssize_t n = file_read_some(fd, bytes, STEP);
 
-	do
-		n = read(fd, bytes, STEP);
-	while (n == -1 && errno == EINTR);
-	if (n == -1)
-		return err_errno(e, "%s", in->path);
-	*len_out = (size_t)n;
-	return n > 0;
+	*len_out = n > 0 ? (size_t)n : 0;
+	return n < 0 ? err_errno(e, "%s", in->path) : n > 0;
 }
 
 static void

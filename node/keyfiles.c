@@ -103,28 +103,6 @@ open_secret(int dir, const char *name, const char *path, bool any,
 }
 
 static int
-read_all(int fd, const char *path, size_t max, struct buf *out,
-    struct err *e)
-{
-	size_t before = out->len;
-	ssize_t n;
-
-	for (;;) {
-		n = read(fd, buf_room(out, max + 1), max + 1);
-		if (n < 0 && errno == EINTR)
-			continue;
-		if (n < 0)
-			return err_errno(e, "cannot read %s", path);
-		if (n == 0)
-			return 0;
-		buf_grown(out, (size_t)n);
-		if (out->len - before > max)
-			return err_set(e, ERR_LIMIT, "%s has more than %zu "
-			    "octets", path, max);
-	}
-}
-
-static int
 read_secret_at(int dir, const char *name, const char *path, bool any,
     size_t max, struct buf *out, struct err *e)
 {
@@ -132,7 +110,7 @@ read_secret_at(int dir, const char *name, const char *path, bool any,
 
 	rc = open_secret(dir, name, path, any, &fd, e);
 	if (rc == 0)
-		rc = read_all(fd, path, max, out, e);
+		rc = file_read_fd(fd, path, max, out, e);
 	if (fd >= 0)
 		(void)close(fd);
 	return rc;

@@ -199,14 +199,6 @@ lane_gets(struct exchange *x, const struct lane *l, int priority,
 	return true;
 }
 
-bool
-lane_takes_now(struct exchange *x, const struct lane *l, int priority,
-    uint64_t octets)
-{
-	return (!lane_has_others(l) || lane_is_usable(x, l)) &&
-	    lane_gets(x, l, priority, octets);
-}
-
 struct lane *
 lane_for(struct exchange *x, const struct target *t, int priority,
     uint64_t octets)
@@ -291,17 +283,5 @@ lanes_any_tried(const struct target *t, uint64_t since_secs)
 		if (was_tried(t->lane[i], since_secs))
 			return true;
 	}
-	return false;
-}
-
-bool
-lanes_are_free(const struct target *t)
-{
-	size_t i;
-
-	for (i = 0; i < t->nlanes; i++)
-		if (t->lane[i]->conf != NULL &&
-		    schedule_is_empty(t->lane[i]->conf->call))
-			return true;
 	return false;
 }

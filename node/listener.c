@@ -578,17 +578,6 @@ listener_set_start(struct listener_set *set, struct daemon *d)
 	accept_all(set, true);
 }
 
-struct listener_set *
-listener_set_new(struct daemon *d, struct err *e)
-{
-	struct listener_set *set;
-
-	if (listener_set_open(d->conf, d->log, &set, e) < 0)
-		return NULL;
-	listener_set_start(set, d);
-	return set;
-}
-
 static void
 reload_one(struct listener *l, const struct conf *conf,
     const struct conf_listener *cl)

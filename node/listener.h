@@ -22,9 +22,6 @@ int listener_set_open(const struct conf *conf, struct log *log,
     struct listener_set **set_out, struct err *e) MUST_CHECK;
 /* Begins to accept on d->base.  d must outlive the set. */
 void listener_set_start(struct listener_set *set, struct daemon *d);
-/* Both, where nothing lies between.  NULL with the error. */
-struct listener_set *listener_set_new(struct daemon *d, struct err *e)
-    MUST_CHECK;
 /* Who is allowed; new addresses need a restart, and one that is gone from the
  * configuration stays as it was.  Limits are read from d->conf as needed. */
 void listener_set_reload(struct listener_set *set, const struct conf *conf);

@@ -3,8 +3,9 @@
 #define NODE_MAILED_H
 /*
  * Mails to this site's bundle address: objects and parcels that peers send,
- * which peer one is from, and its way into that peer's in/, from where it is
- * processed like any other; and what comes back of our own.
+ * which peer one is from, and its way into a folder of that peer's where no
+ * transport writes, from where it is processed like any other; and what comes
+ * back of our own.
  *
  *	mailed_peer at RCPT; mailed_new at DATA; mailed_add; mailed_end, after
  *	which it is durable: only then may 250 be said
@@ -35,7 +36,7 @@ int mailed_new(struct daemon *d, const struct conf_peer *peer,
  * in it is damaged. */
 int mailed_add(struct mailed *m, struct slice bytes, struct err *e)
     MUST_CHECK;
-/* Flushes it to its name in in/ and has it taken up; or what follows from a
+/* Flushes it to its name and has it taken up; or what follows from a
  * return, or the postmaster's message about it, is durable.  ERR_SYNTAX: there
  * is no sound parcel in it. */
 int mailed_end(struct mailed *m, struct err *e) MUST_CHECK;

@@ -29,18 +29,6 @@ struct part {
 	bool base64, eightbit;
 };
 
-static bool
-is_8bit(struct slice s)
-{
-	size_t i;
-
-	for (i = 0; i < s.len; i++) {
-		if ((unsigned char)s.ptr[i] >= 0x80)
-			return true;
-	}
-	return false;
-}
-
 void
 notice_boundary_add(struct buf *b, struct rng *rng)
 {
@@ -59,7 +47,7 @@ add_subject(struct buf *b, const char *subject)
 	size_t n;
 
 	buf_adds(b, "Subject: ");
-	if (!is_8bit(s)) {
+	if (slice_is_ascii(s)) {
 		notice_fold(b, s, 9, " ");
 		buf_adds(b, "\r\n");
 		return;
@@ -331,7 +319,7 @@ make_returned(const struct notice *n, struct spool *sp, bool all,
 		p->type = "message/global";
 	} else if (all) {
 		p->type = "message/rfc822";
-	} else if (m->env.smtputf8 && is_8bit(buf_slice(&p->body))) {
+	} else if (m->env.smtputf8 && !slice_is_ascii(buf_slice(&p->body))) {
 		p->type = "message/global-headers";
 		p->base64 = !n->global;
 	} else {
@@ -369,13 +357,13 @@ make_parts(const struct notice *n, struct part part[2], struct buf *subject)
 {
 	make_text(n, &part[0].body, subject);
 	part[0].type = "text/plain; charset=us-ascii";
-	if (is_8bit(buf_slice(&part[0].body))) {
+	if (!slice_is_ascii(buf_slice(&part[0].body))) {
 		part[0].type = "text/plain; charset=utf-8";
 		part[0].base64 = !n->global;
 	}
 	notice_status_add(&part[1].body, n);
-	part[1].type = is_8bit(buf_slice(&part[1].body)) ?
-	    "message/global-delivery-status" : "message/delivery-status";
+	part[1].type = slice_is_ascii(buf_slice(&part[1].body)) ?
+	    "message/delivery-status" : "message/global-delivery-status";
 }
 
 static void
@@ -386,7 +374,8 @@ add_all(const struct notice *n, struct part part[3], const char *subject,
 	size_t i;
 
 	for (i = 0; i < 3; i++) {
-		if (!part[i].base64 && is_8bit(buf_slice(&part[i].body)))
+		if (!part[i].base64 &&
+		    !slice_is_ascii(buf_slice(&part[i].body)))
 			part[i].eightbit = true;
 		eightbit = eightbit || part[i].eightbit;
 	}

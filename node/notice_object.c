@@ -51,9 +51,12 @@ object_text(struct buf *b, const char *peer, const char *name,
 	buf_adds(b, "What was whole before the fault has been delivered. "
 	    "The object is kept in\r\nthe quarantine: "
 	    "postrider queue list --broken\r\n");
-	if (untold > 0)
-		buf_addf(b, "\r\n%u more broken objects of this peer came "
-		    "without a notice of their own.\r\n", untold);
+	if (untold > 0) {
+		buf_adds(b, "\r\n");
+		count_format(b, untold, "more broken object of this peer came "
+		    "without a notice of its own.\r\n", "more broken objects "
+		    "of this peer came without a notice of their own.\r\n");
+	}
 	if (octets > ATTACH_MAX)
 		buf_adds(b, "\r\nIts beginning is attached.\r\n");
 	buf_adds(b, "\r\n");

@@ -17,18 +17,6 @@
 #define VALUE_MAX 800		/* octets of a value from outside */
 #define FOLD_COLUMN 76
 
-static bool
-is_ascii(struct slice s)
-{
-	size_t i;
-
-	for (i = 0; i < s.len; i++) {
-		if ((unsigned char)s.ptr[i] >= 0x80)
-			return false;
-	}
-	return true;
-}
-
 void
 notice_fold(struct buf *out, struct slice text, size_t first,
     const char *indent)
@@ -84,7 +72,7 @@ notice_address_add(struct buf *out, const char *address, bool global)
 {
 	struct slice s = slice_of(address);
 
-	if (is_ascii(s) || global || !utf8_valid(s))
+	if (slice_is_ascii(s) || global || !utf8_valid(s))
 		text_escape(out, s, VALUE_MAX, global);
 	else
 		utf8_xtext_encode(out, s);
@@ -107,7 +95,7 @@ add_final(struct buf *out, const char *address, bool global)
 {
 	struct slice s = slice_of(address);
 
-	if (!is_ascii(s) && utf8_valid(s)) {
+	if (!slice_is_ascii(s) && utf8_valid(s)) {
 		add_utf8_address(out, "Final-Recipient", s, global);
 		return;
 	}

@@ -64,31 +64,39 @@ add_sites(struct exchange *x, const struct target *road,
 }
 
 static void
-fill_lane(struct exchange *x, const struct lane *l,
-    struct exchange_lane_status *st)
+fill_road(struct exchange *x, const struct lane *l,
+    struct exchange_road_status *st)
 {
-	int64_t wall = clock_wall_ms(x->clock), mono = clock_mono_ms(x->clock);
-	int64_t pause;
-
-	memset(st, 0, sizeof(*st));
-	st->name = l->name;
-	st->road = l->road;
-	st->program = l->conf != NULL ? l->conf->program : "";
 	st->objects = l->nobjects;
 	st->object_octets = l->object_octets;
 	st->running = l->up;
 	st->calling = road_is_calling(l);
 	st->down = l->down;
-	st->open = road_is_open(x, l);
+	st->misconfigured = l->misconfigured;
+	st->gone = l->conf == NULL;
 	st->failures = l->failures;
-	pause = l->shun_ms > l->pause_ms ? l->shun_ms : l->pause_ms;
-	st->retry_ms = l->failures > 0 && pause > mono ?
-	    wall + (pause - mono) : 0;
 	st->next_call_ms = l->conf == NULL ? INT64_MAX : schedule_next(
-	    l->conf->call, wall, l->last_call_ms, road_has_load(x, l));
+	    l->conf->call, clock_wall_ms(x->clock), l->last_call_ms,
+	    road_has_load(x, l));
 	st->last_sent_ms = l->last_sent_ms;
 	st->last_error = l->last_error != NULL ? l->last_error : "";
-	st->gone = l->conf == NULL;
+}
+
+static void
+fill_lane(struct exchange *x, const struct lane *l,
+    struct exchange_lane_status *st)
+{
+	int64_t mono = clock_mono_ms(x->clock);
+	int64_t pause = l->shun_ms > l->pause_ms ? l->shun_ms : l->pause_ms;
+
+	memset(st, 0, sizeof(*st));
+	st->name = l->name;
+	st->path = l->road;
+	st->program = l->conf != NULL ? l->conf->program : "";
+	st->open = road_is_open(x, l);
+	st->retry_ms = l->failures > 0 && pause > mono ?
+	    clock_wall_ms(x->clock) + (pause - mono) : 0;
+	fill_road(x, l, &st->road);
 }
 
 bool
@@ -105,24 +113,25 @@ exchange_lane_status(struct exchange *x, size_t i, size_t k,
 
 /* What is said of a peer is what its transports say together. */
 static void
-add_lane(struct exchange *x, const struct lane *l,
-    struct exchange_peer_status *st)
+add_road(struct exchange *x, const struct lane *l,
+    struct exchange_road_status *all)
 {
-	struct exchange_lane_status one;
+	struct exchange_road_status one;
 
-	fill_lane(x, l, &one);
-	st->objects += one.objects;
-	st->object_octets += one.object_octets;
-	st->running = st->running || one.running;
-	st->calling = st->calling || one.calling;
-	if (one.failures > st->failures)
-		st->failures = one.failures;
-	if (one.next_call_ms < st->next_call_ms)
-		st->next_call_ms = one.next_call_ms;
-	if (one.last_sent_ms > st->last_sent_ms)
-		st->last_sent_ms = one.last_sent_ms;
-	if (st->last_error[0] == '\0')
-		st->last_error = one.last_error;
+	fill_road(x, l, &one);
+	all->objects += one.objects;
+	all->object_octets += one.object_octets;
+	all->running |= one.running;
+	all->calling |= one.calling;
+	all->misconfigured |= one.misconfigured && !one.gone;
+	if (one.failures > all->failures)
+		all->failures = one.failures;
+	if (one.next_call_ms < all->next_call_ms)
+		all->next_call_ms = one.next_call_ms;
+	if (one.last_sent_ms > all->last_sent_ms)
+		all->last_sent_ms = one.last_sent_ms;
+	if (all->last_error[0] == '\0')
+		all->last_error = one.last_error;
 }
 
 void
@@ -142,15 +151,15 @@ exchange_peer_status(struct exchange *x, size_t i,
 	transit_waiting(x, t->name, &st->bundles, &st->bundle_octets);
 	st->oldest_secs = oldest(x, &t->later, oldest(x, &t->ready, 0));
 	add_sites(x, t, st);
-	st->down = t->down;
-	st->next_call_ms = INT64_MAX;
-	st->last_error = "";
-	for (k = 0; k < t->nlanes; k++)
-		add_lane(x, t->lane[k], st);
 	st->last_received_ms = t->last_received_ms;
-	if (st->last_error[0] == '\0' && t->stuck != NULL)
-		st->last_error = t->stuck;
-	st->gone = t->peer == NULL;
+	st->road.down = t->down;
+	st->road.gone = t->peer == NULL;
+	st->road.next_call_ms = INT64_MAX;
+	st->road.last_error = "";
+	for (k = 0; k < t->nlanes; k++)
+		add_road(x, t->lane[k], &st->road);
+	if (st->road.last_error[0] == '\0' && t->stuck != NULL)
+		st->road.last_error = t->stuck;
 }
 
 void

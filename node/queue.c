@@ -149,7 +149,7 @@ queue_peer_or_gone(struct exchange *x, const char *name)
 	return t != NULL ? t : target_need(x, TARGET_PEER, name, SIZE_MAX);
 }
 
-struct target *
+static struct target *
 queue_delivery(const struct exchange *x, size_t index)
 {
 	size_t i;
@@ -350,7 +350,7 @@ leg_hold(struct leg *leg)
 	leg_count(leg, 1);
 }
 
-void
+static void
 leg_move(struct leg *leg, struct target *target)
 {
 	enum leg_status status = leg->status;

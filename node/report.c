@@ -382,6 +382,15 @@ delay_one(struct exchange *x, struct entry *entry, struct err *e)
 
 /* A notice of delay that cannot be written now is tried with the next tick; a
  * message that cannot be read is the business of its delivery. */
+void
+report_postponed(struct exchange *x, struct entry *entry, const char *why)
+{
+	if (!entry->postponed)
+		log_event(x->log, LOG_LEVEL_WARNING, "notice-postponed", "id",
+		    message_name(entry->id).s, "reason", why, NULL);
+	entry->postponed = true;
+}
+
 bool
 report_delays(struct exchange *x)
 {
@@ -404,10 +413,10 @@ report_delays(struct exchange *x)
 		if (rc == 0 || rc == ERR_CORRUPT || rc == ERR_NOT_FOUND) {
 			x->delays_asked -= due[i]->delay_asked;
 			due[i]->delay_asked = due[i]->delay_left = false;
+			due[i]->postponed = false;
 			continue;
 		}
-		log_event(x->log, LOG_LEVEL_WARNING, "notice-postponed",
-		    "id", message_name(due[i]->id).s, "reason", e.text, NULL);
+		report_postponed(x, due[i], e.text);
 		return false;
 	}
 	return n == DELAYS_MAX;

@@ -10,6 +10,8 @@
 #include "node/transit.h"
 
 #define DOWN_AFTER 3	/* failures in a row make a peer "down" */
+#define STATUS_CONFIG 78	/* of a transport: EX_CONFIG */
+#define MISCONFIGURED_SECS 86400	/* what was wrong may lie elsewhere */
 #define LINGER_MS 10000	/* what may still come to one that stays */
 
 uint64_t
@@ -157,11 +159,13 @@ road_failed(struct exchange *x, struct lane *l, const char *why)
 		free(l->last_error);
 		l->last_error = mem_strdup(why);
 	}
-	if (l->conf != NULL)
+	if (l->misconfigured)
+		wait = MISCONFIGURED_SECS;
+	else if (l->conf != NULL)
 		wait = backoff_secs(x, l->failures, l->conf->retry_min_secs,
 		    l->conf->retry_max_secs);
 	l->pause_ms = clock_mono_ms(x->clock) + (int64_t)wait * 1000;
-	if (l->failures >= DOWN_AFTER && l->conf != NULL)
+	if (l->conf != NULL && (l->misconfigured || l->failures >= DOWN_AFTER))
 		set_down(x, l, true);
 	x->dirty = true;
 }
@@ -221,6 +225,29 @@ road_lose_patience(struct exchange *x, struct lane *l)
 	(void)action_for_lane(x, EXCHANGE_STOP, l);
 }
 
+void
+road_reload(struct target *t)
+{
+	size_t i;
+
+	for (i = 0; i < t->nlanes; i++) {
+		if (t->lane[i]->misconfigured)
+			t->lane[i]->pause_ms = 0;
+	}
+}
+
+void
+exchange_transport_renewed(struct exchange *x, const char *road)
+{
+	struct lane *l = lane_find(x, road);
+
+	if (l == NULL)
+		return;
+	l->renewed = l->up;
+	l->pause_ms = l->shun_ms = 0;
+	x->dirty = true;
+}
+
 static void
 call_begins(struct exchange *x, struct lane *l)
 {
@@ -269,6 +296,7 @@ say_run(struct exchange *x, struct lane *l)
 		offer(l);
 		l->again = false;
 		l->refused = false;
+		l->misconfigured = false;
 		l->ordered = l->conf->stays && !road_is_open(x, l);
 		l->active_ms = clock_mono_ms(x->clock);
 	}
@@ -377,12 +405,9 @@ road_pump(struct exchange *x, struct lane *l)
 /* One that should have stayed is not started in a circle, nor is one that
  * found nothing of what waits. */
 static void
-ended_well(struct exchange *x, struct lane *l)
+ended_well(struct exchange *x, struct lane *l, bool renewed)
 {
-	bool renewed = l->renewed;
-
 	road_good(x, l);
-	l->renewed = false;
 	/* Also what was cut for this call and is still to be written. */
 	l->again = (stays(l) ? l->nwritten : l->nobjects) > 0;
 	if (l->again || l->wanted || l->answer == ANSWER_OWED || renewed)
@@ -393,34 +418,50 @@ ended_well(struct exchange *x, struct lane *l)
 		    (int64_t)l->conf->retry_min_secs * 1000;
 }
 
+static void
+log_exit(struct exchange *x, const struct lane *l, int status,
+    const char *text)
+{
+	struct num_str code = num_str(status < 0 ? 0 : (uint64_t)status);
+
+	log_event(x->log, status == 0 ? LOG_LEVEL_DEBUG : LOG_LEVEL_WARNING,
+	    "transport-exited", "peer", l->target->name, "status",
+	    status < 0 ? "killed" : code.s, "reason", text, "advice",
+	    status == STATUS_CONFIG ? "it waits until the configuration is "
+	    "mended and read again (postrider reload), or for postrider "
+	    "flush" : NULL, "transport", lane_word(l), NULL);
+}
+
 void
 exchange_transport_exited(struct exchange *x, const char *road, int status,
     const char *text)
 {
 	struct lane *l = lane_find(x, road);
-	struct num_str code = num_str(status < 0 ? 0 : (uint64_t)status);
+	bool renewed;
 
 	if (l == NULL)
 		return;
-	l->up = l->ordered = false;
+	renewed = l->renewed;
+	l->up = l->ordered = l->renewed = false;
+	l->misconfigured = status == STATUS_CONFIG && !renewed;
 	if (!l->target->taking)
 		l->brings = false;
 	if (status == 0)
 		l->past_call_secs = l->call_secs;
 	x->dirty = true;
-	log_event(x->log, status == 0 ? LOG_LEVEL_DEBUG : LOG_LEVEL_WARNING,
-	    "transport-exited", "peer", l->target->name, "status",
-	    status < 0 ? "killed" : code.s, "reason", text,
-	    "transport", lane_word(l), NULL);
+	log_exit(x, l, status, text);
 	if (l->conf == NULL || l->given_up || (status == 0 && l->refused)) {
 		/* Of what failed it was told, and why. */
 		l->given_up = false;
 		return;
 	}
-	if (status != 0)
+	/* How one ended that was told to says nothing of the next. */
+	if (status == 0 && !left_unsent(l))
+		ended_well(x, l, renewed);
+	else if (renewed)
+		l->again = l->nobjects > 0;
+	else if (status != 0)
 		road_failed(x, l, text);
-	else if (!left_unsent(l))
-		ended_well(x, l);
 	else
 		road_failed(x, l, l->failures == 0 && l->last_error == NULL ?
 		    "the transport ended and left files unsent" : text);

@@ -546,6 +546,12 @@ runner_running(const struct runner *r)
 	return r->child.pid != 0;
 }
 
+bool
+runner_stopping(const struct runner *r)
+{
+	return r->stop != STOP_NOT;
+}
+
 static void
 stream_init(struct runner *r, struct stream *s, const char *name,
     void (*line)(struct runner *, struct slice))

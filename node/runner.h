@@ -65,6 +65,8 @@ int runner_start(struct runner *r, const char *program, const char *out_dir,
     const char *in_dir, char *const *set, size_t nset, int secret_fd,
     struct err *e) MUST_CHECK;
 bool runner_running(const struct runner *r);
+/* Has it been asked to end? */
+bool runner_stopping(const struct runner *r);
 /* Tells it that there are new files; nothing if none is running. */
 void runner_more(struct runner *r);
 /* Says "WORD NAME" in answer to a report.  Is left out when the program does

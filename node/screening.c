@@ -8,7 +8,6 @@
 #include "node/screening.h"
 
 #include <dirent.h>
-#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -298,9 +297,7 @@ pour_step(struct screening *p, struct err *e)
 	ssize_t n;
 	int rc = 0;
 
-	do
-		n = read(p->from, bytes, sizeof(bytes));
-	while (n < 0 && errno == EINTR);
+	n = file_read_some(p->from, bytes, sizeof(bytes));
 	if (n < 0)
 		return err_errno(e, "cannot read the object");
 	if (!has_room(p))

@@ -228,13 +228,40 @@ on_content(struct session *s, const struct smtp_event *ev)
 	smtp_server_refuse_content(s->smtp, r.code, r.status, r.text);
 }
 
+/* RFC 2033 4.2: only now is it known how large the message is, and by LMTP a
+ * recipient who cannot have it is told so by a reply of its own.  -1 with the
+ * last refusal if there is nobody left in env. */
+static int
+leave_out(struct session *s, struct envelope *env, uint64_t octets,
+    struct smtp_refusal *r)
+{
+	struct exchange *x = s->host->daemon->exchange;
+	struct smtp_event ev = { .line = 0 };
+	struct recipient swap;
+	size_t i, kept = 0;
+
+	for (i = 0; i < env->nrcpt; i++) {
+		swap = env->rcpt[i];
+		if (exchange_check_recipient(x, swap.address, octets, r) != 0) {
+			log_refusal(s, "DATA", &ev, r);
+			smtp_server_answer_for(s->smtp, i, r);
+			continue;
+		}
+		env->rcpt[i] = env->rcpt[kept];
+		env->rcpt[kept++] = swap;
+	}
+	while (env->nrcpt > kept)
+		envelope_drop_recipient(env);
+	return kept > 0 ? 0 : -1;
+}
+
 static int
 accept_message(struct session *s, const struct envelope *env,
     struct smtp_refusal *r)
 {
 	struct message m;
 	struct err e = ERR_INIT;
-	int rc;
+	int rc = 0;
 
 	if (s->draft == NULL || spool_draft_end(s->draft, &e) < 0) {
 		storage_refusal(s, &e, r);
@@ -244,7 +271,11 @@ accept_message(struct session *s, const struct envelope *env,
 	m.kind = MESSAGE_MAIL;
 	envelope_copy(&m.env, env);
 	m.source = mem_printf("%s%s", s->source, s->tls != NULL ? " tls" : "");
-	rc = exchange_accept(s->host->daemon->exchange, s->draft, &m, s, r);
+	if (s->service->lmtp)
+		rc = leave_out(s, &m.env, s->octets, r);
+	if (rc == 0)
+		rc = exchange_accept(s->host->daemon->exchange, s->draft, &m,
+		    s, r);
 	if (rc == 0)
 		s->draft = NULL;
 	message_release(&m);

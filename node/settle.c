@@ -255,9 +255,11 @@ settle_postpone(struct exchange *x, struct outcome *o, const char *why)
 
 	if (!settle_has_notice(o))
 		return;
-	log_event(x->log, LOG_LEVEL_WARNING, has_failure(o) ?
-	    "notice-postponed" : "notice-lost", "id",
-	    message_name(o->leg->entry->id).s, "reason", why, NULL);
+	if (has_failure(o))
+		report_postponed(x, o->leg->entry, why);
+	else
+		log_event(x->log, LOG_LEVEL_WARNING, "notice-lost", "id",
+		    message_name(o->leg->entry->id).s, "reason", why, NULL);
 	report_free(o->report);
 	o->report = NULL;
 	for (i = 0; i < o->leg->nrcpt; i++) {
@@ -439,8 +441,10 @@ settle_done(struct exchange *x, struct outcome *o)
 	    o->leg->object : 0;
 
 	log_verdicts(x, o);
-	if (o->report != NULL)
+	if (o->report != NULL) {
 		report_done(x, o->report);
+		entry->postponed = false;
+	}
 	o->report = NULL;
 	rest_of_leg(x, o);
 	outcome_free(o);

@@ -52,7 +52,8 @@ passes_gate(const struct exchange *x, const struct routing_decision *d,
 	    from->dialect == BUNDLE_NATIVE;
 }
 
-int
+/* Where an address leads for one who may reach it; -1 with the refusal. */
+static int
 submit_route(struct exchange *x, const char *address,
     const struct conf_peer *from, struct smtp_refusal *r)
 {

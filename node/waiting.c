@@ -57,7 +57,11 @@ static void
 lane_waits(struct exchange *x, struct buf *out, const struct lane *l,
     int64_t wait)
 {
-	if (left_alone_ms(x, l) > 0)
+	if (l->misconfigured)
+		buf_addf(out, "until the transport of %s, which is "
+		    "misconfigured, is mended and postrider reload is run; "
+		    "tried anyway ", l->road);
+	else if (left_alone_ms(x, l) > 0)
 		buf_addf(out, "for the next try of the road to %s, ",
 		    l->road);
 	else

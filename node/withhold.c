@@ -67,9 +67,13 @@ notice_text(struct buf *b, const struct withheld *w, const char *why)
 	    "When the fault is mended:\r\n\r\n"
 	    "    postrider queue release --all --peer %s\r\n",
 	    w->target->name, w->target->name);
-	if (untold > 0)
-		buf_addf(b, "\r\n%u more objects of this peer were refused or "
-		    "broken without a\r\nnotice of their own.\r\n", untold);
+	if (untold > 0) {
+		buf_adds(b, "\r\n");
+		count_format(b, untold, "more object of this peer was refused "
+		    "or broken without a\r\nnotice of its own.\r\n", "more "
+		    "objects of this peer were refused or broken without a\r\n"
+		    "notice of their own.\r\n");
+	}
 }
 
 static struct spool_draft *

@@ -15,27 +15,6 @@
 #define COUNTER_MAX INT64_MAX
 #define NOT_AFTER_MAX INT64_C(253402300799)	/* the end of 9999 */
 
-/* The octets up to the next blank, or the end; false: none are left. */
-static bool
-next_word(struct slice *rest, struct slice *word_out)
-{
-	const char *blank;
-
-	if (rest->len == 0)
-		return false;
-	blank = memchr(rest->ptr, ' ', rest->len);
-	*word_out = *rest;
-	if (blank == NULL) {
-		rest->ptr += rest->len;
-		rest->len = 0;
-		return true;
-	}
-	word_out->len = (size_t)(blank - rest->ptr);
-	rest->ptr = blank + 1;
-	rest->len -= word_out->len + 1;
-	return true;
-}
-
 static bool
 is_name_char(char c, bool first)
 {
@@ -153,8 +132,8 @@ parse_key(struct slice rest, bool ends, struct card_key *k, struct err *e)
 	uint64_t not_after = 0;
 	int rc;
 
-	if (!next_word(&rest, &suite) || !next_word(&rest, &id) ||
-	    (ends && !next_word(&rest, &end)) || !next_word(&rest, &text) ||
+	if (!slice_word(&rest, &suite) || !slice_word(&rest, &id) ||
+	    (ends && !slice_word(&rest, &end)) || !slice_word(&rest, &text) ||
 	    rest.len > 0)
 		return err_set(e, ERR_SYNTAX, "write %s", ends ?
 		    "SUITE ID NOT-AFTER KEY" : "SUITE ID KEY");
@@ -343,14 +322,14 @@ card_add_reach(struct card *c, const char *text, struct err *e)
 	if (c->nreaches == CARD_REACHES_MAX)
 		return err_set(e, ERR_LIMIT, "up to %d ways to reach a site",
 		    CARD_REACHES_MAX);
-	(void)next_word(&rest, &word);
+	(void)slice_word(&rest, &word);
 	rc = check_name(word, "the name of a transport", e);
 	if (rc != 0)
 		return rc;
 	c->reach = mem_realloc(c->reach, c->nreaches + 1, sizeof(*r));
 	r = &c->reach[c->nreaches++];
 	*r = (struct card_reach){ .transport = slice_dup(word) };
-	while (rc == 0 && next_word(&rest, &word))
+	while (rc == 0 && slice_word(&rest, &word))
 		if (word.len > 0)
 			rc = add_setting(r, word, e);
 	return rc;

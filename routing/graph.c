@@ -154,12 +154,6 @@ graph_site_known(const struct graph_site *site)
 }
 
 bool
-graph_site_is_peer(const struct graph_site *site)
-{
-	return site->peer_cost > 0;
-}
-
-bool
 graph_site_is_down(const struct graph_site *site)
 {
 	return site->down;

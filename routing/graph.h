@@ -24,7 +24,6 @@ struct graph_site *graph_find(const struct graph *g, const char *name);
 const char *graph_site_name(const struct graph_site *site);
 /* Is it a peer, or at the end of a link? (Rules alone make no site known.) */
 bool graph_site_known(const struct graph_site *site);
-bool graph_site_is_peer(const struct graph_site *site);
 bool graph_site_is_down(const struct graph_site *site);
 
 /* cost: at least 1.  ERR_EXISTS if it is there already. */

@@ -7,6 +7,8 @@
 
 #include "smtp/address.h"
 
+#include <stdlib.h>
+
 int
 routing_pattern_check(const char *pattern, struct err *e)
 {
@@ -26,16 +28,27 @@ routing_pattern_check(const char *pattern, struct err *e)
 	return address_check_domain(s, true, e);
 }
 
+static bool
+same_address(const char *a, const char *b)
+{
+	char *one = address_plain(a), *two = address_plain(b);
+	bool same = slice_ieq(slice_of(one), slice_of(two));
+
+	free(one);
+	free(two);
+	return same;
+}
+
 bool
 routing_pattern_match(const char *pattern, const char *address)
 {
-	struct slice p = slice_of(pattern), a = slice_of(address);
+	struct slice p = slice_of(pattern);
 	struct slice domain = address_domain(address);
 
 	if (slice_eqs(p, "*"))
 		return true;
 	if (memchr(p.ptr, '@', p.len) != NULL)
-		return slice_ieq(p, a);
+		return same_address(pattern, address);
 	if (p.len == 0 || p.ptr[0] != '.')
 		return p.len > 0 && slice_ieq(p, domain);
 	if (domain.len <= p.len)

@@ -10,6 +10,7 @@
 #include "base/map.h"
 #include "base/mem.h"
 #include "routing/graph.h"
+#include "smtp/address.h"
 
 #include <stdlib.h>
 
@@ -130,6 +131,15 @@ lower_dup(const char *text)
 
 	ascii_lower(copy, strlen(copy));
 	return copy;
+}
+
+static char *
+lower_plain(const char *address)
+{
+	char *plain = address_plain(address);
+
+	ascii_lower(plain, strlen(plain));
+	return plain;
 }
 
 /* " (FILE:LINE)", or nothing. */
@@ -256,7 +266,7 @@ routing_add_rule(struct routing *t, const char *pattern, const char *site,
 	rc = routing_pattern_check(pattern, e);
 	if (rc < 0)
 		return rc;
-	key = lower_dup(pattern);
+	key = lower_plain(pattern);
 	rc = add_rule(t, pattern, key, site, e);
 	free(key);
 	return rc;
@@ -512,7 +522,7 @@ void
 routing_lookup(struct routing *t, const char *address,
     struct routing_decision *d_out, struct buf *explain)
 {
-	char *key = lower_dup(address), *at = strrchr(key, '@');
+	char *key = lower_plain(address), *at = strrchr(key, '@');
 	struct question q = { .t = t, .d = d_out, .explain = explain };
 
 	memset(d_out, 0, sizeof(*d_out));

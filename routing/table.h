@@ -12,7 +12,8 @@
  *
  * An address is looked up as user@domain, then its domain, then .suffix (the
  * longest first; ".example" does not match "example" itself), then the
- * default "*".  Domains are compared without regard to case.  Exact matches
+ * default "*".  Domains are compared without regard to case, addresses also
+ * without regard to quotation marks that they do not need.  Exact matches
  * and local domains of the same length: the configuration's local domains win
  * over routes of the same pattern, which routing_add_rule refuses.
  */

@@ -8,6 +8,7 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <stdlib.h>
 
 #include "base/mem.h"
 #include "base/text.h"
@@ -310,18 +311,69 @@ address_domain(const char *addr)
 	return slice_of(at != NULL ? at + 1 : "");
 }
 
+/* What the quotation marks hold, quoted again as little as can be. */
+static void
+add_quoted(struct buf *out, struct slice inside)
+{
+	buf_addc(out, '"');
+	for (size_t i = 0; i < inside.len; i++) {
+		if (inside.ptr[i] == '"' || inside.ptr[i] == '\\')
+			buf_addc(out, '\\');
+		buf_addc(out, inside.ptr[i]);
+	}
+	buf_addc(out, '"');
+}
+
+char *
+address_plain(const char *addr)
+{
+	struct slice local = address_local(addr);
+	struct buf inside = BUF_INIT, out = BUF_INIT;
+	struct err e = ERR_INIT;
+	struct cursor c;
+
+	if (local.len < 2 || local.ptr[0] != '"')
+		return mem_strdup(addr);
+	for (size_t i = 1; i + 1 < local.len; i++) {
+		if (local.ptr[i] == '\\' && i + 2 < local.len)
+			i++;
+		buf_addc(&inside, local.ptr[i]);
+	}
+	c = (struct cursor){ buf_cstr(&inside), inside.len, 0, true, &e };
+	if (parse_dot_string(&c) == 0 && c.pos == c.len)
+		buf_addslice(&out, buf_slice(&inside));
+	else
+		add_quoted(&out, buf_slice(&inside));
+	buf_adds(&out, addr + local.len);
+	buf_release(&inside);
+	return buf_steal(&out);
+}
+
+static bool
+is_postmaster(const char *plain)
+{
+	return slice_ieqs(address_local(plain), "postmaster");
+}
+
 bool
 address_is_postmaster(const char *addr)
 {
-	return slice_ieqs(address_local(addr), "postmaster");
+	char *plain = address_plain(addr);
+	bool yes = is_postmaster(plain);
+
+	free(plain);
+	return yes;
 }
 
 bool
 address_equal(const char *a, const char *b)
 {
-	if (!slice_ieq(address_domain(a), address_domain(b)))
-		return false;
-	if (address_is_postmaster(a) && address_is_postmaster(b))
-		return true;
-	return slice_eq(address_local(a), address_local(b));
+	char *one = address_plain(a), *two = address_plain(b);
+	bool equal = slice_ieq(address_domain(a), address_domain(b)) &&
+	    ((is_postmaster(one) && is_postmaster(two)) ||
+	    slice_eq(address_local(one), address_local(two)));
+
+	free(one);
+	free(two);
+	return equal;
 }

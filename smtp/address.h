@@ -38,8 +38,12 @@ int address_check(struct slice text, bool utf8, struct err *e) MUST_CHECK;
 /* The parts of an address, into it.  Without "@" the domain is empty. */
 struct slice address_local(const char *addr);
 struct slice address_domain(const char *addr);
-/* Same mailbox: domains compared without regard to ASCII case, local parts to
- * the letter but for postmaster. */
+/* RFC 5321 4.1.2: the same mailbox without quotation marks that it does not
+ * need ("a.b"@c is a.b@c) and without needless backslashes between them; the
+ * caller frees it. */
+char *address_plain(const char *addr) MUST_CHECK;
+/* Same mailbox, however it is quoted: domains compared without regard to ASCII
+ * case, local parts to the letter but for postmaster. */
 bool address_equal(const char *a, const char *b);
 bool address_is_postmaster(const char *addr);
 /* Syntax of a domain name or an address literal. */

@@ -33,6 +33,9 @@ static const char *const verb_names[] = {
 	[SMTP_VERB_SEND] = "SEND", [SMTP_VERB_SOML] = "SOML",
 	[SMTP_VERB_SAML] = "SAML", [SMTP_VERB_TURN] = "TURN",
 	[SMTP_VERB_TICK] = "TICK", [SMTP_VERB_VERB] = "VERB",
+	[SMTP_VERB_GET] = "GET", [SMTP_VERB_POST] = "POST",
+	[SMTP_VERB_PUT] = "PUT", [SMTP_VERB_CONNECT] = "CONNECT",
+	[SMTP_VERB_OPTIONS] = "OPTIONS",
 	[SMTP_VERB_UNKNOWN] = "unknown",
 };
 _Static_assert(sizeof(verb_names) / sizeof(verb_names[0]) == SMTP_VERBS,
@@ -113,6 +116,16 @@ smtp_verb_name(enum smtp_verb verb)
 	return verb_names[verb];
 }
 
+static bool
+is_digits(struct slice s)
+{
+	for (size_t i = 0; i < s.len; i++) {
+		if (s.ptr[i] < '0' || s.ptr[i] > '9')
+			return false;
+	}
+	return s.len > 0;
+}
+
 /* RFC 3461 4: printable ASCII but "+" and "=", or "+" and two upper case
  * hexadecimal digits. */
 static bool
@@ -133,13 +146,15 @@ is_xtext(struct slice s)
 	return true;
 }
 
+/* RFC 1870 3: 20 digits, which is more than we can count. */
 static int
 take_size(struct taking *t, struct slice value)
 {
-	if (value.len > 20 ||
-	    num_parse(value, UINT64_MAX, &t->env->size) < 0)
+	if (value.len > 20 || !is_digits(value))
 		return smtp_refuse(t->r, 501, "5.5.4",
 		    "Bad message size syntax");
+	if (num_parse(value, UINT64_MAX, &t->env->size) < 0)
+		t->env->size = UINT64_MAX;
 	t->env->size_given = true;
 	return 0;
 }
@@ -391,16 +406,6 @@ take_parameters(struct taking *t, const struct parameter *table,
 	return 0;
 }
 
-static bool
-is_8bit(const char *text)
-{
-	for (; *text != '\0'; text++) {
-		if ((unsigned char)*text >= 0x80)
-			return true;
-	}
-	return false;
-}
-
 /* "FROM:" or "TO:" and the path; *rest_out is what stands behind. */
 static int
 take_path(struct taking *t, struct slice args, const char *word,
@@ -431,7 +436,7 @@ take_path(struct taking *t, struct slice args, const char *word,
 static int
 need_utf8(struct taking *t, const char *addr)
 {
-	if (t->env->smtputf8 || !is_8bit(addr))
+	if (t->env->smtputf8 || slice_is_ascii(slice_of(addr)))
 		return 0;
 	return smtp_refuse(t->r, 553, "5.6.7",
 	    "Address needs the SMTPUTF8 parameter of MAIL");

@@ -305,16 +305,6 @@ content_scanner_end(struct content_scanner *scan)
 		scan->facts.flags |= CONTENT_OPEN_END;
 }
 
-static bool
-is_8bit(const char *text)
-{
-	for (; *text != '\0'; text++) {
-		if ((unsigned char)*text >= 0x80)
-			return true;
-	}
-	return false;
-}
-
 unsigned
 envelope_needs_for(const struct envelope *env,
     const struct content_facts *facts, const size_t *rcpt, size_t n)
@@ -329,9 +319,11 @@ envelope_needs_for(const struct envelope *env,
 	if ((facts->flags & (CONTENT_BARE | CONTENT_OPEN_END)) != 0)
 		needs |= SMTP_EXT_CHUNKING;
 	utf8 = env->smtputf8 && (facts->flags & CONTENT_8BIT_HEADER) != 0;
-	utf8 = utf8 || (env->sender != NULL && is_8bit(env->sender));
+	utf8 = utf8 || (env->sender != NULL &&
+	    !slice_is_ascii(slice_of(env->sender)));
 	for (size_t i = 0; i < n && !utf8; i++)
-		utf8 = is_8bit(env->rcpt[rcpt != NULL ? rcpt[i] : i].address);
+		utf8 = !slice_is_ascii(slice_of(
+		    env->rcpt[rcpt != NULL ? rcpt[i] : i].address));
 	if (env->timing.by == SMTP_BY_RETURN)
 		needs |= SMTP_EXT_DELIVERBY;
 	return utf8 ? needs | SMTP_EXT_SMTPUTF8 : needs;

@@ -91,6 +91,8 @@ server_end_transaction(struct smtp_server *s)
 	s->begun = s->rcpt_seen = s->void_mail = s->swallow = false;
 	s->verdict.code = 0;
 	s->forget = true;
+	free(s->own);
+	s->own = NULL;
 }
 
 void
@@ -154,6 +156,7 @@ smtp_server_free(struct smtp_server *s)
 	buf_release(&s->shown);
 	buf_release(&s->converted);
 	free(s->hostname);
+	free(s->own);
 	free(s);
 }
 
@@ -296,6 +299,33 @@ answer_begin(struct smtp_server *s, bool ok, const struct smtp_refusal *r)
 	return false;
 }
 
+void
+smtp_server_answer_for(struct smtp_server *s, size_t i,
+    const struct smtp_refusal *r)
+{
+	if (s->own == NULL)
+		s->own = mem_alloc(s->env.nrcpt, sizeof(*s->own));
+	s->own[i] = *r;
+}
+
+static void
+answer_end(struct smtp_server *s, const struct smtp_refusal *r)
+{
+	for (size_t i = 0; s->own != NULL && i < s->env.nrcpt; i++) {
+		const struct smtp_refusal *one = s->own[i].code != 0 ?
+		    &s->own[i] : r;
+
+		server_reply(s, one->code, one->status, one->text);
+	}
+	if (s->own == NULL) {
+		s->each = server_each(s, true);
+		server_reply(s, r->code, r->status, r->text);
+	}
+	server_end_transaction(s);
+	if (r->code < 300)
+		s->errors = 0;
+}
+
 static void
 hang_up(struct smtp_server *s, const struct smtp_refusal *r)
 {
@@ -336,11 +366,8 @@ smtp_server_answer(struct smtp_server *s, int code, const char *status,
 			return;
 		break;
 	default:	/* END */
-		s->each = server_each(s, true);
-		server_end_transaction(s);
-		if (ok)
-			s->errors = 0;
-		break;
+		answer_end(s, &r);
+		return;
 	}
 	server_reply(s, r.code, r.status, r.text);
 }
@@ -404,10 +431,4 @@ bool
 smtp_server_in_transaction(const struct smtp_server *s)
 {
 	return (s->state & STATES_TRANSACTION) != 0;
-}
-
-bool
-smtp_server_lf_lines(const struct smtp_server *s)
-{
-	return s->lf;
 }

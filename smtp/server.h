@@ -83,7 +83,8 @@ enum smtp_event_kind {
 				 * before that ends the session */
 	SMTP_EVENT_QUIT,	/* 221 is in the output; close after it */
 	SMTP_EVENT_ERROR,	/* refusal, line, offset, bytes: the command */
-	SMTP_EVENT_CLOSE,	/* 421 is in the output; close after it */
+	SMTP_EVENT_CLOSE,	/* the last reply, mostly 421, is in the
+				 * output; close after it */
 };
 
 struct smtp_event {
@@ -118,6 +119,10 @@ int smtp_server_eof(struct smtp_server *s, struct smtp_event *ev) MUST_CHECK;
  * be NULL.  By LMTP the answer to END is written for each recipient. */
 void smtp_server_answer(struct smtp_server *s, int code, const char *status,
     const char *text);
+/* By LMTP, while END waits for its answer: recipient i of the envelope is
+ * told r, whatever the others are (RFC 2033 4.2). */
+void smtp_server_answer_for(struct smtp_server *s, size_t i,
+    const struct smtp_refusal *r);
 /* RFC 3207 4.2: TLS is on and the session as new; nothing that came in clear
  * is left. */
 void smtp_server_tls_on(struct smtp_server *s);
@@ -132,7 +137,5 @@ void smtp_server_greet(struct smtp_server *s, int code, const char *text);
 struct buf *smtp_server_output(struct smtp_server *s);
 /* Is a transaction under way (for timeouts and orderly shutdown)? */
 bool smtp_server_in_transaction(const struct smtp_server *s);
-/* Batch with SMTP_LINES_DETECT: did the last command end in LF alone? */
-bool smtp_server_lf_lines(const struct smtp_server *s);
 
 #endif

@@ -34,6 +34,15 @@ refuse_as(struct smtp_server *s, const struct smtp_refusal *r)
 	server_error(s, r, s->opts.batch);
 }
 
+/* What comes behind cannot be told from commands. */
+static void
+refuse_and_close(struct smtp_server *s, const struct smtp_refusal *r)
+{
+	refuse_as(s, r);
+	if (s->state != STATE_CLOSED)
+		server_close(s);
+}
+
 static void
 refuse(struct smtp_server *s, int code, const char *status, const char *text)
 {
@@ -257,8 +266,9 @@ run_bdat(struct smtp_server *s, struct slice args)
 {
 	struct smtp_refusal r = { 0, "", "" };
 
+	/* As Postfix: the chunk may be there, nobody knows how long. */
 	if (smtp_command_bdat(args, &s->chunk_left, &s->chunk_last, &r) < 0) {
-		refuse_as(s, &r);
+		refuse_and_close(s, &r);
 		return;
 	}
 	s->chunk_octets = s->chunk_left;
@@ -336,9 +346,7 @@ server_feed_clear(struct smtp_server *s, size_t len)
 	struct smtp_refusal r = { 0, "", "" };
 
 	smtp_refuse(&r, 554, "5.5.1", "Error: input behind STARTTLS");
-	server_error(s, &r, false);
-	if (s->state != STATE_CLOSED)
-		server_close(s);
+	refuse_and_close(s, &r);
 	return len;
 }
 
@@ -366,6 +374,18 @@ run_echo(struct smtp_server *s, struct slice args)
 	(void)args;
 	if (!s->opts.batch)
 		refuse(s, 500, "5.5.2", "Error: command not recognized");
+}
+
+/* A web page can have a browser say what it likes behind the header of HTTP,
+ * and the browser may be on a machine that is trusted. */
+static void
+run_http(struct smtp_server *s, struct slice args)
+{
+	struct smtp_refusal r = { 0, "", "" };
+
+	(void)args;
+	smtp_refuse(&r, 500, "5.5.1", "Error: this is SMTP, not HTTP");
+	refuse_and_close(s, &r);
 }
 
 #define NOT_IMPLEMENTED { STATES_ALL, NULL, NULL, 502, "5.5.1", \
@@ -400,6 +420,11 @@ static const struct command commands[] = {
 	[SMTP_VERB_TURN] = NOT_IMPLEMENTED,
 	[SMTP_VERB_TICK] = { STATES_ALL, run_echo, NULL, 0, NULL, NULL },
 	[SMTP_VERB_VERB] = { STATES_ALL, run_echo, NULL, 0, NULL, NULL },
+	[SMTP_VERB_GET] = { STATES_ALL, run_http, NULL, 0, NULL, NULL },
+	[SMTP_VERB_POST] = { STATES_ALL, run_http, NULL, 0, NULL, NULL },
+	[SMTP_VERB_PUT] = { STATES_ALL, run_http, NULL, 0, NULL, NULL },
+	[SMTP_VERB_CONNECT] = { STATES_ALL, run_http, NULL, 0, NULL, NULL },
+	[SMTP_VERB_OPTIONS] = { STATES_ALL, run_http, NULL, 0, NULL, NULL },
 	[SMTP_VERB_UNKNOWN] = { STATES_ALL, NULL, NULL, 500, "5.5.2",
 	    "Error: command not recognized" },
 };

@@ -42,6 +42,8 @@ struct smtp_server {
 	size_t each;		/* LMTP: the next reply is for so many; 0: is
 				 * one */
 	size_t chunk_each;	/* the same of a chunk that is refused */
+	struct smtp_refusal *own;	/* LMTP: what single recipients are
+					 * told (code 0: as all), or NULL */
 	enum smtp_event_kind asked;
 	unsigned errors;
 	struct smtp_event queue[QUEUE_MAX];

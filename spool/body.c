@@ -95,8 +95,9 @@ spool_body_open(struct spool *sp, uint64_t id, struct spool_body **b_out,
 	return rc;
 }
 
-int
-spool_read_chunk(struct spool *sp, uint64_t id, uint32_t n, struct buf *out,
+/* One chunk, checked, appended to out. */
+static int
+read_chunk(struct spool *sp, uint64_t id, uint32_t n, struct buf *out,
     struct err *e)
 {
 	struct chunk_key key = chunk_key(id, n);
@@ -146,7 +147,7 @@ spool_body_read(struct spool_body *b, struct buf *out, struct err *e)
 	if (b->is_inline) {
 		buf_addslice(out, buf_slice(&b->whole));
 	} else {
-		rc = spool_read_chunk(b->sp, b->id, b->chunk++, out, e);
+		rc = read_chunk(b->sp, b->id, b->chunk++, out, e);
 		if (rc == ERR_NOT_FOUND)
 			rc = explain_missing(b, e);
 		if (rc < 0)

@@ -42,6 +42,10 @@ typedef int import_pair(struct carry *in, const char *path,
  * order of their numbers.  A directory that is not there is empty. */
 int import_dir(struct carry *in, const char *subdir, const char *suffix,
     const char *other_suffix, import_pair *fn, struct err *e) MUST_CHECK;
+/* Ends a unit that holds one change, whose result is rc: commits, or gives it
+ * up.  On an error it is the spool that refuses. */
+int import_unit(struct carry *in, struct spool_unit *u, int rc,
+    struct err *e) MUST_CHECK;
 int import_bundles(struct carry *in, struct err *e) MUST_CHECK;
 int import_custody(struct carry *in, struct err *e) MUST_CHECK;
 

@@ -88,8 +88,6 @@ void bundle_range_set(struct bundle_range **range, size_t *nranges,
 /* Takes offset .. offset + octets out of the list. */
 void bundle_range_clear(struct bundle_range **range, size_t *nranges,
     uint64_t offset, uint64_t octets);
-/* Octets of all ranges that are done. */
-uint64_t bundle_range_done(const struct bundle_range *range, size_t nranges);
 
 int spool_get_bundle(struct spool *sp, uint64_t id, struct bundle *b_out,
     struct err *e) MUST_CHECK;

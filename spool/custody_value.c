@@ -249,14 +249,3 @@ bundle_range_clear(struct bundle_range **range, size_t *nranges,
 	if (octets > 0)
 		rebuild(range, nranges, hole, false);
 }
-
-uint64_t
-bundle_range_done(const struct bundle_range *range, size_t nranges)
-{
-	uint64_t n = 0;
-
-	for (size_t i = 0; i < nranges; i++)
-		if (range[i].done)
-			n += range[i].octets;
-	return n;
-}

@@ -7,7 +7,6 @@
 #include "spool/files.h"
 
 #include <dirent.h>
-#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -25,10 +24,10 @@ copy_bytes(int from, int to, struct err *e)
 	ssize_t n;
 	int rc = 0;
 
-	while (rc == 0 && (n = read(from, bytes, COPY_BYTES)) != 0) {
-		if (n < 0 && errno != EINTR)
+	while (rc == 0 && (n = file_read_some(from, bytes, COPY_BYTES)) != 0) {
+		if (n < 0)
 			rc = err_errno(e, "read");
-		else if (n > 0)
+		else
 			rc = file_write_all(to, bytes, (size_t)n, e);
 	}
 	free(bytes);

@@ -6,7 +6,6 @@
  * work.
  */
 #include <dirent.h>
-#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -31,7 +30,7 @@ read_content(struct carry *in, const char *path, struct spool_draft *d,
 		return err_errno(e, "open %s", path);
 	bytes = mem_alloc(1, SPOOL_CHUNK);
 	while (rc == 0 && n != 0) {
-		n = read(fd, bytes, SPOOL_CHUNK);
+		n = file_read_some(fd, bytes, SPOOL_CHUNK);
 		if (n < 0) {
 			rc = err_errno(e, "read %s", path);
 		} else if (n > 0) {
@@ -45,6 +44,17 @@ read_content(struct carry *in, const char *path, struct spool_draft *d,
 		rc = spool_draft_end(d, e);
 		in->spool_refuses = rc < 0;
 	}
+	return rc;
+}
+
+int
+import_unit(struct carry *in, struct spool_unit *u, int rc, struct err *e)
+{
+	if (rc == 0)
+		rc = spool_commit(u, false, e);
+	else
+		spool_abort(u);
+	in->spool_refuses = rc < 0;
 	return rc;
 }
 
@@ -78,12 +88,7 @@ add_message(struct carry *in, struct spool_draft *d, struct message *m,
 	rc = spool_add_message(u, d, m, e);
 	if (rc == 0 && changed(st))
 		rc = spool_put_state(u, m->id, st, e);
-	if (rc == 0)
-		rc = spool_commit(u, false, e);
-	else
-		spool_abort(u);
-	in->spool_refuses = rc < 0;
-	return rc;
+	return import_unit(in, u, rc, e);
 }
 
 static int
@@ -126,13 +131,7 @@ add_broken(struct carry *in, struct spool_draft *d, struct broken *b,
 	in->spool_refuses = true;
 	if (rc < 0)
 		return rc;
-	rc = spool_add_broken(u, d, b, e);
-	if (rc == 0)
-		rc = spool_commit(u, false, e);
-	else
-		spool_abort(u);
-	in->spool_refuses = rc < 0;
-	return rc;
+	return import_unit(in, u, spool_add_broken(u, d, b, e), e);
 }
 
 static int

@@ -17,18 +17,6 @@
 
 #define WAY_MAX 65536
 
-/* A unit that holds one change; on an error it is the spool that refuses. */
-static int
-end_unit(struct carry *in, struct spool_unit *u, int rc, struct err *e)
-{
-	if (rc == 0)
-		rc = spool_commit(u, false, e);
-	else
-		spool_abort(u);
-	in->spool_refuses = rc < 0;
-	return rc;
-}
-
 static int
 take_id(struct carry *in, uint64_t *id_out, struct err *e)
 {
@@ -36,8 +24,8 @@ take_id(struct carry *in, uint64_t *id_out, struct err *e)
 	int rc = spool_begin(in->sp, &u, e);
 
 	in->spool_refuses = true;
-	return rc < 0 ? rc : end_unit(in, u, spool_take_bundle_id(u, id_out,
-	    e), e);
+	return rc < 0 ? rc : import_unit(in, u,
+	    spool_take_bundle_id(u, id_out, e), e);
 }
 
 static int
@@ -48,8 +36,8 @@ put_octets(struct carry *in, uint64_t id, uint64_t offset,
 	int rc = spool_begin(in->sp, &u, e);
 
 	in->spool_refuses = true;
-	return rc < 0 ? rc : end_unit(in, u, spool_put_piece(u, id, offset,
-	    octets, e), e);
+	return rc < 0 ? rc : import_unit(in, u,
+	    spool_put_piece(u, id, offset, octets, e), e);
 }
 
 /* Up to a piece: what is there. */
@@ -60,8 +48,8 @@ read_some(int fd, const char *path, struct buf *out, struct err *e)
 
 	buf_clear(out);
 	while (out->len < SPOOL_PIECE_MAX && n > 0) {
-		n = read(fd, buf_room(out, SPOOL_PIECE_MAX - out->len),
-		    SPOOL_PIECE_MAX - out->len);
+		n = file_read_some(fd, buf_room(out,
+		    SPOOL_PIECE_MAX - out->len), SPOOL_PIECE_MAX - out->len);
 		if (n < 0)
 			return err_errno(e, "read %s", path);
 		buf_grown(out, (size_t)n);
@@ -106,7 +94,7 @@ add_bundle(struct carry *in, struct bundle *b, struct err *e)
 
 	in->spool_refuses = true;
 	if (rc == 0)
-		rc = end_unit(in, u, spool_put_bundle(u, b, e), e);
+		rc = import_unit(in, u, spool_put_bundle(u, b, e), e);
 	if (rc < 0)
 		return rc;
 	map_put(in->bundles, name, in);

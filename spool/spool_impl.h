@@ -110,9 +110,5 @@ int epochs_load(struct spool *sp, struct err *e) MUST_CHECK;
 /* A new epoch in a unit of its own. */
 int epochs_renew(struct spool *sp, struct err *e) MUST_CHECK;
 void epochs_settle(struct spool_unit *u, bool committed);
-/* body.c */
-/* One chunk, checked, appended to out. */
-int spool_read_chunk(struct spool *sp, uint64_t id, uint32_t n,
-    struct buf *out, struct err *e) MUST_CHECK;
 
 #endif

@@ -50,33 +50,55 @@ check_body(struct check *c, uint64_t id, struct err *e)
 	return rc;
 }
 
+/* A step of a walk, of which spool_next_* said got: 1 there is a record; 0 it
+ * is damaged, which is told; negative the walk is over. */
+static int
+step(struct check *c, int got, struct err *e)
+{
+	if (got == 0)
+		return 1;
+	return got == ERR_NOT_FOUND ? got : weigh(c, got, e);
+}
+
+/* How a walk ended that is over. */
+static int
+end_of(int rc)
+{
+	return rc == ERR_NOT_FOUND ? 0 : rc;
+}
+
+static int
+check_message(struct check *c, const struct message *m, struct err *e)
+{
+	struct message_state st = { 0 };
+	int rc;
+
+	c->report->messages++;
+	rc = weigh(c, check_body(c, m->id, e), e);
+	if (rc == 0)
+		rc = weigh(c, spool_get_state(c->sp, m->id, m->env.nrcpt, &st,
+		    e), e);
+	message_state_release(&st);
+	return rc;
+}
+
 static int
 check_messages(struct check *c, struct err *e)
 {
-	struct message_state st;
 	struct message m;
 	uint64_t id = 0;
 	int rc, got;
 
-	for (;;) {
-		got = spool_next_message(c->sp, &id, &m, e);
-		if (got == ERR_NOT_FOUND)
-			return 0;
-		if ((rc = weigh(c, got, e)) < 0)
-			return rc;
-		if (got < 0)
+	while ((got = step(c, spool_next_message(c->sp, &id, &m, e), e)) >=
+	    0) {
+		if (got == 0)
 			continue;
-		c->report->messages++;
-		st = (struct message_state){ 0 };
-		rc = weigh(c, check_body(c, id, e), e);
-		if (rc == 0)
-			rc = weigh(c, spool_get_state(c->sp, id,
-			    m.env.nrcpt, &st, e), e);
-		message_state_release(&st);
+		rc = check_message(c, &m, e);
 		message_release(&m);
 		if (rc < 0)
 			return rc;
 	}
+	return end_of(got);
 }
 
 /* "object oslo-1 for oslo" */
@@ -107,15 +129,11 @@ check_objects(struct check *c, struct err *e)
 	struct object o;
 	uint64_t id = 0;
 	char *what;
-	int rc, got;
+	int got;
 
-	for (;;) {
-		got = spool_next_object(c->sp, &id, &o, e);
-		if (got == ERR_NOT_FOUND)
-			return 0;
-		if ((rc = weigh(c, got, e)) < 0)
-			return rc;
-		if (got < 0)
+	while ((got = step(c, spool_next_object(c->sp, &id, &o, e), e)) >=
+	    0) {
+		if (got == 0)
 			continue;
 		c->report->objects++;
 		what = mem_printf("object %s for %s", o.name, o.road);
@@ -124,6 +142,7 @@ check_objects(struct check *c, struct err *e)
 		free(what);
 		object_release(&o);
 	}
+	return end_of(got);
 }
 
 static int
@@ -133,19 +152,16 @@ check_broken(struct check *c, struct err *e)
 	uint64_t id = 0;
 	int rc, got;
 
-	for (;;) {
-		got = spool_next_broken(c->sp, &id, &b, e);
-		if (got == ERR_NOT_FOUND)
-			return 0;
-		if ((rc = weigh(c, got, e)) < 0)
-			return rc;
-		if (got < 0)
+	while ((got = step(c, spool_next_broken(c->sp, &id, &b, e), e)) >=
+	    0) {
+		if (got == 0)
 			continue;
 		c->report->broken++;
 		broken_release(&b);
 		if ((rc = weigh(c, check_body(c, id, e), e)) < 0)
 			return rc;
 	}
+	return end_of(got);
 }
 
 static int
@@ -165,7 +181,7 @@ check_ledger(struct check *c, struct err *e)
 	}
 	buf_clear(&c->scratch);
 	buf_release(&key);
-	return rc == ERR_NOT_FOUND ? 0 : rc;
+	return end_of(rc);
 }
 
 static int
@@ -204,19 +220,17 @@ check_bundles(struct check *c, struct err *e)
 	uint64_t id = 0;
 	int rc, got;
 
-	for (;;) {
-		got = spool_next_bundle(c->sp, &id, &b, e);
-		if (got == ERR_NOT_FOUND)
-			return 0;
-		rc = weigh(c, got, e);
-		if (got == 0) {
-			c->report->bundles++;
-			rc = check_pieces(c, &b, e);
-		}
+	while ((got = step(c, spool_next_bundle(c->sp, &id, &b, e), e)) >=
+	    0) {
+		if (got == 0)
+			continue;
+		c->report->bundles++;
+		rc = check_pieces(c, &b, e);
 		bundle_release(&b);
 		if (rc < 0)
 			return rc;
 	}
+	return end_of(got);
 }
 
 static int
@@ -241,7 +255,7 @@ check_serials(struct check *c, struct err *e)
 		serial_out_release(&s);
 	}
 	buf_release(&at);
-	return got == ERR_NOT_FOUND ? 0 : got;
+	return end_of(got);
 }
 
 static int
@@ -260,7 +274,7 @@ check_custody(struct check *c, enum store_table t, struct err *e)
 	}
 	buf_clear(&c->scratch);
 	buf_release(&key);
-	return rc == ERR_NOT_FOUND ? 0 : rc;
+	return end_of(rc);
 }
 
 int

@@ -5,8 +5,8 @@ export BUILD
 # plain one has shown with the programs of others, and the longest ones.
 SYSTEM_PLAIN := batch_page card_vectors demo deps exec_recipes filters \
 	install interop interop_clients interop_lmtp interop_pipe \
-	interop_servers interop_tls log_words mail_network \
-	mail_parcels mail_provider man native_kill native_lost \
+	interop_servers interop_tls log_words mail_login \
+	mail_network mail_parcels mail_provider man native_kill native_lost \
 	native_stick peers readme roads second_reader snippets \
 	transport_exec transport_serial transport_shell \
 	transport_tcp

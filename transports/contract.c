@@ -8,9 +8,11 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/secret.h"
 #include "base/text.h"
 #include "transports/lines.h"
 #include "transports/report.h"
+#include "transports/scrub.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -41,6 +43,8 @@ struct contract {
 	bool more;			/* was said, and not yet told on */
 	const char *asked;		/* the name of a return; NULL: none */
 	bool answered, known;
+	char *hidden[CONTRACT_HIDDEN_MAX];	/* NULL: no secret yet */
+	size_t nhidden;			/* ever */
 };
 
 static int
@@ -131,6 +135,8 @@ contract_close(struct contract *c)
 	if (c == NULL)
 		return;
 	lines_release(&c->commands);
+	for (size_t i = 0; i < CONTRACT_HIDDEN_MAX; i++)
+		secret_free(c->hidden[i]);
 	free(c->settings);
 	free(c);
 }
@@ -314,10 +320,8 @@ copy_in(int fd, struct file_writer *w, char *step, const char *name,
 	int rc = 0;
 
 	while (rc == 0) {
-		ssize_t n = read(fd, step, COPY_STEP);
+		ssize_t n = file_read_some(fd, step, COPY_STEP);
 
-		if (n < 0 && errno == EINTR)
-			continue;
 		if (n < 0)
 			return err_errno(e, "cannot read %s", name);
 		if (n == 0)
@@ -367,14 +371,64 @@ contract_receive(struct contract *c, int fd, const char *name, struct err *e)
 	return rc;
 }
 
+static bool
+is_hidden(const struct contract *c, const char *secret)
+{
+	for (size_t i = 0; i < CONTRACT_HIDDEN_MAX; i++)
+		if (c->hidden[i] != NULL && strcmp(c->hidden[i], secret) == 0)
+			return true;
+	return false;
+}
+
+void
+contract_hide(struct contract *c, const char *secret)
+{
+	char **place = &c->hidden[c->nhidden % CONTRACT_HIDDEN_MAX];
+	size_t size = strlen(secret) + 1;
+
+	if (is_hidden(c, secret))
+		return;
+	secret_free(*place);
+	*place = secret_alloc(size);
+	memcpy(*place, secret, size);
+	c->nhidden++;
+}
+
+static void
+scrub(const struct contract *c, struct slice text, struct buf *out)
+{
+	const char *secrets[CONTRACT_HIDDEN_MAX];
+
+	for (size_t i = 0; i < CONTRACT_HIDDEN_MAX; i++)
+		secrets[i] = c->hidden[i];
+	if (c->nhidden > 0)
+		scrub_text(out, text, secrets, CONTRACT_HIDDEN_MAX);
+	else
+		buf_addslice(out, text);
+}
+
+void
+contract_complain(struct contract *c, const char *text)
+{
+	struct buf clean = BUF_INIT;
+
+	scrub(c, slice_of(text), &clean);
+	fprintf(stderr, "%s\n", buf_cstr(&clean));
+	buf_release(&clean);
+}
+
 /* A report that cannot be written has no reader: the daemon is gone, which
  * the end of standard input tells as well. */
 static void
-say(struct contract *c, const struct report *r)
+say(struct contract *c, const struct report *report)
 {
-	struct buf line = BUF_INIT;
+	struct buf line = BUF_INIT, text = BUF_INIT;
+	struct report r = *report;
 
-	report_format(&line, r);
+	scrub(c, r.text, &text);
+	r.text = buf_slice(&text);
+	report_format(&line, &r);
+	buf_release(&text);
 	if (file_write_all(c->reports_fd, line.ptr, line.len, NULL) < 0)
 		c->last = CONTRACT_GONE;
 	buf_release(&line);

@@ -93,6 +93,13 @@ void contract_progress(struct contract *c, const struct report_progress *p);
 void contract_note(struct contract *c, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 
+/* What no report may hold from now on, whoever repeats it: it is copied, into
+ * memory that is not swapped.  The last CONTRACT_HIDDEN_MAX are kept. */
+#define CONTRACT_HIDDEN_MAX 8
+void contract_hide(struct contract *c, const char *secret);
+/* A line on standard error, for whoever has to mend something. */
+void contract_complain(struct contract *c, const char *text);
+
 /* The next command, without waiting.  STOP and GONE are repeated for ever;
  * unknown words are passed over, as later versions may add some. */
 enum contract_command contract_command(struct contract *c);

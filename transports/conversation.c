@@ -174,14 +174,6 @@ look(struct conversation *v)
 		contract_note(v->contract, "%s", e.text);
 }
 
-bool
-conversation_wanted(struct conversation *v)
-{
-	v->now_ms = clock_mono_ms(clock_real());
-	look(v);
-	return !shipment_done(v->shipment);
-}
-
 static void
 open_link(struct conversation *v)
 {

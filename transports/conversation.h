@@ -50,8 +50,6 @@ void conversation_free(struct conversation *v);
 /* Talks until the end; why is set for SILENT and LOST. */
 enum conversation_end conversation_run(struct conversation *v,
     const struct conversation_line *line, struct err *why);
-/* Whether something waits to be sent; looks into out/. */
-bool conversation_wanted(struct conversation *v);
 
 /* The settings that every transport with a link has: plain, half-duplex,
  * path (clean, xonxoff, 7bit), patience, silence, max-size; config's fields

@@ -108,10 +108,8 @@ copy_bytes(struct drop *d, struct copy *cp, struct err *e)
 	int rc = 0;
 
 	while (rc == 0) {
-		ssize_t n = read(cp->from, d->step, COPY_STEP);
+		ssize_t n = file_read_some(cp->from, d->step, COPY_STEP);
 
-		if (n < 0 && errno == EINTR)
-			continue;
 		if (n < 0)
 			return err_errno(e, "cannot read %s", cp->name);
 		if (n == 0)

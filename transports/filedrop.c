@@ -166,6 +166,15 @@ filedrop_free(struct filedrop *f)
 	free(f);
 }
 
+/* The other place is told of again where it is still missing. */
+static void
+tell_there(struct filedrop *f, enum place place)
+{
+	contract_note(f->contract, "%s is there", f->paths[place]);
+	for (int i = 0; i < PLACES; i++)
+		f->told_waiting[i] = false;
+}
+
 /* Whether the medium of that place is there; an absence is told once. */
 static bool
 open_place(struct filedrop *f, enum place place, struct medium *m,
@@ -175,7 +184,8 @@ open_place(struct filedrop *f, enum place place, struct medium *m,
 	int rc = medium_open(m, f->paths[place], f->marker, &e);
 
 	if (rc == 0) {
-		f->told_waiting[place] = false;
+		if (f->told_waiting[place])
+			tell_there(f, place);
 		return true;
 	}
 	if (rc != ERR_NOT_FOUND) {

@@ -10,6 +10,7 @@
  * filters may have changed.
  */
 #include "transports/letter.h"
+#include "base/file.h"
 #include "base/mem.h"
 #include "base/text.h"
 #include "bundle/armour.h"
@@ -17,7 +18,6 @@
 #include "smtp/address.h"
 #include "smtp/extension.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -265,15 +265,10 @@ address(struct letter *l, struct err *e)
 static int
 read_step(struct letter *l, size_t *len_out, struct err *e)
 {
-	ssize_t n;
+	ssize_t n = file_read_some(l->fd, l->step, STEP);
 
-	do
-		n = read(l->fd, l->step, STEP);
-	while (n == -1 && errno == EINTR);
-	if (n == -1)
-		return err_errno(e, "cannot read it");
-	*len_out = (size_t)n;
-	return n > 0;
+	*len_out = n > 0 ? (size_t)n : 0;
+	return n < 0 ? err_errno(e, "cannot read it") : n > 0;
 }
 
 static bool
@@ -505,17 +500,6 @@ const struct content_facts *
 letter_facts(const struct letter *l)
 {
 	return &l->facts;
-}
-
-uint64_t
-letter_room(const struct letter *l, uint64_t mail_octets)
-{
-	uint64_t room = mail_octets > l->header.len ?
-	    mail_octets - l->header.len : 0;
-
-	if (l->how == BASE64)
-		return room / LINE_CODED * LINE_OCTETS;
-	return l->how == ARMOUR ? room / 100 * 98 : room;
 }
 
 void

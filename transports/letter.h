@@ -63,8 +63,5 @@ int letter_read(struct letter *l, struct buf *out, struct err *e) MUST_CHECK;
 /* After a refusal, why: where that was for the size of a parcel (552, 5.3.4),
  * adds what to do about it. */
 void letter_advise(const struct letter *l, struct err *why);
-/* After letter_begin: the most octets of a file that fit into a mail of so
- * many octets. */
-uint64_t letter_room(const struct letter *l, uint64_t mail_octets);
 
 #endif

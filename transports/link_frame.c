@@ -63,7 +63,8 @@ frame_noise_rate(uint8_t octet)
 	return octet == 255 ? 0 : octet == 0 ? -1 : exp2(-(double)octet / 8);
 }
 
-uint64_t
+/* A number of which 24 bits are known, next to another. */
+static uint64_t
 frame_near(uint64_t near, uint32_t low24)
 {
 	uint64_t n = (near & ~UINT64_C(0xffffff)) | low24;

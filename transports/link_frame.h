@@ -64,9 +64,6 @@ void frame_build(struct buf *out, const struct rs *rs, uint32_t seed,
 uint8_t frame_noise_octet(double rate);
 double frame_noise_rate(uint8_t octet);
 
-/* A number of which 24 bits are known, next to another. */
-uint64_t frame_near(uint64_t near, uint32_t low24);
-
 struct scanner {
 	const struct rs *rs;
 	uint32_t seed;

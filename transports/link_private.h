@@ -73,10 +73,6 @@ void link_call(struct link *l);
 void link_restart(struct link *l);
 void link_session_release(struct link *l);
 
-/* link_timer.c */
-int64_t link_patience_us(const struct link *l);
-bool link_frame_due(const struct link *l);
-
 /* link.c */
 void link_process(struct link *l);
 

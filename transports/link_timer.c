@@ -218,7 +218,7 @@ make_frame(struct link *l)
 		stream_echo(&l->sender);
 }
 
-int64_t
+static int64_t
 link_patience_us(const struct link *l)
 {
 	unsigned backoff = l->backoff < BACKOFF_MAX ? l->backoff :
@@ -261,7 +261,7 @@ claim_us(const struct link *l)
 }
 
 /* Whether a frame has something to say now. */
-bool
+static bool
 link_frame_due(const struct link *l)
 {
 	if (l->agreed & LINK_HALF)

@@ -158,7 +158,7 @@ send_letter(struct mailer *m, struct letter *l)
 	if (rc == ERR_STATE)
 		return false;
 	if (rc == ERR_CONFIG || rc == ERR_DENIED)
-		fprintf(stderr, "%s\n", why.text);
+		contract_complain(m->contract, why.text);
 	if (rc < 0) {
 		set_status(m, rc);
 		return tell(m, POSTBOX_GONE, &why);
@@ -260,7 +260,7 @@ look(struct mailer *m)
 	set_status(m, rc);
 	contract_note(m->contract, "%s", e.text);
 	if (rc == ERR_CONFIG || rc == ERR_DENIED)
-		fprintf(stderr, "%s\n", e.text);
+		contract_complain(m->contract, e.text);
 	return false;
 }
 

@@ -36,19 +36,22 @@ static const struct scheme schemes[] = {
 struct mechanism {
 	const char *name, *options;
 	bool clear;		/* whoever sees it has the password */
+	unsigned ways;		/* what is taken where libcurl has no way */
 };
 
 static const struct mechanism mechanisms[] = {
-	{ "plain", "AUTH=PLAIN", true },
-	{ "login", "AUTH=LOGIN", true },
-	{ "cram-md5", "AUTH=CRAM-MD5", false },
-	{ "scram-sha-1", "AUTH=SCRAM-SHA-1", false },
-	{ "scram-sha-256", "AUTH=SCRAM-SHA-256", false },
-	{ "xoauth2", "AUTH=XOAUTH2", true },
-	{ "oauthbearer", "AUTH=OAUTHBEARER", true },
+	{ "plain", "AUTH=PLAIN", true, 0 },
+	{ "login", "AUTH=LOGIN", true, LOGIN_COMMAND },
+	{ "cram-md5", "AUTH=CRAM-MD5", false, 0 },
+	{ "scram-sha-1", "AUTH=SCRAM-SHA-1", false, LOGIN_SCRAM_SHA_1 },
+	{ "scram-sha-256", "AUTH=SCRAM-SHA-256", false,
+	    LOGIN_SCRAM_SHA_256 },
+	{ "xoauth2", "AUTH=XOAUTH2", true, 0 },
+	{ "oauthbearer", "AUTH=OAUTHBEARER", true, 0 },
 };
 
 #define SCRAM "AUTH=SCRAM-SHA-256;AUTH=SCRAM-SHA-1"
+#define OUR_SCRAM (LOGIN_SCRAM_SHA_256 | LOGIN_SCRAM_SHA_1)
 
 #define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 
@@ -338,10 +341,13 @@ read_mechanism(struct mailhost *h, const char *key, struct err *e)
 
 	h->mechanisms = token ? "AUTH=XOAUTH2" : open ?
 	    SCRAM ";AUTH=CRAM-MD5" : SCRAM ";AUTH=PLAIN;AUTH=LOGIN";
+	h->ways = token ? 0 : open ? OUR_SCRAM : OUR_SCRAM | LOGIN_COMMAND;
+	h->ours_first = open && h->user != NULL;
 	for (i = 0; name != NULL && i < COUNT(mechanisms); i++) {
 		if (strcmp(name, mechanisms[i].name) != 0)
 			continue;
 		h->mechanisms = mechanisms[i].options;
+		h->ways = mechanisms[i].ways;
 		clear = mechanisms[i].clear;
 		break;
 	}

@@ -36,7 +36,8 @@ int mailhost_check_files(const struct mailhost *h, struct err *e) MUST_CHECK;
 /* Connects, by TLS unless tls=no, and logs in where there is a user.  helo:
  * for SMTP.  ERR_DENIED: the login was refused for good, with a password;
  * ERR_CONFIG: a file of the settings cannot be used; ERR_STATE: told to stop;
- * ERR_IO: later is another try.  The texts hold nothing secret. */
+ * others: later is another try.  The texts hold nothing secret, and reports
+ * of the contract will not hold what was read to log in. */
 int mailhost_connect(struct mailhost *h, int ms, const char *helo,
     struct stream **s_out, struct err *e) MUST_CHECK;
 

@@ -6,6 +6,9 @@
  * transfers would not do: of several recipients' replies they tell one, they
  * clip long lines of IMAP and take lines inside of a mail for answers, and
  * they know no IDLE.
+ *
+ * Where the server offers no mechanism that it knows, it makes a second
+ * connection without a login, and that is ours too: login.h.
  */
 #include "transports/mailhost_private.h"
 #include "base/mem.h"
@@ -34,7 +37,8 @@ struct call {
 	CURL *curl;
 	struct mailhost *host;
 	char *password, *token, *proxy_password;
-	bool asked;			/* for the login, step by step */
+	bool ours;			/* the login is */
+	bool tried;			/* it has begun */
 	bool logged_in;			/* SMTP: 235 was said */
 	char reply[REPLY_MAX + 1];	/* the last that was no success */
 	char why[CURL_ERROR_SIZE];
@@ -161,6 +165,14 @@ read_password_fd(struct mailhost *h, char **password_out, struct err *e)
 	return 0;
 }
 
+/* Whatever is said from now on, in this session or a later one. */
+static void
+hide(struct contract *c, const char *secret)
+{
+	if (secret != NULL)
+		contract_hide(c, secret);
+}
+
 static int
 read_secrets(struct call *c, struct err *e)
 {
@@ -178,8 +190,12 @@ read_secrets(struct call *c, struct err *e)
 		    &c->proxy_password, e);
 	if (rc < 0)
 		return ERR_CONFIG;
-	return h->token_command != NULL ?
-	    run_token_command(h, &c->token, e) : 0;
+	if (h->token_command != NULL)
+		rc = run_token_command(h, &c->token, e);
+	hide(h->contract, c->password);
+	hide(h->contract, c->token);
+	hide(h->contract, c->proxy_password);
+	return rc;
 }
 
 /*
@@ -209,6 +225,17 @@ is_refusal(const struct call *c, struct slice line)
 	return false;
 }
 
+static void
+keep_reply(struct call *c, struct slice line)
+{
+	const char *const secrets[] = { c->password, c->token };
+	struct buf out = BUF_INIT;
+
+	scrub_line(&out, line, secrets, 2, REPLY_MAX);
+	snprintf(c->reply, sizeof(c->reply), "%s", buf_cstr(&out));
+	buf_release(&out);
+}
+
 /* Each line that the server says before the login is done. */
 static size_t
 on_line(char *text, size_t size, size_t n, void *ctx)
@@ -221,18 +248,31 @@ on_line(char *text, size_t size, size_t n, void *ctx)
 		line.len--;
 	if (line.len >= 3 && memcmp(line.ptr, "235", 3) == 0)
 		c->logged_in = true;
-	if (line.len > 0 && (line.ptr[0] == '+' || line.ptr[0] == '3') &&
-	    c->host->protocol != MAILHOST_POP3)
-		c->asked = true;
-	if (is_refusal(c, line)) {
-		const char *const secrets[] = { c->password, c->token };
-		struct buf out = BUF_INIT;
-
-		scrub_line(&out, line, secrets, 2, REPLY_MAX);
-		snprintf(c->reply, sizeof(c->reply), "%s", buf_cstr(&out));
-		buf_release(&out);
-	}
+	if (is_refusal(c, line))
+		keep_reply(c, line);
 	return size * n;
+}
+
+/* What is said before the login, and refused, says nothing about that. */
+static int
+on_talk(CURL *curl, curl_infotype type, char *text, size_t size, void *ctx)
+{
+	struct call *c = ctx;
+	struct slice line = { text, size };
+	const char *blank = type != CURLINFO_HEADER_OUT || size == 0 ? NULL :
+	    memchr(text, ' ', size);
+
+	(void)curl;
+	if (blank == NULL)
+		return 0;
+	if (c->host->protocol == MAILHOST_IMAP)		/* behind the tag */
+		line = (struct slice){ blank + 1,
+		    size - (size_t)(blank + 1 - text) };
+	if (!c->tried && line.len > 4 && memcmp(line.ptr, "AUTH", 4) == 0) {
+		c->tried = true;
+		c->reply[0] = '\0';
+	}
+	return 0;
 }
 
 static int
@@ -309,7 +349,7 @@ set_login(struct call *c, struct err *e)
 {
 	const struct mailhost *h = c->host;
 
-	if (h->user == NULL)
+	if (h->user == NULL || c->ours)
 		return 0;
 	SET(CURLOPT_USERNAME, h->user);
 	SET(CURLOPT_LOGIN_OPTIONS, h->mechanisms);
@@ -345,6 +385,9 @@ set_call(struct call *c, int ms, struct err *e)
 	SET(CURLOPT_ERRORBUFFER, c->why);
 	SET(CURLOPT_HEADERFUNCTION, on_line);
 	SET(CURLOPT_HEADERDATA, c);
+	SET(CURLOPT_VERBOSE, 1L);
+	SET(CURLOPT_DEBUGFUNCTION, on_talk);
+	SET(CURLOPT_DEBUGDATA, c);
 	SET(CURLOPT_NOPROGRESS, 0L);
 	SET(CURLOPT_XFERINFOFUNCTION, on_progress);
 	SET(CURLOPT_XFERINFODATA, c);
@@ -405,9 +448,9 @@ refused(const struct call *c, struct err *e)
 {
 	const struct mailhost *h = c->host;
 
-	if (c->reply[0] == '\0' && !c->asked)
-		return err_set(e, ERR_IO, "%s offers no way to log in that "
-		    "is allowed here (auth)", h->name);
+	if (!c->tried)
+		return err_set(e, ERR_UNSUPPORTED, "%s offers no way to log "
+		    "in that is allowed here (auth)", h->name);
 	return err_set(e, is_for_good(c) ? ERR_DENIED : ERR_IO,
 	    "%s: the login of %s was refused%s%s", h->name, h->user,
 	    c->reply[0] != '\0' ? ": " : "", c->reply);
@@ -442,6 +485,21 @@ explain(const struct call *c, CURLcode code, struct err *e)
 }
 
 static int
+log_in(struct call *c, int ms, const char *helo, struct err *e)
+{
+	int rc = mailhost_log_in(c->host, &c->stream, c->password, helo, ms,
+	    e);
+
+	c->tried = rc == ERR_DENIED;
+	if (c->tried)
+		keep_reply(c, slice_of(e->text));
+	if (rc == ERR_DENIED || rc == ERR_UNSUPPORTED)
+		return refused(c, e);
+	return rc < 0 && rc != ERR_STATE ? err_prefix(e, "%s",
+	    c->host->name) : rc;
+}
+
+static int
 call_up(struct call *c, int ms, const char *helo, struct err *e)
 {
 	CURLcode code = CURLE_OK;
@@ -461,18 +519,18 @@ call_up(struct call *c, int ms, const char *helo, struct err *e)
 	if (rc == 0 && code != CURLE_OK)
 		rc = explain(c, code, e);
 	/* One that does not offer AUTH at all is taken by libcurl as it is. */
-	if (rc == 0 && c->host->user != NULL && !c->logged_in &&
+	if (rc == 0 && c->host->user != NULL && !c->ours && !c->logged_in &&
 	    c->host->protocol == MAILHOST_SMTP)
 		rc = refused(c, e);
 	if (rc == 0 && curl_easy_getinfo(c->curl, CURLINFO_ACTIVESOCKET,
 	    &fd) != CURLE_OK)
 		rc = err_set(e, ERR_IO, "%s: no connection", c->host->name);
 	c->stream.fd = fd;
-	return rc;
+	return rc == 0 && c->ours ? log_in(c, ms, helo, e) : rc;
 }
 
-int
-mailhost_connect(struct mailhost *h, int ms, const char *helo,
+static int
+connect_once(struct mailhost *h, bool ours, int ms, const char *helo,
     struct stream **s_out, struct err *e)
 {
 	struct call *c = mem_alloc(1, sizeof(*c));
@@ -482,6 +540,7 @@ mailhost_connect(struct mailhost *h, int ms, const char *helo,
 	c->stream.kind = &by_curl;
 	c->stream.fd = -1;
 	c->host = h;
+	c->ours = ours;
 	if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK ||
 	    (c->curl = curl_easy_init()) == NULL)
 		rc = err_set(e, ERR_IO, "libcurl does not start");
@@ -493,4 +552,22 @@ mailhost_connect(struct mailhost *h, int ms, const char *helo,
 	else
 		*s_out = &c->stream;
 	return rc;
+}
+
+/* What worked is tried first the next time. */
+int
+mailhost_connect(struct mailhost *h, int ms, const char *helo,
+    struct stream **s_out, struct err *e)
+{
+	bool ours = h->ways != 0 && h->ours_first;
+	int rc = connect_once(h, ours, ms, helo, s_out, e);
+
+	if (rc == ERR_UNSUPPORTED && h->ways != 0) {
+		rc = connect_once(h, !ours, ms, helo, s_out, e);
+		if (rc != ERR_UNSUPPORTED)
+			h->ours_first = !ours;
+	}
+	if (rc == ERR_UNSUPPORTED && e != NULL)
+		e->code = ERR_IO;
+	return rc == ERR_UNSUPPORTED ? ERR_IO : rc;
 }

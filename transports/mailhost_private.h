@@ -6,6 +6,7 @@
  * connection of.  They are two, so that the daemon can check settings without
  * libcurl.  Texts are those of the settings unless said otherwise.
  */
+#include "transports/login.h"
 #include "transports/mailhost.h"
 
 enum mailhost_tls {
@@ -24,6 +25,8 @@ struct mailhost {
 	char *name;			/* own */
 	/* how to log in */
 	const char *mechanisms;		/* as libcurl wants them; static */
+	unsigned ways;			/* those of ours: enum login_way */
+	bool ours_first;		/* before what libcurl can */
 	const char *password_file, *token_file;
 	int password_fd;		/* -1: none */
 	char *password;			/* that came from there; secret_free */
@@ -35,5 +38,10 @@ struct mailhost {
 	char *proxy;			/* as libcurl wants it; own; or NULL */
 	const char *proxy_user, *proxy_password_file;
 };
+
+/* Logs in by one of h->ways; ms for all of it.  As login_next, or ERR_IO,
+ * ERR_STATE. */
+int mailhost_log_in(struct mailhost *h, struct stream *s,
+    const char *password, const char *helo, int ms, struct err *e) MUST_CHECK;
 
 #endif

@@ -3,3 +3,5 @@
 LIBS += -lm
 # libcurl: the ways to a mail provider (TLS, SASL, SOCKS5); `mail` alone.
 PKGS += libcurl
+# libgsasl: SCRAM, which the libcurl of Debian 12 does without; `mail` alone.
+PKGS += libgsasl

@@ -68,21 +68,7 @@ report_name_ok(struct slice name)
 static bool
 next_word(struct slice *rest, struct slice *word_out)
 {
-	const char *blank;
-
-	if (rest->len == 0)
-		return false;
-	blank = memchr(rest->ptr, ' ', rest->len);
-	word_out->ptr = rest->ptr;
-	word_out->len = blank == NULL ? rest->len :
-	    (size_t)(blank - rest->ptr);
-	rest->ptr += word_out->len;
-	rest->len -= word_out->len;
-	if (blank != NULL) {
-		rest->ptr++;
-		rest->len--;
-	}
-	return word_out->len > 0;
+	return slice_word(rest, word_out) && word_out->len > 0;
 }
 
 /* A number and nothing behind it but what the next one needs. */

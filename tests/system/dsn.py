@@ -8,7 +8,6 @@ import os
 import re
 import socket
 import threading
-import time
 
 from peers_common import free_port, wait_for
 from peers_smtp import Smtp
@@ -201,10 +200,13 @@ def _submit(node, case):
 
 
 def _is_over(node, case):
-    """All there is to do for now is done."""
+    """All there is to do for now is done, and what was told has arrived."""
+    log = node.log()
     if any(one["result"] == "delayed" for one in case["event"]):
-        return "notice-written" in node.log() or \
-            node.log().count("recipient-deferred") >= 4
+        told = log.count(" notice-written ")
+        return (told or log.count(" recipient-deferred ") >= 4) and \
+            told == len(re.findall(" recipient-delivered .* to=senders ",
+                                   log))
     return node.json("queue", "list") == []
 
 
@@ -223,7 +225,6 @@ def run(make, case):
         _submit(node, case)
         wait_for(lambda: _is_over(node, case), 30,
                  lambda: node.log()[-4000:], every=0.1)
-        time.sleep(0.1)
         user = env["sender"].rpartition("@")[0]
         reports = [one for one in (node.maildir(user) if user else [])
                    if b"multipart/report" in one]

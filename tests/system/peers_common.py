@@ -49,6 +49,16 @@ def program(name):
         f"{name} is not in {BUILD}: run make, or set BUILD")
 
 
+# A machine that is busy may be many times slower than the one on which the
+# time limits of the tests were chosen; one that is not needed costs nothing.
+PATIENCE = float(os.environ.get("POSTRIDER_PATIENCE", "8"))
+
+
+def patient(seconds):
+    """The time limit for what takes so long at the very most here."""
+    return seconds * PATIENCE
+
+
 PORT_LOCKS = "/tmp/postrider-test-ports"
 PORTS_KEPT = 300
 _taken = []  # lock files that stay open, and so locked; the latest ones
@@ -69,12 +79,24 @@ def _take_port(port):
     return True
 
 
+def _ports():
+    """Those to choose from: none that the kernel gives to clients."""
+    try:
+        with open("/proc/sys/net/ipv4/ip_local_port_range",
+                  encoding="ascii") as file:
+            first = int(file.read().split()[0])
+    except (OSError, ValueError):
+        first = 32768
+    last = max(min(first, 32000), 12000)
+    return max(last - 12000, 5000), last
+
+
 def free_port(address="127.0.0.1"):
     """A port nobody listens on, below those the kernel gives to clients."""
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     os.makedirs(PORT_LOCKS, exist_ok=True)
     for _ in range(200):
-        port = random.SystemRandom().randrange(20000, 32000)
+        port = random.SystemRandom().randrange(*_ports())
         with socket.socket(family, socket.SOCK_STREAM) as sock:
             try:
                 sock.bind((address, port))
@@ -86,10 +108,12 @@ def free_port(address="127.0.0.1"):
 
 
 def wait_for(predicate, timeout=10, what="a condition", every=0.02):
-    """The first true value of predicate(); AssertionError after timeout s.
+    """The first true value of predicate(); AssertionError after
+    patient(timeout).
 
     what may be a callable, to say how things stand when time is up.
     """
+    timeout = patient(timeout)
     end = time.monotonic() + timeout
     while True:
         value = predicate()
@@ -124,14 +148,28 @@ def work_directory():
 
 
 def read_maildir(path):
-    """The contents of every message in a Maildir, oldest name first."""
-    contents = []
-    names = glob.glob(os.path.join(path, "new", "*"))
-    names += glob.glob(os.path.join(path, "cur", "*"))
-    for name in sorted(names, key=os.path.basename):
-        with open(name, "rb") as file:
-            contents.append(file.read())
-    return contents
+    """The contents of every message in a Maildir, oldest name first; read
+    anew where a server moves or takes one away meanwhile."""
+    while True:
+        contents = []
+        names = glob.glob(os.path.join(path, "new", "*"))
+        names += glob.glob(os.path.join(path, "cur", "*"))
+        try:
+            for name in sorted(names, key=os.path.basename):
+                with open(name, "rb") as file:
+                    contents.append(file.read())
+        except FileNotFoundError:
+            continue
+        return contents
+
+
+def read_text(path):
+    """What a log has so far; nothing, if there is none."""
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return file.read()
+    except FileNotFoundError:
+        return ""
 
 
 def samples(large=None):
@@ -178,8 +216,7 @@ class Process:
             os.kill(self.pid, number)
 
     def output(self):
-        with open(self.log, encoding="utf-8", errors="replace") as file:
-            return file.read()
+        return read_text(self.log)
 
     def wait(self, timeout=20):
         """Wait for the end; what else is in its group is then killed.

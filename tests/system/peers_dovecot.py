@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: ISC
 """A private Dovecot that speaks LMTP, in a root directory of its own."""
 
-import os
-
-from peers_common import answers, free_port, read_maildir, wait_for
+from peers_common import read_text
 from peers_jail import Jail
+from peers_server import JailedServer
 
 CONFIG = """\
 protocols = lmtp
@@ -47,26 +46,27 @@ service lmtp {{
 """
 
 
-class Dovecot:
-    """LMTP on 127.0.0.1:port and at the UNIX socket path.
+class Dovecot(JailedServer):
+    """LMTP on 127.0.0.1:port and at the UNIX socket path.  It stores CR LF
+    line ends, and Return-Path, Delivered-To and Received on top.
 
     users       local parts, of whatever domain; others are refused
     full        users who are over quota, which shows behind the content
     """
 
+    NAME = "Dovecot"
+    PROGRAM = ("/usr/sbin/dovecot", "-F")
+
     def __init__(self, directory, hostname="dovecot.example",
                  users=("alice", "bob", "carol"), full=(), port=None):
-        self.hostname = hostname
+        super().__init__(hostname, None, port,
+                         Jail(directory, "dovecot",
+                              ["dovecot", "dovenull", "vmail"]))
         self.users = list(users)
         self.full = list(full)
-        self.port = port or free_port()
-        self.jail = Jail(directory, "dovecot",
-                         ["dovecot", "dovenull", "vmail"])
         self.path = self.jail.path("run/dovecot/lmtp")
-        self._daemon = None
 
-    def _prepare(self):
-        self.jail.build()
+    def _configure(self):
         self.jail.write("etc/dovecot/dovecot.conf", CONFIG.format(
             hostname=self.hostname, port=self.port, received="yes"))
         number = self.jail.accounts["vmail"]
@@ -78,36 +78,5 @@ class Dovecot:
         self.jail.make("var/lib/dovecot", 0o755)
         self.jail.make("mail", 0o755, "vmail")
 
-    def start(self):
-        if not os.path.exists(self.jail.directory):
-            self._prepare()
-        self._daemon = self.jail.start("/usr/sbin/dovecot", "-F")
-        wait_for(self._ready, 20,
-                 lambda: f"Dovecot at {self.port}: {self.log()}")
-
-    def _ready(self):
-        if not self._daemon.running():
-            raise AssertionError(f"Dovecot ended: {self.log()}")
-        return answers(self.port)
-
-    def stop(self):
-        if self._daemon is not None:
-            self._daemon.stop()
-            self._daemon = None
-
-    def kill(self):
-        self._daemon = None
-        self.jail.end()
-
-    def maildir(self, user):
-        """The contents as stored: CR LF line ends, and Return-Path,
-        Delivered-To and Received on top."""
-        return read_maildir(self.jail.path(f"mail/{user}"))
-
     def log(self):
-        text = self.jail.log()
-        path = self.jail.path("log")
-        if os.path.exists(path):
-            with open(path, encoding="utf-8", errors="replace") as file:
-                text += file.read()
-        return text
+        return super().log() + read_text(self.jail.path("log"))

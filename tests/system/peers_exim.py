@@ -15,9 +15,9 @@ import signal
 import subprocess
 import glob
 
-from peers_common import (PEERS_ROOT, Processes, answers, free_port,
-                          has_account, peers_env, peers_program,
-                          read_maildir, wait_for)
+from peers_common import (PEERS_ROOT, Processes, has_account, peers_env,
+                          peers_program, read_maildir, read_text, wait_for)
+from peers_server import Server
 
 ACCOUNT = "Debian-exim"
 LENT_ID = 61002
@@ -118,7 +118,7 @@ BatchResult = collections.namedtuple("BatchResult",
                                      "status stdout stderr accepted")
 
 
-class Exim:
+class Exim(Server):
     """Exim on 127.0.0.1:port.
 
     directory   is made if it is not there; ordinary accounts must be able
@@ -132,32 +132,24 @@ class Exim:
     routers     more routers, before ours; transports: more transports
     """
 
+    NAME = "Exim"
+
     def __init__(self, directory, hostname="exim.example", domains=None,
                  users=("alice", "bob", "carol", "postmaster"), routes=None,
                  listen=(), settings=None, routers="", transports="",
                  port=None):
+        super().__init__(hostname, domains, port)
         self.directory = str(directory)
-        self.hostname = hostname
-        self.domains = list(domains) if domains is not None else [hostname]
         self.users = list(users)
         self.routes = dict(routes or {})
         self.listen = list(listen)
         self.settings = dict(settings or {})
         self.routers = routers
         self.transports = transports
-        self.port = port or free_port()
         self.config = os.path.join(self.directory, "exim.conf")
         self._processes = Processes()
-        self._daemon = None
         self.env = peers_env()
         self._prepared = False
-
-    def __enter__(self):
-        self.start()
-        return self
-
-    def __exit__(self, *_):
-        self.stop()
 
     def _lend_account(self):
         if has_account(ACCOUNT):
@@ -226,29 +218,11 @@ class Exim:
         subprocess.run(["chown", f"{ACCOUNT}:{ACCOUNT}", path],
                        env=self.env, check=True)
 
-    def start(self):
+    def _launch(self):
         self.prepare()
-        self._daemon = self._processes.start(
+        return self._processes.start(
             [peers_program("exim4"), "-C", self.config, "-bdf", "-q2s"],
             os.path.join(self.directory, "daemon.out"), self.env)
-        wait_for(self._ready, 20,
-                 lambda: f"Exim at {self.port}: {self.log()}")
-
-    def _ready(self):
-        if not self._daemon.running():
-            raise AssertionError(f"Exim ended: {self.log()}")
-        return answers(self.port)
-
-    def stop(self):
-        """End it; what it has queued stays for another start()."""
-        if self._daemon is not None:
-            self._daemon.stop()
-            self._daemon = None
-
-    def kill(self):
-        if self._daemon is not None:
-            self._daemon.kill()
-            self._daemon = None
 
     def reload(self):
         self._daemon.signal(signal.SIGHUP)
@@ -308,21 +282,12 @@ class Exim:
         return read_maildir(self.maildir_path(user))
 
     def main_log(self):
-        path = os.path.join(self.directory, "log/mainlog")
-        if not os.path.exists(path):
-            return ""
-        with open(path, encoding="utf-8", errors="replace") as file:
-            return file.read()
+        return read_text(os.path.join(self.directory, "log/mainlog"))
 
     def log(self):
-        text = ""
-        for name in ("log/mainlog", "log/rejectlog", "log/paniclog",
-                     "daemon.out"):
-            path = os.path.join(self.directory, name)
-            if os.path.exists(path):
-                with open(path, encoding="utf-8", errors="replace") as file:
-                    text += file.read()
-        return text
+        return "".join(read_text(os.path.join(self.directory, name))
+                       for name in ("log/mainlog", "log/rejectlog",
+                                    "log/paniclog", "daemon.out"))
 
     def queued(self):
         """How many mails are in the queue."""

@@ -19,7 +19,8 @@ import stat
 import subprocess
 import threading
 
-from peers_common import PEERS, Processes, peers_env, peers_program
+from peers_common import PEERS, Processes, peers_env, peers_program, \
+    read_text
 
 LEFT_OUT = ("doc", "man", "lintian", "bug", "apport")
 PROGRAMS = ("bin", "sbin", "usr/bin", "usr/sbin", "usr/lib", "usr/libexec")
@@ -203,12 +204,8 @@ class Jail:
 
     def log(self):
         """What it wrote to its output and to syslog."""
-        text = ""
-        if os.path.exists(self.output):
-            with open(self.output, encoding="utf-8",
-                      errors="replace") as file:
-                text = file.read()
-        return text + "".join(self._syslog.lines if self._syslog else ())
+        return read_text(self.output) + "".join(
+            self._syslog.lines if self._syslog else ())
 
     def end(self):
         """Kill what still runs."""

@@ -7,8 +7,8 @@ import re
 import signal
 import subprocess
 
-from peers_common import (Processes, answers, free_port, program,
-                          read_maildir, wait_for)
+from peers_common import (Processes, answers, free_port, patient, program,
+                          read_maildir, read_text, wait_for)
 from peers_smtp import Smtp, submit
 
 # Command words that are followed by another one.
@@ -147,10 +147,7 @@ class Node:
 
     def log(self):
         """What all its daemons so far wrote on standard error."""
-        if not os.path.exists(self.stderr):
-            return ""
-        with open(self.stderr, encoding="utf-8", errors="replace") as file:
-            return file.read()
+        return read_text(self.stderr)
 
     def check_sanitizers(self):
         """AssertionError if a sanitizer spoke; kill() does not look."""
@@ -179,7 +176,7 @@ class Node:
         done = subprocess.run([program("postrider"), "-c", self.conf,
                                *map(str, args)], input=data, env=self.env,
                               capture_output=True, check=False,
-                              timeout=timeout)
+                              timeout=patient(timeout))
         if check and done.returncode != 0:
             raise AssertionError(
                 f"postrider {args}: exit {done.returncode}: "

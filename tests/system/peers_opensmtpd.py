@@ -1,10 +1,8 @@
 # SPDX-License-Identifier: ISC
 """A private OpenSMTPD, in a root directory of its own."""
 
-import os
-
-from peers_common import answers, free_port, read_maildir, wait_for
 from peers_jail import Jail
+from peers_server import JailedServer
 
 CONFIG = """\
 listen on 127.0.0.1 port {port} hostname {hostname}
@@ -20,7 +18,7 @@ match from any for any action "far"
 """
 
 
-class OpenSMTPD:
+class OpenSMTPD(JailedServer):
     """OpenSMTPD on 127.0.0.1:port.
 
     relayhost   "HOST:PORT" for what is not local; protocol is smtp,
@@ -28,22 +26,21 @@ class OpenSMTPD:
     authority   a file with the authority that it believes
     """
 
+    NAME = "OpenSMTPD"
+    PROGRAM = ("/usr/sbin/smtpd", "-d")
+
     def __init__(self, directory, hostname="opensmtpd.example", domains=None,
                  users=("alice", "bob", "carol", "postmaster"),
                  relayhost=None, protocol="smtp", authority=None,
                  port=None):
-        self.hostname = hostname
-        self.domains = list(domains) if domains is not None else [hostname]
+        super().__init__(hostname, domains, port, Jail(
+            directory, "opensmtpd", ["opensmtpd", "opensmtpq", *users],
+            ["/bin/sh"]))
         self.relayhost = relayhost
         self.protocol = protocol
         self.authority = authority
-        self.port = port or free_port()
-        self.jail = Jail(directory, "opensmtpd",
-                         ["opensmtpd", "opensmtpq", *users], ["/bin/sh"])
-        self._daemon = None
 
-    def _prepare(self):
-        self.jail.build()
+    def _configure(self):
         config = CONFIG.format(
             port=self.port, hostname=self.hostname,
             domains=", ".join(f'"{one}"' for one in self.domains))
@@ -62,36 +59,8 @@ class OpenSMTPD:
         self.jail.make("var/empty", 0o755)
         self.jail.make("var/spool/smtpd", 0o711)
 
-    def start(self):
-        if not os.path.exists(self.jail.directory):
-            self._prepare()
-        self._daemon = self.jail.start("/usr/sbin/smtpd", "-d")
-        wait_for(self._ready, 20,
-                 lambda: f"OpenSMTPD at {self.port}: {self.log()}")
-
-    def _ready(self):
-        if not self._daemon.running():
-            raise AssertionError(f"OpenSMTPD ended: {self.log()}")
-        return answers(self.port)
-
-    def stop(self):
-        if self._daemon is not None:
-            self._daemon.stop()
-            self._daemon = None
-
-    def kill(self):
-        self._daemon = None
-        self.jail.end()
-
     def sendmail(self, sender, recipients, content, *options):
         """Submit by its sendmail; content is bytes with LF line ends."""
         return self.jail.run("/usr/sbin/sendmail", "-i", "-f", sender,
                              *options, "--", *recipients, data=content,
                              group="opensmtpq")
-
-    def maildir(self, user):
-        """The contents as stored: LF line ends, and trace on top."""
-        return read_maildir(self.jail.path(f"mail/{user}"))
-
-    def log(self):
-        return self.jail.log()

@@ -14,7 +14,7 @@ import os
 import subprocess
 
 from peers_common import (PEERS_ROOT, Processes, free_port, peers_env,
-                          peers_program, wait_for)
+                          peers_program, read_text, wait_for)
 
 RUN = "/run/sshd"
 
@@ -71,7 +71,6 @@ class OpenSSH:
         for path in (self.bin, self.far, self.home):
             os.makedirs(path, exist_ok=True)
         self._processes = Processes()
-        self._made_run = False
         self._accounts()
         self._keys()
         self._clients()
@@ -119,26 +118,16 @@ class OpenSSH:
                    f"{env} exec {peers_program(name)} -S {ssh} \"$@\"")
 
     def start(self):
-        if os.getuid() == 0 and not os.path.isdir(RUN):
-            os.mkdir(RUN, 0o755)
-            self._made_run = True
+        # It stays: the sshd of another test may need it.
+        if os.getuid() == 0:
+            os.makedirs(RUN, 0o755, exist_ok=True)
         self._processes.start(
             [peers_program("sshd"), "-D", "-e", "-f", self.server_config],
             os.path.join(self.at, "log"), self.env)
         wait_for(lambda: "Server listening" in self.log(), 10, self.log)
 
     def log(self):
-        path = os.path.join(self.at, "log")
-        if not os.path.exists(path):
-            return ""
-        with open(path, encoding="utf-8", errors="replace") as file:
-            return file.read()
+        return read_text(os.path.join(self.at, "log"))
 
     def kill(self):
         self._processes.end()
-        if self._made_run:
-            self._made_run = False
-            try:
-                os.rmdir(RUN)
-            except OSError:
-                pass  # another's test is at it

@@ -14,8 +14,9 @@ import shutil
 import signal
 import subprocess
 
-from peers_common import (PEERS_ROOT, Processes, answers, free_port,
-                          peers_env, peers_program, read_maildir, wait_for)
+from peers_common import (PEERS_ROOT, Processes, peers_env, peers_program,
+                          read_maildir, read_text, wait_for)
+from peers_server import Server
 
 OWNERS = ("postfix", "uucp", "news", "list", "irc", "games")
 GROUPS = ("postdrop", "voice", "fax", "floppy", "tape", "operator")
@@ -57,7 +58,7 @@ def _account(names, lookup):
     raise RuntimeError(f"none of the accounts {' '.join(names)} exists")
 
 
-class Postfix:
+class Postfix(Server):
     """Postfix on 127.0.0.1:port.
 
     directory   is made if it is not there; ordinary accounts must be able
@@ -73,20 +74,20 @@ class Postfix:
     services    more lines of master.cf
     """
 
+    NAME = "Postfix"
+
     def __init__(self, directory, hostname="postfix.example", domains=None,
                  users=("alice", "bob", "carol", "postmaster"), routes=None,
                  relayhost=None, listen=(), settings=None, services="",
                  port=None):
+        super().__init__(hostname, domains, port)
         self.directory = str(directory)
-        self.hostname = hostname
-        self.domains = list(domains) if domains is not None else [hostname]
         self.users = list(users)
         self.routes = dict(routes or {})
         self.relayhost = relayhost
         self.listen = list(listen)
         self.settings = dict(settings or {})
         self.services = services
-        self.port = port or free_port()
         self.config = os.path.join(self.directory, "etc")
         self.queue = os.path.join(self.directory, "queue")
         self.mail = os.path.join(self.directory, "mail")
@@ -94,14 +95,6 @@ class Postfix:
         self.owner = _account(OWNERS, pwd.getpwnam)
         self.group = _account(GROUPS, grp.getgrnam)
         self._processes = Processes()
-        self._master = None
-
-    def __enter__(self):
-        self.start()
-        return self
-
-    def __exit__(self, *_):
-        self.stop()
 
     def _parameters(self):
         sbin = os.path.join(PEERS_ROOT, "usr/sbin")
@@ -210,35 +203,20 @@ class Postfix:
         self._directory(os.path.join(self.queue, "public"), 0o710, uid, gid)
         self._directory(os.path.join(self.queue, "maildrop"), 0o730, uid, gid)
 
-    def start(self):
+    def _launch(self):
         self._make_directories()
         self._write_config()
-        self._master = self._processes.start(
+        return self._processes.start(
             [peers_program("master"), "-d", "-c", self.config],
             os.path.join(self.directory, "master.out"), self.env)
-        wait_for(self._ready, 20,
-                 lambda: f"Postfix at {self.port}: {self.log()}")
 
-    def _ready(self):
-        if not self._master.running():
-            # master cannot log before postlogd runs; sendmail speaks up.
-            cause = self.run("sendmail", "-bs", check=False).stderr
-            raise AssertionError(f"Postfix ended: {self.log()}{cause}")
-        return answers(self.port)
-
-    def stop(self):
-        """End it; what it has queued stays for another start()."""
-        if self._master is not None:
-            self._master.stop()
-            self._master = None
-
-    def kill(self):
-        if self._master is not None:
-            self._master.kill()
-            self._master = None
+    def _why_ended(self):
+        # master cannot log before postlogd runs; sendmail speaks up.
+        cause = self.run("sendmail", "-bs", check=False).stderr
+        return f"{self.log()}{cause}"
 
     def reload(self):
-        self._master.signal(signal.SIGHUP)
+        self._daemon.signal(signal.SIGHUP)
 
     def route(self, domain, target):
         """Send a domain somewhere else from now on."""
@@ -281,13 +259,8 @@ class Postfix:
         return read_maildir(self.maildir_path(user))
 
     def log(self):
-        text = ""
-        for name in ("log", "master.out"):
-            path = os.path.join(self.directory, name)
-            if os.path.exists(path):
-                with open(path, encoding="utf-8", errors="replace") as file:
-                    text += file.read()
-        return text
+        return "".join(read_text(os.path.join(self.directory, name))
+                       for name in ("log", "master.out"))
 
     def queued(self):
         """How many mails are anywhere in the queue."""

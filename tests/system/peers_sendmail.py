@@ -6,10 +6,8 @@ Its local mailer is a script that stores what it reads, since mail.local
 would quote lines that begin with From.
 """
 
-import os
-
-from peers_common import answers, free_port, read_maildir, wait_for
 from peers_jail import Jail, m4
+from peers_server import JailedServer
 
 MC = """\
 divert(-1)
@@ -71,7 +69,7 @@ mv /mail/$1/tmp/$$ /mail/$1/new/$$ || exit 75
 """
 
 
-class Sendmail:
+class Sendmail(JailedServer):
     """sendmail on 127.0.0.1:port.
 
     relayhost   "HOST:PORT" for what is not local
@@ -82,25 +80,23 @@ class Sendmail:
     files       name in /etc/mail -> text
     """
 
+    NAME = "sendmail"
+    PROGRAM = ("/usr/libexec/sendmail/sendmail", "-bD", "-q1s")
+
     def __init__(self, directory, hostname="sendmail.example", domains=None,
                  users=("alice", "bob", "carol", "postmaster"),
                  relayhost=None, certificate=None, authority=None,
                  port=None, before="", behind="", files=None):
+        super().__init__(hostname, domains, port, Jail(
+            directory, "sendmail", ["smmta", "smmsp", "store", *users],
+            ["/bin/sh", "/bin/cat", "/bin/mv", "/bin/mkdir"]))
         self.before, self.behind = before, behind
         self.files = files or {}
-        self.hostname = hostname
-        self.domains = list(domains) if domains is not None else [hostname]
         self.relayhost = relayhost
         self.certificate = certificate
         self.authority = authority
-        self.port = port or free_port()
-        self.jail = Jail(directory, "sendmail",
-                         ["smmta", "smmsp", "store", *users],
-                         ["/bin/sh", "/bin/cat", "/bin/mv", "/bin/mkdir"])
-        self._daemon = None
 
-    def _prepare(self):
-        self.jail.build()
+    def _configure(self):
         if self.certificate:
             for name, path in (("cert.pem", self.certificate),
                                ("ca.crt", self.authority)):
@@ -124,37 +120,8 @@ class Sendmail:
         self.jail.write("bin/store", STORE, 0o755)
         self.jail.make("var/spool/mqueue", 0o700)
 
-    def start(self):
-        if not os.path.exists(self.jail.directory):
-            self._prepare()
-        self._daemon = self.jail.start("/usr/libexec/sendmail/sendmail",
-                                       "-bD", "-q1s")
-        wait_for(self._ready, 20,
-                 lambda: f"sendmail at {self.port}: {self.log()}")
-
-    def _ready(self):
-        if not self._daemon.running():
-            raise AssertionError(f"sendmail ended: {self.log()}")
-        return answers(self.port)
-
-    def stop(self):
-        if self._daemon is not None:
-            self._daemon.stop()
-            self._daemon = None
-
-    def kill(self):
-        self._daemon = None
-        self.jail.end()
-
     def sendmail(self, sender, recipients, content, *options):
         """Submit as root; content is bytes with LF line ends."""
         return self.jail.run("/usr/libexec/sendmail/sendmail", "-i", "-odb",
                              "-Am", "-f", sender, *options, "--",
                              *recipients, data=content)
-
-    def maildir(self, user):
-        """The contents as stored: LF line ends, and trace on top."""
-        return read_maildir(self.jail.path(f"mail/{user}"))
-
-    def log(self):
-        return self.jail.log()

@@ -8,6 +8,8 @@ things that our tests are about.
 import re
 import socket
 
+from peers_common import patient
+
 
 class Reply:
     """One reply: code, its lines without code, enhanced status or None."""
@@ -45,6 +47,7 @@ class Smtp:
 
     def __init__(self, port=None, address="127.0.0.1", path=None,
                  timeout=30, source=None):
+        timeout = patient(timeout)
         if path is not None:
             self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
             self.sock.settimeout(timeout)

@@ -18,14 +18,16 @@ import subprocess
 import threading
 import time
 
-from peers_common import (answers, free_port, read_maildir, wait_for)
+from peers_common import answers, free_port, patient, read_maildir, wait_for
 from peers_jail import Jail
 from peers_postfix import Postfix
 
 DOMAIN = "provider.example"
 HOST = "mail." + DOMAIN
 PASSWORDS = {"paris": "Salt & 1 pepper", "london": "correct horse",
-             "oslo": "battery-staple", "archive": "of all that went by"}
+             "oslo": "battery-staple", "archive": "of all that went by",
+             "quotes": 'with "quotes" and \\', "blanks": " blanks  around ",
+             "umlaut": "na\u00efve \u20ac"}
 JWT_KEY = b"only the provider has this key, of 256 bit"
 
 DOVECOT = """\
@@ -43,7 +45,7 @@ ssl_key = </etc/dovecot/key.pem
 ssl_ca = </etc/dovecot/ca.pem
 ssl_verify_client_cert = yes
 disable_plaintext_auth = yes
-auth_mechanisms = plain login cram-md5 xoauth2 oauthbearer
+auth_mechanisms = {mechanisms}
 auth_username_format = %n
 auth_failure_delay = 0
 imap_idle_notify_interval = 2 mins
@@ -59,7 +61,7 @@ namespace inbox {{
 }}
 passdb {{
   driver = passwd-file
-  mechanisms = plain login cram-md5
+  mechanisms = plain login cram-md5 scram-sha-1 scram-sha-256
   args = username_format=%n /etc/dovecot/users
 }}
 passdb {{
@@ -186,13 +188,14 @@ def token(user, secs=600):
 class Provider:
     """The provider, below a directory of its own."""
 
-    def __init__(self, directory, capability=""):
+    def __init__(self, directory, capability="", mechanisms="plain login "
+                 "cram-md5 xoauth2 oauthbearer"):
         self.directory = directory
         self.authority = Authority(os.path.join(directory, "ca"))
         self.cert, self.key = self.authority.sign(HOST)
         self.ports = {name: free_port() for name in (
             "auth", "imap", "imaps", "pop3", "pop3s", "submit", "smtps")}
-        self.capability = capability
+        self.capability, self.mechanisms = capability, mechanisms
         self.jail = Jail(os.path.join(directory, "dovecot"), "dovecot",
                          ["dovecot", "dovenull", "vmail"])
         self._dovecot = None
@@ -232,7 +235,8 @@ class Provider:
             with open(path, encoding="utf-8") as file:
                 self.jail.write(f"etc/dovecot/{name}.pem", file.read())
         self.jail.write("etc/dovecot/dovecot.conf", DOVECOT.format(
-            host=HOST, capability=self.capability, **self.ports))
+            host=HOST, capability=self.capability,
+            mechanisms=self.mechanisms, **self.ports))
         self.jail.write("etc/dovecot/oauth2.conf", OAUTH2)
         self.jail.write("etc/dovecot/keys/default/HS256/default",
                         base64.b64encode(JWT_KEY).decode())
@@ -278,6 +282,8 @@ class Provider:
         return read_maildir(self.jail.path(f"mail/{user}{folder}"))
 
     def empty(self):
+        """Nothing is under way, nor in a mailbox."""
+        self.postfix.wait_idle()
         for path in glob.glob(self.jail.path("mail/*/*/*")):
             if os.path.isfile(path) and os.path.basename(
                     os.path.dirname(path)) in ("new", "cur"):
@@ -381,7 +387,7 @@ class Socks(threading.Thread):
                                     daemon=True)
             back.start()
             self.pump(conn, other)
-            back.join(10)
+            back.join(patient(10))
 
     @staticmethod
     def pump(one, other):

@@ -149,12 +149,16 @@ def assert_identical(node, mails):
 
 
 def files(path):
-    """name -> content of what lies in a directory, dot files left out."""
+    """name -> content of what lies in a directory, dot files left out, and
+    what somebody takes away meanwhile."""
     found = {}
     for name in os.listdir(path):
         if not name.startswith("."):
-            with open(os.path.join(path, name), "rb") as file:
-                found[name] = file.read()
+            try:
+                with open(os.path.join(path, name), "rb") as file:
+                    found[name] = file.read()
+            except FileNotFoundError:
+                pass
     return found
 
 

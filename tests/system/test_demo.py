@@ -9,19 +9,20 @@ import time
 
 import pytest
 
-from peers_common import BUILD, PROJECT, wait_for
+from peers_common import BUILD, PROJECT, patient, wait_for
 
 RUN = os.path.join(PROJECT, "tests/demo/run")
 
 
 def environment(work, **more):
     return {**os.environ, "BUILD": BUILD, "TMPDIR": work,
-            "PATIENCE": "60", **more}
+            "PATIENCE": str(int(patient(60))), **more}
 
 
 def demo(work, **more):
     return subprocess.run([RUN], env=environment(work, **more), text=True,
-                          capture_output=True, timeout=120, check=False)
+                          capture_output=True, timeout=patient(120),
+                          check=False)
 
 
 def left_running(work):
@@ -45,7 +46,7 @@ def test_everything_arrives_identical(work):
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stderr == ""
     if "asan" not in BUILD:
-        assert time.monotonic() - began < 30
+        assert time.monotonic() - began < patient(30)
     counts = re.search(r"^  all +(\d+) +(\d+) +\d+  yes$", done.stdout, re.M)
     assert counts and counts[1] == counts[2]
     assert int(counts[1]) >= 60
@@ -96,7 +97,7 @@ def test_an_interrupt_leaves_nothing(work):
         wait_for(lambda: os.path.exists(out) and
                  b"each bundle" in open(out, "rb").read(), 30)
         os.kill(run.pid, signal.SIGTERM)
-        assert run.wait(40) == 143
+        assert run.wait(patient(40)) == 143
     finally:
         if run.poll() is None:
             os.killpg(run.pid, signal.SIGKILL)

@@ -16,7 +16,7 @@ import pytest
 
 import dsn
 import road
-from peers_common import PROJECT, wait_for
+from peers_common import PROJECT, patient, wait_for
 
 CORPUS = os.path.join(PROJECT, "..", "shared", "corpus", "dsn")
 VECTORS = sorted(glob.glob(os.path.join(CORPUS, "*.json")))
@@ -30,7 +30,8 @@ LATER = "451 4.3.0 later"
 
 
 @pytest.mark.skipif(not VECTORS, reason="there is no ../shared/corpus/dsn")
-@pytest.mark.parametrize("path", VECTORS, ids=os.path.basename)
+@pytest.mark.parametrize("path", VECTORS,
+                         ids=[os.path.basename(one) for one in VECTORS])
 def test_corpus(node, path):
     with open(path, encoding="utf-8") as file:
         case = json.load(file)
@@ -256,7 +257,7 @@ def test_told_once(node):
     attempt = report.recipients[0]["Last-Attempt-Date"]
     assert attempt.endswith(" +0000")
     age = time.time() - parsedate_to_datetime(attempt).timestamp()
-    assert -1 <= age < 60, "RFC 3464 2.3.7"
+    assert -1 <= age < patient(60), "RFC 3464 2.3.7"
     here.restart()
     here.wait_log(r"(?s)(recipient-deferred.*){6}")
     assert len(here.maildir("alice")) == 1
@@ -292,7 +293,6 @@ def relayed(here, by, notify):
         assert smtp.data(b"Subject: x\r\n\r\nx\r\n").code == 250
         smtp.quit()
     wait_for(lambda: here.json("queue", "list") == [], 20)
-    time.sleep(0.2)
     found = here.maildir("alice")
     assert len(found) <= 1
     return dsn.Report(found[0]) if found else None

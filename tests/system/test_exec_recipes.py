@@ -21,7 +21,8 @@ import pytest
 
 import native
 import road
-from peers_common import PROJECT, free_port, peers_program, program, wait_for
+from peers_common import (PROJECT, free_port, patient, peers_program, program,
+                          wait_for)
 from peers_openssh import OpenSSH, script, unpacked
 from test_transport_tcp import HELLO
 
@@ -237,7 +238,13 @@ def test_files_by_rsync(pair, openssh, processes, work, dialect, by):
     paris, oslo = pair.make(adapt(here, dialect),
                             adapt(there, dialect, home=home), dialect)
     both_ways(paris, oslo, start, why)
-    assert os.listdir(os.path.join(home, "out")) == []
+    wait_fetched(home)
+
+
+def wait_fetched(home):
+    """The last acknowledgement too, which comes when all is settled."""
+    wait_for(lambda: not os.listdir(os.path.join(home, "out")), 30,
+             lambda: os.listdir(os.path.join(home, "out")))
 
 
 def both_ways(paris, oslo, start, why):
@@ -267,7 +274,7 @@ def test_files_by_sftp(pair, openssh, work, dialect):
     paris, oslo = pair.make(adapt(here, dialect),
                             adapt(there, dialect, home=home), dialect)
     both_ways(paris, oslo, ssh.start, "exited with 255")
-    assert os.listdir(os.path.join(home, "out")) == []
+    wait_fetched(home)
 
 
 def test_files_by_scp(pair, openssh, work):
@@ -331,7 +338,7 @@ class Nncp:
             [os.path.join(self.pair.bin[name], tool), "-quiet", *args],
             env={"PATH": self.pair.bin[name] + ":/usr/bin:/bin"},
             stdin=subprocess.DEVNULL, capture_output=True, text=True,
-            timeout=60, check=False)
+            timeout=patient(60), check=False)
         return done.returncode
 
     def turn(self):

@@ -133,9 +133,9 @@ def test_broken(site, name):
     assert "object-quarantined" in site.node.log()
     site.still_works()
     if delivered is not None:
-        there = site.node.maildir("bob")
         for n in delivered:
-            assert body(n) in there, site.node.log()
+            wait_for(lambda n=n: body(n) in site.node.maildir("bob"), 20,
+                     site.node.log)
     assert len(site.node.maildir("postmaster")) == 1
 
 
@@ -255,7 +255,8 @@ def test_bounded(site, name):
     if not sanitized():
         assert site.peak() < LIMIT
     if name != "many_headers":
-        assert body(1) in site.node.maildir("bob")
+        wait_for(lambda: body(1) in site.node.maildir("bob"), 20,
+                 site.node.log)
     assert len(site.node.log()) < 4 << 20
 
 

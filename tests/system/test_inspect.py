@@ -16,6 +16,8 @@ import subprocess
 
 import pytest
 
+from peers_common import patient
+
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 BUILD = ROOT / (os.environ.get("POSTRIDER_BUILD") or os.environ.get("BUILD")
                 or "build/release")
@@ -29,7 +31,8 @@ pytestmark = pytest.mark.skipif(
 def inspect(octets, *options):
     """The exit status, the object and the lines behind it."""
     done = subprocess.run([POSTRIDER, "inspect", "--json", *options],
-                          input=octets, capture_output=True, timeout=60)
+                          input=octets, capture_output=True,
+                          timeout=patient(60))
     assert done.stderr == b"", done.stderr
     lines = [json.loads(line) for line in done.stdout.splitlines()]
     assert lines[0]["kind"] == "object"
@@ -65,7 +68,8 @@ def check_message(found, wanted):
 
 @pytest.mark.skipif(not (CORPUS / "rfc2442").is_dir(),
                     reason="../shared/corpus/rfc2442 is absent")
-@pytest.mark.parametrize("path", rfc2442_cases(), ids=lambda p: p.stem)
+@pytest.mark.parametrize("path", rfc2442_cases(),
+                         ids=[one.stem for one in rfc2442_cases()])
 def test_corpus_rfc2442(path):
     wanted = json.loads(path.with_suffix(".expect.json").read_text())
     told, messages, _ = inspect(path.read_bytes())
@@ -109,7 +113,8 @@ def bsmtp_cases():
 
 @pytest.mark.skipif(not (CORPUS / "bsmtp").is_dir(),
                     reason="../shared/corpus/bsmtp is absent")
-@pytest.mark.parametrize("path", bsmtp_cases(), ids=lambda p: p.parent.name)
+@pytest.mark.parametrize("path", bsmtp_cases(),
+                         ids=[one.parent.name for one in bsmtp_cases()])
 def test_corpus_bsmtp(path):
     wanted = bsmtp_expectation(path.parent / "expect.txt")
     told, messages, errors = inspect(path.read_bytes())
@@ -205,7 +210,7 @@ def test_when_it_is_wanted(parameter, member, value, words):
     assert errors == []
     assert messages[0][member] == value
     done = subprocess.run([POSTRIDER, "inspect"], input=octets,
-                          capture_output=True, check=True, timeout=60)
+                          capture_output=True, check=True, timeout=patient(60))
     assert words in done.stdout
 
 

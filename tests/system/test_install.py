@@ -3,12 +3,15 @@
 
 import os
 import re
+import shutil
 import stat
 import subprocess
+import tarfile
 
 import pytest
 
-from peers_common import BUILD, PROJECT, answers, free_port, wait_for
+from peers_common import (BUILD, PROJECT, answers, free_port, read_text,
+                          wait_for)
 from peers_smtp import submit
 
 
@@ -68,6 +71,40 @@ def test_again_is_the_same(root):
     assert make("install", f"DESTDIR={root[:-len('/usr/local')]}"
                 ).returncode == 0
     assert installed(root) == before
+
+
+def test_uninstall(tmp_path):
+    """Nothing of it stays, and what is not of it does."""
+    destdir = str(tmp_path)
+    other = os.path.join(destdir, "usr/local/bin/other")
+    assert make("install", f"DESTDIR={destdir}").returncode == 0
+    with open(other, "wb"):
+        pass
+    done = make("uninstall", f"DESTDIR={destdir}")
+    assert done.returncode == 0, done.stderr
+    assert installed(destdir) == {"usr/local/bin/other"}
+    assert not os.path.exists(os.path.join(
+        destdir, "usr/local/share/doc/postrider"))
+
+
+def test_dist():
+    """All that is committed, below one folder with the version."""
+    if shutil.which("git") is None:
+        pytest.skip("no git")
+    listed = subprocess.run(["git", "-C", PROJECT, "ls-tree", "-rz",
+                             "--name-only", "HEAD"], capture_output=True,
+                            text=True, check=False)
+    if listed.returncode != 0:
+        pytest.skip("not a working copy")
+    done = make("dist")
+    assert done.returncode == 0, done.stderr
+    version = re.search(r"^VERSION := (.*)$", read_text(os.path.join(
+        PROJECT, "GNUmakefile")), re.M)[1]
+    name = f"postrider-{version}"
+    with tarfile.open(os.path.join(PROJECT, f"build/{name}.tar.gz")) as tar:
+        names = {one.name for one in tar.getmembers() if not one.isdir()}
+    assert names == {f"{name}/{one}" for one in listed.stdout.split("\0")
+                     if one}
 
 
 def test_another_prefix():

@@ -12,7 +12,7 @@ import pytest
 
 import peers_common
 import road
-from peers_common import peers_env, peers_program
+from peers_common import patient, peers_env, peers_program
 
 SAMPLES = [one for one in peers_common.samples() if one.how == "data"]
 USERS = [f"s{number}" for number in range(len(SAMPLES))] + [
@@ -47,7 +47,7 @@ delivery away {{
 def run(name, *args, data=b""):
     return subprocess.run([peers_program(name), *map(str, args)], input=data,
                           env=peers_env(HOME="/nonexistent"), check=False,
-                          capture_output=True, timeout=60)
+                          capture_output=True, timeout=patient(60))
 
 
 def crlf(content):

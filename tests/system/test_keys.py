@@ -10,7 +10,7 @@ import subprocess
 import pytest
 
 import qr
-from peers_common import program, wait_for
+from peers_common import patient, program, wait_for
 
 GROUP = "[2-9A-HJKMNP-Z]{5}"
 FINGERPRINT = "-".join([GROUP] * 6)
@@ -87,7 +87,7 @@ def test_daemon_refuses(node, name, mode):
     os.chmod(path, mode)
     done = subprocess.run(
         [program("postriderd"), "-f", "-c", site.conf], text=True,
-        capture_output=True, check=False, timeout=30)
+        capture_output=True, check=False, timeout=patient(30))
     assert done.returncode == 77
     assert path in done.stderr and f"{mode:04o}" in done.stderr
     assert "chmod" in done.stderr
@@ -103,7 +103,7 @@ def test_native_peer_needs_keys(node):
         os.unlink(os.path.join(keys(site), name))
     done = subprocess.run(
         [program("postriderd"), "-f", "-c", site.conf], text=True,
-        capture_output=True, check=False, timeout=30)
+        capture_output=True, check=False, timeout=patient(30))
     assert done.returncode == 78
     assert "oslo" in done.stderr and "postrider key new" in done.stderr
     site.cli("key", "new")
@@ -333,7 +333,7 @@ def test_psk(node, work):
     os.chmod(path, 0o644)
     done = subprocess.run(
         [program("postriderd"), "-f", "-c", site.conf], text=True,
-        capture_output=True, check=False, timeout=30)
+        capture_output=True, check=False, timeout=patient(30))
     assert done.returncode == 77
     assert "oslo" in done.stderr and path in done.stderr
     os.chmod(path, 0o600)
@@ -386,5 +386,5 @@ def test_for_another_user(node, work):
     os.chown(os.path.join(keys(site), "auth"), 0, 0)
     done = subprocess.run(
         [program("postriderd"), "-f", "-c", site.conf], text=True,
-        capture_output=True, check=False, timeout=30)
+        capture_output=True, check=False, timeout=patient(30))
     assert done.returncode == 77 and "chown" in done.stderr

@@ -11,8 +11,8 @@ import threading
 
 import pytest
 
-from test_transport_mail import Server, run
-from test_transport_mail import OBJECT
+from peers_common import patient
+from test_transport_mail import OBJECT, Server, run
 
 DATA = bytes(range(256)) * 300
 MAIL = (b"From: <london@provider.example>\r\nTo: <paris@provider.example>\r\n"
@@ -151,7 +151,7 @@ def box():
 def fetch(work, one):
     """Status and reports of a look into that mailbox."""
     status, reports, _ = run(
-        work, f"fetch={one.url}", "tls=no", "timeout=10",
+        work, f"fetch={one.url}", "tls=no", f"timeout={int(patient(10))}",
         "from=paris@provider.example", "to=london@provider.example",
         objects=())
     return status, reports
@@ -320,7 +320,7 @@ def test_cut_while_sending(work, cut):
     server.cut = cut
     text = OBJECT % ((b"x" * 70 + b"\r\n") * 20000)
     try:
-        settings = (f"server=127.0.0.1:{server.port}", "timeout=10")
+        settings = (f"server=127.0.0.1:{server.port}", f"timeout={int(patient(10))}")
         status, reports, _ = run(work, *settings, objects=(text,))
         assert status == 75
         assert len(reports) == 1

@@ -11,8 +11,7 @@ import threading
 
 import pytest
 
-import peers_common
-from peers_common import program
+from peers_common import patient, program, wait_for
 from provider import (DOMAIN, HOST, PASSWORDS, Socks, pin, token,
                       write_secret)
 
@@ -57,7 +56,7 @@ class End:
     def run(self, *more, env=None):
         """Status, reports but for progress, standard error."""
         done = subprocess.run(self.argv(*more), capture_output=True,
-                              text=True, check=False, timeout=60,
+                              text=True, check=False, timeout=patient(60),
                               stdin=subprocess.DEVNULL,
                               env={**os.environ, **(env or {})})
         for word in PASSWORDS.values():
@@ -107,8 +106,8 @@ def submit_one(provider, one, name="p-1", data=None, how="smtp"):
     before = len(provider.mailbox(one.peer))
     assert one.run(f"submit={provider.url(how)}") == (
         0, [f"sent {name}"], "")
-    peers_common.wait_for(
-        lambda: len(provider.mailbox(one.peer)) > before, 20, provider.log)
+    wait_for(lambda: len(provider.mailbox(one.peer)) > before, 20,
+             provider.log)
 
 
 @pytest.mark.parametrize("out, into", [
@@ -141,15 +140,17 @@ def test_one_session_for_many(provider, end, how):
     paris = end("paris", "london")
     for number in range(5):
         paris.put(f"p-{number}", octets(100, number))
-    before = provider.log().count("sasl_method")
-    logins = provider.log().count(": client=")
+    mark = provider.mark()
     assert paris.run(f"submit={provider.url(how)}")[0] == 0
-    log = provider.log()
-    assert log.count("sasl_method") - before == 5      # for each mail,
-    assert log.count(": client=") - logins == 5
+    # What the servers log comes a little later.
+    wait_for(lambda: provider.log_since(mark).count("sasl_method") >= 5, 20,
+             provider.log)
+    log = provider.log_since(mark)
+    assert log.count("sasl_method") == 5      # for each mail,
+    assert log.count(": client=") == 5
     assert len({line.split("smtpd[")[1].split("]")[0]  # by one process
                 for line in log.splitlines()
-                if "sasl_method" in line}) >= 1
+                if "sasl_method" in line}) == 1
     assert "helo=<[127.0.0.1]>" not in log
 
 
@@ -192,7 +193,7 @@ def test_wrong_password(provider, end, key, how, text):
                                  "pop3s"])
 def test_bad_certificate(provider, end, how, settings, text):
     """Later is another try, and nobody was told a password."""
-    paris = end("paris", "london", *settings)
+    paris = end("oslo", "london", *settings)
     mark = provider.mark()
     if how.startswith("smtp"):
         paris.put("p-1", b"x")
@@ -203,8 +204,10 @@ def test_bad_certificate(provider, end, how, settings, text):
         assert reports[0].startswith("note ")
     assert status == 75
     assert text in reports[0]
-    fresh = provider.log_since(mark)
-    assert "sasl_method" not in fresh and "method=" not in fresh
+    # What others did before may be logged only now.
+    fresh = [line for line in provider.log_since(mark).splitlines()
+             if "oslo" in line]
+    assert not [line for line in fresh if "method=" in line], fresh
 
 
 @pytest.mark.parametrize("how", ["smtp", "smtps", "imaps", "pop3"])
@@ -266,13 +269,15 @@ def test_mechanisms(provider, end, auth):
     paris, london = end("paris", "london"), end("london", "paris")
     paris.put("p-1", b"x")
     assert paris.run(f"submit={provider.url('smtp')}", f"auth={auth}")[0] == 0
-    assert f"sasl_method={auth.upper()}, sasl_username=" in provider.log()
+    wait_for(lambda: f"sasl_method={auth.upper()}, sasl_username=" in
+             provider.log(), 20, provider.log)
     assert london.run(f"fetch={provider.url('pop3')}", f"auth={auth}")[
         0] == 0
     provider.postfix.wait_idle()
     assert london.run(f"fetch={provider.url('imap')}", f"auth={auth}")[
         0] == 0
-    assert f"method={auth.upper()}" in provider.log()
+    wait_for(lambda: f" method={auth.upper()}" in provider.log(), 20,
+             provider.log)
 
 
 @pytest.mark.parametrize("auth", ["xoauth2", "oauthbearer"])
@@ -289,7 +294,8 @@ def test_tokens(provider, end, auth):
     assert paris.run(f"submit={provider.url('smtps')}",
                      f"token-file={paris.path('token')}")[:2] == (
         0, ["sent p-1"])
-    assert f"sasl_method={auth.upper()}" in provider.log()
+    wait_for(lambda: f"sasl_method={auth.upper()}" in provider.log(), 20,
+             provider.log)
     provider.postfix.wait_idle()
     fetch = [f"fetch={provider.url('imaps')}",
              f"token-command=cat {london.path('token')}"]
@@ -349,7 +355,7 @@ def test_foreign_mail_stays(provider, end, how):
     assert all(name.endswith(",") for name in new), "a flag was set"
     mark = provider.mark()
     assert london.run(fetch) == (0, [], "")
-    peers_common.wait_for(lambda: "ogged out" in provider.log_since(mark))
+    wait_for(lambda: "ogged out" in provider.log_since(mark))
     fresh = provider.log_since(mark)
     if how == "imaps":
         # "9:*" is never empty (RFC 3501 6.4.8): two fields of the last.
@@ -440,7 +446,7 @@ def test_returned(provider, end, how):
     paris.put("p-1", octets(3000))
     assert paris.run(f"submit={provider.url('smtps')}") == (
         0, ["sent p-1"], "")
-    peers_common.wait_for(lambda: provider.mailbox("paris"), 20, provider.log)
+    wait_for(lambda: provider.mailbox("paris"), 20, provider.log)
     for answer in ("stop\n", "unknown p-1\n", "known p-2\nknown p-1\n"):
         assert len(provider.mailbox("paris")) == 1
         status, reports = paris.run_answered(

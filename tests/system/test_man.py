@@ -15,7 +15,8 @@ NEEDED = ("postrider.1", "postrider.conf.5", "postrider-log.5",
           "postrider-transport.7", "postrider-spool.7", "postriderd.8",
           "postrider-file.8", "postrider-mail.8", "postrider-batch.5",
           "postrider-parcel.5", "postrider-card.5", "postrider-link.7",
-          "postrider-serial.8", "postrider-tcp.8", "postrider-exec.8")
+          "postrider-serial.8", "postrider-tcp.8", "postrider-exec.8",
+          "postrider-uucp.8", "rsmtp.8")
 
 
 def read(path):

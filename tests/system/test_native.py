@@ -10,7 +10,7 @@ import pytest
 
 import native
 import road
-from peers_common import wait_for
+from peers_common import patient, wait_for
 from road import Mail
 from test_road import ours
 
@@ -139,9 +139,10 @@ def test_trace_in_the_queue(node, work):
     assert said["sent_octets"] == said["octets"] > 0
     assert said["acked_octets"] == 0 and said["attempts"] == 1
     assert re.fullmatch("[0-9a-f]{32}", said["bundle"])
+    wait_for(lambda: "recipient 1, bob@paris.example: done" in
+             paris.cli("trace", ident), 20, lambda: paris.cli("trace", ident))
     text = paris.cli("trace", ident)
     assert "recipient 0, bob@oslo.example: bundled for oslo" in text
-    assert "recipient 1, bob@paris.example: done" in text
     status, = [one for one in paris.json("status")
                if one.get("name") == "london"]
     assert status["bundles"] == 1
@@ -174,12 +175,13 @@ def test_peer_test(node, work):
     paris.start()
     late = paris.run("peer", "test", "--wait", "1", "oslo", check=False)
     assert late.returncode == 75
-    assert b"queued for the road to london" in late.stdout
+    assert b"sent to london, which has not acknowledged it" in late.stdout
     assert b"did not answer within 1 s" in late.stderr
     london.start()
     oslo.start()
     for site in ("london", "oslo"):
-        said = paris.cli("peer", "test", "--wait", "20", site)
+        said = paris.cli("peer", "test", "--wait",
+                         str(int(patient(20))), site, timeout=60)
         assert re.search(rf"^{site} answered after \d+ s$", said, re.M), said
     said = paris.cli("peer", "test", "--json", "oslo").splitlines()
     assert '"stage":"answered"' in said[-1]

@@ -13,7 +13,7 @@ import pytest
 
 import native
 import road
-from peers_common import free_port, wait_for
+from peers_common import free_port, patient, wait_for
 from test_kill import SEED, Sender, arrived, transports
 
 KILLS = 50
@@ -42,15 +42,15 @@ def test_kill(node, work, settings):
         victim = rng.choice(sites)
         victim.kill()
         victim.start()
+    wait_for(lambda: sum(len(one.accepted) for one in senders) > KILLS, 60)
     for one in senders:
         one.over = True
     for one in senders:
-        one.join(30)
+        one.join(patient(30))
         assert not one.is_alive() and one.failure is None, one.failure
     accepted = {name for one in senders for name in one.accepted}
     tried = {f"s{one.number}-{n + 1}" for one in senders
              for n in range(one.tried)}
-    assert len(accepted) > KILLS
     wait_for(lambda: accepted <= set(arrived(oslo)), 120,
              lambda: f"{sorted(accepted - set(arrived(oslo)))}: "
              + paris.log()[-3000:] + london.log()[-3000:]

@@ -48,7 +48,7 @@ def test_two_postfix_side_by_side(postfix):
     far.stop()
     near.sendmail("bob@paris.example", ["alice@oslo.example"], b"\nlater\n")
     wait_for(lambda: "status=deferred" in near.log(), 20, near.log)
-    assert near.queued() == 1
+    wait_for(lambda: near.queued() == 1, 20, near.log)
     far.start()
     near.flush()
     wait_for(lambda: len(far.maildir("alice")) == 2, 20, near.log)

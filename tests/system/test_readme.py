@@ -5,7 +5,7 @@ import os
 import re
 import subprocess
 
-from peers_common import BUILD, PROJECT, free_port
+from peers_common import BUILD, PROJECT, free_port, patient
 
 
 def readme():
@@ -23,7 +23,8 @@ def test_the_two_sites(work):
         file.write("set -e\ntrap 'kill $(jobs -p) 2>/dev/null || :' EXIT\n"
                    + script + "wait\n")
     done = subprocess.run(["bash", path], text=True, capture_output=True,
-                          check=False, timeout=120, stdin=subprocess.DEVNULL,
+                          check=False, timeout=patient(120),
+                          stdin=subprocess.DEVNULL,
                           env={**os.environ, "HOME": work,
                                "PATH": BUILD + ":" + os.environ["PATH"]})
     assert done.returncode == 0, done.stdout + done.stderr

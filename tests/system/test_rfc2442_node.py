@@ -124,7 +124,8 @@ def check_outcome(site, local, onward, bounced):
     assert site.bounced() == bounced
 
 
-@pytest.mark.parametrize("path", CASES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", CASES,
+                         ids=[path.stem for path in CASES])
 def test_object(node, work, path):
     wanted = json.loads(path.with_suffix(".expect.json").read_text())
     outcome, count = wanted["outcome"], len(wanted["messages"])

@@ -18,8 +18,8 @@ import pytest
 
 import native
 import road
-from peers_common import (PEERS_ROOT, has_account, peers_env, peers_program,
-                          program, sha256, wait_for)
+from peers_common import (PEERS_ROOT, has_account, patient, peers_env,
+                          peers_program, program, sha256, wait_for)
 from test_snippets import snippet
 
 GUISES = ("rsmtp", "rcsmtp", "rgsmtp", "rbsmtp", "cbsmtp", "gbsmtp")
@@ -131,7 +131,7 @@ class Guise:
         done = subprocess.run([os.path.join(self.bin, name)], input=data,
                               env=env, stdout=subprocess.PIPE,
                               stderr=subprocess.PIPE, check=False, user=user,
-                              timeout=60)
+                              timeout=patient(60))
         assert done.stdout == b""
         return done.returncode, done.stderr.decode()
 
@@ -268,7 +268,7 @@ class Uucp:
     def run(self, name, *args, data=b""):
         done = subprocess.run(
             [peers_program(name), "-I", os.path.join(self.at, "config"),
-             *args], input=data, stdout=subprocess.PIPE, timeout=60,
+             *args], input=data, stdout=subprocess.PIPE, timeout=patient(60),
             stderr=subprocess.STDOUT, check=False, env=peers_env())
         assert done.returncode == 0, (name, done.stdout, self.log())
 

@@ -13,7 +13,7 @@ import sys
 
 import pytest
 
-from peers_common import PROJECT, program
+from peers_common import PROJECT, patient, program
 from test_batch_native import dictionary, streams
 
 sys.path.insert(0, os.path.join(PROJECT, "tests/second"))
@@ -52,7 +52,7 @@ class Ours:
 
     def close(self):
         self.process.stdin.close()
-        assert self.process.wait(timeout=30) == 0
+        assert self.process.wait(timeout=patient(30)) == 0
 
 
 @pytest.fixture(scope="module", name="ours")

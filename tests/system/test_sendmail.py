@@ -7,7 +7,7 @@ import subprocess
 
 import pytest
 
-from peers_common import program
+from peers_common import patient, program
 
 TEXT = (b"From: a@paris.example\nTo: b@paris.example\nSubject: s\n"
         b"Message-ID: <1@paris.example>\n"
@@ -24,7 +24,8 @@ def paris(node, work):
 
 
 def sendmail(node, *args, data=TEXT):
-    return subprocess.run([node.sendmail, *args], input=data, timeout=60,
+    return subprocess.run([node.sendmail, *args], input=data,
+                          timeout=patient(60),
                           capture_output=True, check=False,
                           env={**os.environ, "POSTRIDER_CONF": node.conf})
 
@@ -123,7 +124,7 @@ def test_bs_one_command_at_a_time(paris):
             child.stdin.write(command + b"\r\n")
             child.stdin.flush()
             assert child.stdout.readline().startswith(code + b" ")
-        assert child.wait(20) == 0
+        assert child.wait(patient(20)) == 0
 
 
 def test_node_down(paris):

@@ -8,7 +8,7 @@ import sys
 
 import pytest
 
-from peers_common import PROJECT, free_port
+from peers_common import PROJECT, free_port, patient
 
 CASES = os.path.join(PROJECT, "..", "shared", "corpus", "smtp")
 RUNNER = os.path.join(CASES, "run_cases.py")
@@ -27,7 +27,7 @@ def play(work, port, *options):
     done = subprocess.run(
         [sys.executable, RUNNER, "--json", results, "-v", "--strict",
          *options, f"127.0.0.1:{port}"],
-        capture_output=True, text=True, timeout=600, check=False)
+        capture_output=True, text=True, timeout=patient(600), check=False)
     assert os.path.exists(results), done.stdout + done.stderr
     with open(results, encoding="ascii") as file:
         return ({one["name"]: one["result"] for one
@@ -84,3 +84,20 @@ def test_probes_are_logged_and_told_nothing(node):
     site.wait_log("session-probe .*command=VRFY text=nobody")
     for word in ("EXPN", "SEND", "SOML", "SAML"):
         site.wait_log("session-error .*command=" + word)
+
+
+def test_what_a_browser_sends_is_no_mail(node):
+    """A web page can have a browser post anything to 127.0.0.1, which is
+    trusted."""
+    site = node("test", domains=["test.example"], users=["user"])
+    site.start()
+    with site.smtp() as smtp:
+        smtp.send_raw(b"POST / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n"
+                      b"EHLO x\r\nMAIL FROM:<a@client.example>\r\n"
+                      b"RCPT TO:<user@test.example>\r\nDATA\r\n"
+                      b"x: y\r\n\r\nz\r\n.\r\nQUIT\r\n")
+        assert smtp.reply().code == 500
+        with pytest.raises(ConnectionError):
+            smtp.reply()
+    site.wait_log("session-error .*command=POST")
+    assert "message-accepted" not in site.log()

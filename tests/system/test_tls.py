@@ -13,7 +13,7 @@ import threading
 
 import pytest
 
-from peers_common import free_port
+from peers_common import free_port, patient
 from peers_smtp import Smtp
 
 CONTENT = (b"From: <a@client.example>\r\nSubject: t\r\n\r\n"
@@ -189,7 +189,7 @@ def test_input_behind_starttls(site):
         smtp.ehlo()
         assert smtp.cmd("STARTTLS").code == 220
         smtp.send_raw(b"MAIL FROM:<a@client.example>\r\n" * 3)
-        smtp.sock.settimeout(10)
+        smtp.sock.settimeout(patient(10))
         try:
             while True:
                 octets = smtp.sock.recv(4096)

@@ -9,7 +9,7 @@ import pytest
 import native
 import road
 import wires
-from peers_common import program
+from peers_common import patient, program
 from test_transport_tcp import HELLO, exchange
 
 
@@ -73,7 +73,7 @@ class Bench:
         for one in sets:
             argv += ["--set", one]
         done = subprocess.run(argv, capture_output=True, text=True,
-                              stdin=subprocess.DEVNULL, timeout=30,
+                              stdin=subprocess.DEVNULL, timeout=patient(30),
                               check=False)
         return done.returncode, done.stdout.splitlines(), done.stderr
 
@@ -203,7 +203,7 @@ def test_fetch_goes_on_where_it_stays(node, work):
 
 
 @pytest.mark.parametrize("script", [
-    "exec sleep 20", 'trap "exit 0" TERM; sleep 20 & wait'])
+    "exec sleep 20", 'trap "exit 0" TERM; sleep 20 >/dev/null 2>&1 & wait'])
 def test_deadline(bench, script):
     """What a command that was ended says itself does not count."""
     bench.put("a")
@@ -227,7 +227,8 @@ def test_misconfigured(bench, sets, word):
             bench.inn]
     for one in sets:
         argv += ["--set", one]
-    done = subprocess.run(argv, capture_output=True, text=True, timeout=30,
+    done = subprocess.run(argv, capture_output=True, text=True,
+                          timeout=patient(30),
                           stdin=subprocess.DEVNULL, check=False)
     assert done.returncode == 78
     assert word in done.stderr

@@ -16,7 +16,7 @@ import pytest
 import peers_common
 from conftest import cannot
 
-DEADLINE = 20
+DEADLINE = peers_common.patient(20)
 
 
 class Line:
@@ -254,7 +254,7 @@ def test_settles(line):
 
 def test_does_not_take_what_grows(line):
     path = line.put(line.pickup, "slow", b"1")
-    run = line.stay(settle="0.6")
+    run = line.stay(settle="3")
     with open(path, "ab") as file:
         for _ in range(8):
             time.sleep(0.2)
@@ -322,6 +322,7 @@ def test_marker_comes(line):
     run.quiet(0.8)
     assert listing(line.drop) == []
     line.put(line.drop, "POSTBAG", b"")
+    assert run.line() == f"note {line.drop} is there"
     assert run.line() == "sent a"
     assert listing(line.drop) == ["POSTBAG", "a"]
 
@@ -361,12 +362,13 @@ def test_medium_comes_and_goes(line):
         os.makedirs(line.drop)
         os.makedirs(line.pickup)
         line.put(line.medium, "POSTBAG", b"")
+        assert run.line() == f"note {line.drop} is there"
         assert run.line() == "sent a"
         line.put(line.pickup, "m", b"1")
         assert run.line().startswith("received m~")
         peers_common.wait_for(lambda: subprocess.run(
             ["umount", line.medium], capture_output=True).returncode == 0,
-            DEADLINE, "the medium can be unmounted")
+            what="the medium can be unmounted")
     finally:
         if os.path.ismount(line.medium):
             subprocess.run(["umount", "-l", line.medium], check=False)

@@ -14,7 +14,7 @@ import threading
 import pytest
 
 import road
-from peers_common import free_port, program, wait_for
+from peers_common import free_port, patient, program, wait_for
 from peers_smtp import Smtp
 
 OBJECT = (b"From: <bundle@paris.example>\r\nTo: <bundle@london.example>\r\n"
@@ -112,7 +112,7 @@ def run(work, *settings, objects=(OBJECT % b"hello",)):
     for one in settings:
         argv += ["--set", one]
     done = subprocess.run(argv, capture_output=True, text=True, check=False,
-                          stdin=subprocess.DEVNULL, timeout=60)
+                          stdin=subprocess.DEVNULL, timeout=patient(60))
     reports = [line for line in done.stdout.splitlines()
                if not line.startswith("sending ")]
     return done.returncode, reports, done.stderr
@@ -462,7 +462,7 @@ def test_through_a_third_party(work, node, postfix, exim, compress):
         assert word not in seen
     assert b"bundles@node.london.example" in seen
     assert nodes["london"].wait_mail("bob", timeout=60) == [content]
-    assert not re.search("alice|bob|secret", relay.log())
+    assert not re.search("alice@|bob@|secret", relay.log())
     nodes["london"].submit("bob@london.example", ["alice@paris.example"],
                            content)
     assert nodes["paris"].wait_mail("alice", timeout=60) == [content]

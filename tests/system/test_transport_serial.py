@@ -3,6 +3,7 @@
 the two ends of a simulated line (tests/bench/main_line.c), or one of them
 with a modem that the test plays."""
 
+import glob
 import hashlib
 import os
 import pty
@@ -17,7 +18,7 @@ import pytest
 
 import peers_common
 
-DEADLINE = 60
+DEADLINE = peers_common.patient(60)
 SECRET = bytes(range(32))
 
 
@@ -104,7 +105,7 @@ def line():
 
     def hang_up(number):
         running[number].stdin.close()
-        running[number].wait(10)
+        running[number].wait(peers_common.patient(10))
 
     def make(*options):
         proc = subprocess.Popen(
@@ -117,7 +118,7 @@ def line():
     yield make
     for proc in running:
         proc.stdin.close()
-        proc.wait(10)
+        proc.wait(peers_common.patient(10))
         proc.stdout.close()
 
 
@@ -176,8 +177,8 @@ def test_killed_again_and_again(ends, line):
 def test_other_secret(ends, line):
     ends[0].put("f", 100)
     ttys = line()
-    ends[1].start(ttys[1], role="answer", patience="6", secret=bytes(32))
-    ends[0].start(ttys[0], patience="5")
+    ends[1].start(ttys[1], role="answer", patience="12", secret=bytes(32))
+    ends[0].start(ttys[0], patience="10")
     for end in ends:
         status, said, _ = end.end()
         assert status == 75
@@ -203,10 +204,7 @@ def test_stays_and_stops(ends, line):
     want = ends[1].put("late", 3000)
     ends[1].proc.stdin.write("more\n")
     ends[1].proc.stdin.flush()
-    until = time.monotonic() + 20
-    while want not in ends[0].got() and time.monotonic() < until:
-        time.sleep(0.1)
-    assert want in ends[0].got()
+    await_files(ends[0], [want])
     for end in ends:
         end.proc.stdin.write("stop\n")
         end.proc.stdin.flush()
@@ -233,14 +231,26 @@ def test_in_use(ends, line):
     assert not os.path.exists(name)
 
 
+def has_flock(pid):
+    """Whether a process holds a lock of flock(2) on a file."""
+    for path in glob.glob(f"/proc/{pid}/fdinfo/*"):
+        try:
+            with open(path, encoding="ascii") as file:
+                if "FLOCK" in file.read():
+                    return True
+        except OSError:
+            pass    # closed meanwhile
+    return False
+
+
 def test_excluded(ends, line):
     """Where there are no lock files, flock(2) keeps the second one out."""
     ttys = line()
     ends[0].start(ttys[0], role="answer", lock_dir="/nonexistent", stay="yes")
-    time.sleep(0.5)
+    peers_common.wait_for(lambda: has_flock(ends[0].proc.pid))
     status, said, _ = ends[1].start(ttys[0], lock_dir="/nonexistent").end()
     assert status == 75
-    assert any("in use" in x for x in said)
+    assert any("in use" in x for x in said), said
 
 
 def settings_of(master):
@@ -250,7 +260,7 @@ def settings_of(master):
 
 
 def await_settings(master, wanted):
-    until = time.monotonic() + 10
+    until = time.monotonic() + peers_common.patient(10)
     while not wanted(*settings_of(master)):
         assert time.monotonic() < until, settings_of(master)
         time.sleep(0.01)
@@ -311,7 +321,7 @@ def test_comes_back(ends, line, tmp_path):
 
 
 def await_files(end, wanted):
-    until = time.monotonic() + 20
+    until = time.monotonic() + peers_common.patient(20)
     while set(end.got()) != set(wanted):
         assert time.monotonic() < until, end.got()
         time.sleep(0.1)
@@ -321,7 +331,7 @@ def converse(master, talk):
     """Plays the modem: waits for a text, then says one."""
     heard = b""
     for expect, say in talk:
-        until = time.monotonic() + 20
+        until = time.monotonic() + peers_common.patient(20)
         while expect not in heard:
             left = until - time.monotonic()
             ready = select.select([master], [], [], max(left, 0))[0]
@@ -339,7 +349,7 @@ def test_chat(ends, tmp_path, pair):
     ends[0].start(name, chat='"" ATZ OK ATDT\\T CONNECT '
                   '"" ogin:-BREAK-ogin:--ogin: \\L word: \\P',
                   phone="555-1234", user="uucp", password_file=str(secret),
-                  chat_fail="BUSY", chat_timeout="3", patience="2")
+                  chat_fail="BUSY", chat_timeout="5", patience="2")
     converse(master, [(b"ATZ\r", b"OK\r\n"),
                       (b"ATDT555-1234\r", b"CONNECT 9600\r\n"),
                       (b"\r", b""), (b"\r", b"Login: "),
@@ -352,19 +362,19 @@ def test_chat(ends, tmp_path, pair):
     assert "sesame" not in "".join(said) + err
 
 
-@pytest.mark.parametrize("talk,word", [
-    ([(b"ATDT1\r", b"\r\nNO CARRIER\r\n")], "NO CARRIER"),
-    ([(b"ATDT1\r", b"CONNECT")], "word:"),	# in time, but no more
+@pytest.mark.parametrize("talk,timeout,word", [
+    ([(b"ATDT1\r", b"\r\nNO CARRIER\r\n")], 60, "NO CARRIER"),
+    ([(b"ATDT1\r", b"CONNECT")], 4, "word:"),	# in time, but no more
     # What the script waits for behind the password is not the password.
     ([(b"ATDT1\r", b"CONNECT\r\nPassword: "), (b"sesame\r", b"sesame\r\n")],
-     "welcome"),
+     4, "welcome"),
 ], ids=["fail", "silence", "password"])
-def test_chat_fails(ends, pair, tmp_path, talk, word):
+def test_chat_fails(ends, pair, tmp_path, talk, timeout, word):
     secret = tmp_path / "password"
     secret.write_text("sesame\n")
     ends[0].start(pair[1], chat='"" ATDT\\T CONNECT "" word: \\P welcome',
-                  phone="1", chat_fail="BUSY NO\\sCARRIER", chat_timeout="1",
-                  password_file=str(secret))
+                  phone="1", chat_fail="BUSY NO\\sCARRIER",
+                  chat_timeout=str(timeout), password_file=str(secret))
     converse(pair[0], talk)
     status, said, err = ends[0].end()
     assert status == 75

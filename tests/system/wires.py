@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: ISC
-"""Two sites, paris and oslo, whose peers use transports with a link; and a
-proxy that cuts connections, a slow road, and programs without a daemon."""
+"""Two sites, paris and oslo, whose peers use transports with a link; and
+proxies that cut, slow down or rewrite, and programs without a daemon."""
 
 import os
 import socket
@@ -10,6 +10,7 @@ import time
 
 import native
 import road
+from peers_common import patient
 
 PEER = """\
 peer {name} {{
@@ -41,15 +42,29 @@ def pair(node, paris, oslo, keys=True, **settings):
     return ends
 
 
-class Cutter(threading.Thread):
-    """A proxy at .port of 127.0.0.1 before address; the first connections are
-    cut after so many octets to the far end, one number for each."""
+def pump(one, other, hand_on=None, go_on=lambda: True, step=16384):
+    """What comes from one goes to the other until it ends or go_on() says no;
+    then both are shut."""
+    hand_on = hand_on or other.sendall
+    try:
+        while go_on() and (data := one.recv(step)):
+            hand_on(data)
+    except OSError:
+        pass
+    for sock in (one, other):
+        try:
+            sock.shutdown(socket.SHUT_RDWR)
+        except OSError:
+            pass
 
-    def __init__(self, port, cuts):
+
+class Proxy(threading.Thread):
+    """Connections to .port of 127.0.0.1 go on, one after the other, to
+    another port there; carry() is what each kind of proxy does with one."""
+
+    def __init__(self, port):
         super().__init__(daemon=True)
         self.to = port
-        self.cuts = list(cuts)
-        self.done = 0
         self.socket = socket.create_server(("127.0.0.1", 0))
         self.port = self.socket.getsockname()[1]
         self.start()
@@ -60,106 +75,116 @@ class Cutter(threading.Thread):
                 near, _ = self.socket.accept()
             except OSError:
                 return
-            try:
-                far = socket.create_connection(("127.0.0.1", self.to))
-            except OSError:
-                near.close()
-                continue
-            left = self.cuts[0] if self.cuts else None
-            threading.Thread(target=self.carry, daemon=True,
-                             args=(far, near, None)).start()
-            if self.carry(near, far, left):
-                self.cuts.pop(0)
-                self.done += 1
+            with near:
+                try:
+                    far = socket.create_connection(("127.0.0.1", self.to))
+                except OSError:
+                    continue
+                with far:
+                    self.carry(near, far)
 
-    @staticmethod
-    def carry(one, other, left):
-        """True: left was used up."""
-        try:
-            while left is None or left > 0:
-                data = one.recv(16384)
-                if not data:
-                    break
-                other.sendall(data)
-                if left is not None:
-                    left -= len(data)
-        except OSError:
-            pass
-        for sock in (one, other):
-            try:
-                sock.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
-        return left is not None and left <= 0
+    def carry(self, near, far):
+        """Until the connection is of no more use."""
+        raise NotImplementedError
 
     def close(self):
         self.socket.close()
 
 
-class Shaper(threading.Thread):
-    """A slow road at .port of 127.0.0.1 before another port: so many octets a
-    second each way.  Connections are cut, one after the other, after so many
-    octets of both ways together; .passed is what went through in all."""
+class Cutter(Proxy):
+    """The first connections are cut after so many octets to the far end, one
+    number for each; .done is how many were."""
 
-    STEP = 2048
+    def __init__(self, port, cuts):
+        self.cuts = list(cuts)
+        self.done = 0
+        super().__init__(port)
+
+    def carry(self, near, far):
+        left = self.cuts[0] if self.cuts else None
+        passed = 0
+
+        def hand_on(data):
+            nonlocal passed
+            far.sendall(data)
+            passed += len(data)
+
+        def go_on():
+            return left is None or passed < left
+
+        back = threading.Thread(target=pump, daemon=True, args=(far, near))
+        back.start()
+        pump(near, far, hand_on, go_on)
+        back.join()
+        if not go_on():
+            self.cuts.pop(0)
+            self.done += 1
+
+
+class Shaper(Proxy):
+    """A slow road: so many octets a second each way.  Connections are cut,
+    one after the other, after so many octets of both ways together; .passed
+    is what went through in all."""
 
     def __init__(self, port, rate, cuts):
-        super().__init__(daemon=True)
-        self.to, self.rate = port, rate
+        self.rate = rate
         self.cuts = list(cuts)
         self.cut = 0
         self.passed = {"there": 0, "back": 0}
-        self.socket = socket.create_server(("127.0.0.1", 0))
-        self.port = self.socket.getsockname()[1]
-        self.start()
+        super().__init__(port)
 
-    def run(self):
-        while True:
-            try:
-                near, _ = self.socket.accept()
-            except OSError:
-                return
-            near.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
-            self._pass(near)
+    def carry(self, near, far):
+        limit = self.cuts[0] if self.cuts else None
+        began = sum(self.passed.values())
 
-    def _pass(self, near):
-        with near, socket.create_connection(("127.0.0.1", self.to)) as far:
-            far.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
-            limit = self.cuts[0] if self.cuts else None
-            began = sum(self.passed.values())
+        def go_on():
+            return limit is None or \
+                sum(self.passed.values()) - began < limit
 
-            def over():
-                return limit is not None and \
-                    sum(self.passed.values()) - began >= limit
-
-            back = threading.Thread(target=self._carry, args=(
-                far, near, "back", over), daemon=True)
-            back.start()
-            self._carry(near, far, "there", over)
-            back.join()
-            if over():
-                self.cuts.pop(0)
-                self.cut += 1
-
-    def _carry(self, one, other, way, over):
-        try:
-            while not over():
-                data = one.recv(self.STEP)
-                if not data:
-                    break
+        def slowly(other, way):
+            def hand_on(data):
                 other.sendall(data)
                 self.passed[way] += len(data)
                 time.sleep(len(data) / self.rate)
-        except OSError:
-            pass
-        for sock in (one, other):
-            try:
-                sock.shutdown(socket.SHUT_RDWR)
-            except OSError:
-                pass
+            return hand_on
 
-    def close(self):
-        self.socket.close()
+        for sock in (near, far):
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 65536)
+        back = threading.Thread(target=pump, daemon=True, args=(
+            far, near, slowly(near, "back"), go_on, 2048))
+        back.start()
+        pump(near, far, slowly(far, "there"), go_on, 2048)
+        back.join()
+        if not go_on():
+            self.cuts.pop(0)
+            self.cut += 1
+
+
+class Rewriter(Proxy):
+    """What the far end says is told as rewrite(octets) has it; within TLS to
+    who calls, where tls (an ssl.SSLContext) is given."""
+
+    def __init__(self, port, rewrite, tls=None):
+        self.rewrite, self.tls = rewrite, tls
+        self.heard = []     # what was said to the far end
+        super().__init__(port)
+
+    def carry(self, near, far):
+        def hear(data):
+            self.heard.append(data)
+            far.sendall(data)
+
+        if self.tls is not None:
+            try:
+                near = self.tls.wrap_socket(near, server_side=True)
+            except OSError:
+                return
+        with near:
+            back = threading.Thread(target=pump, daemon=True, args=(
+                far, near, lambda data: near.sendall(self.rewrite(data))))
+            back.start()
+            pump(near, far, hear)
+            back.join()
 
 
 class Program:
@@ -199,8 +224,8 @@ class Program:
 
     def wait(self, timeout=60):
         """The exit status; all it said is known then."""
-        status = self.popen.wait(timeout)
-        self.reader.join(10)
+        status = self.popen.wait(patient(timeout))
+        self.reader.join(patient(10))
         return status
 
     def stop(self):

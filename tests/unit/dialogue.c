@@ -37,6 +37,19 @@ answer(struct player *p, const char *address)
 		smtp_server_answer(p->s, 250, NULL, NULL);
 }
 
+/* LMTP: who begins with a "p" has a reply of its own. */
+static void
+answer_some(struct player *p, const struct envelope *env)
+{
+	struct smtp_refusal r;
+
+	smtp_refuse(&r, 552, "5.3.4", "too large for you");
+	for (size_t i = 0; i < env->nrcpt; i++) {
+		if (env->rcpt[i].address[0] == 'p')
+			smtp_server_answer_for(p->s, i, &r);
+	}
+}
+
 void
 player_show(struct player *p, const struct smtp_event *ev)
 {
@@ -75,6 +88,7 @@ player_show(struct player *p, const struct smtp_event *ev)
 		buf_adds(&p->events, "content[");
 		buf_addslice(&p->events, buf_slice(&p->content));
 		buf_adds(&p->events, "] ");
+		answer_some(p, env);
 		if (strcmp(env->sender, "late@b.example") == 0)
 			smtp_server_answer(p->s, 451, "4.3.0", "later");
 		else

@@ -51,3 +51,12 @@ sink_to_buf(void *ctx, const char *bytes, size_t len, struct err *e)
 	buf_add(ctx, bytes, len);
 	return 0;
 }
+
+int
+sink_refuses(void *ctx, const char *bytes, size_t len, struct err *e)
+{
+	(void)ctx;
+	(void)bytes;
+	(void)len;
+	return err_set(e, ERR_FULL, "no room");
+}

@@ -13,5 +13,7 @@ void unhex(struct buf *out, const char *hex);
 void assert_octets(const struct buf *is, struct slice wanted);
 /* A sink that appends to the struct buf that is its context. */
 int sink_to_buf(void *ctx, const char *bytes, size_t len, struct err *e);
+/* One that has no room: ERR_FULL, "no room". */
+int sink_refuses(void *ctx, const char *bytes, size_t len, struct err *e);
 
 #endif

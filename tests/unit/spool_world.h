@@ -27,6 +27,12 @@ void sw_reopen(struct spool_world *f);
 int sw_setup_bdb(void **state);
 int sw_setup_mem(void **state);
 int sw_teardown(void **state);
+/* Rows of a table of cmocka's, for test_NAME: on both engines, or on one. */
+#define BOTH(name) \
+	{ "bdb: " #name, test_##name, sw_setup_bdb, sw_teardown, NULL }, \
+	{ "mem: " #name, test_##name, sw_setup_mem, sw_teardown, NULL }
+#define ONE(name, engine) \
+	{ #name, test_##name, sw_setup_##engine, sw_teardown, NULL }
 /* Of any spool; they fail the test where they fail. */
 void sw_begin(struct spool *sp, struct spool_unit **u_out);
 void sw_commit(struct spool_unit *u);	/* flushed */

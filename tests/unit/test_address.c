@@ -173,6 +173,44 @@ test_parts(void **state)
 	assert_false(address_equal("A@b", "a@b"));
 	assert_true(address_equal("Postmaster@b", "postmaster@B"));
 	assert_false(address_equal("a@b", "a@c"));
+	/* RFC 5321 4.1.2 */
+	assert_true(address_equal("\"a\"@b", "a@B"));
+	assert_true(address_equal("\"a\\ b\"@b", "\"a b\"@b"));
+	assert_false(address_equal("\"a b\"@b", "ab@b"));
+	assert_true(address_equal("\"POSTmaster\"@b", "postmaster@b"));
+	assert_true(address_is_postmaster("\"post\\master\""));
+}
+
+static void
+test_plain(void **state)
+{
+	static const struct {
+		const char *written, *plain;
+	} cases[] = {
+		{ "", "" }, { "a@b", "a@b" }, { "postmaster", "postmaster" },
+		{ "\"a\"@b", "a@b" }, { "\"a.b\"@c", "a.b@c" },
+		{ "\"\\a\\.b\"@c", "a.b@c" }, { "\"\"@b", "\"\"@b" },
+		{ "\"a..b\"@c", "\"a..b\"@c" },
+		{ "\".a\"@c", "\".a\"@c" }, { "\"a.\"@c", "\"a.\"@c" },
+		{ "\"a\\ b\"@c", "\"a b\"@c" },
+		{ "\"a@b\"@c", "\"a@b\"@c" },
+		{ "\"a\\\"b\"@c", "\"a\\\"b\"@c" },
+		{ "\"a\\\\\"@c", "\"a\\\\\"@c" },
+		{ "\"\\\\\\\"\"@c", "\"\\\\\\\"\"@c" },
+		{ "\"\xc3\xa4\"@c", "\xc3\xa4@c" },
+	};
+	struct err e = ERR_INIT;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		char *plain = address_plain(cases[i].written);
+
+		assert_string_equal(plain, cases[i].plain);
+		if (strlen(plain) > 0 && strchr(plain, '@') != NULL)
+			assert_int_equal(address_check(slice_of(plain), true,
+			    &e), 0);
+		free(plain);
+	}
 }
 
 static void
@@ -203,6 +241,7 @@ main(void)
 		cmocka_unit_test(test_bad),
 		cmocka_unit_test(test_cut),
 		cmocka_unit_test(test_parts),
+		cmocka_unit_test(test_plain),
 		cmocka_unit_test(test_check),
 	};
 

@@ -208,15 +208,15 @@ test_written_meanwhile(void **state)
 	xw_must_take(w, EXCHANGE_RUN, &a);
 	exchange_action_release(&a);
 	exchange_peer_status(w->x, 0, &st);
-	assert_int_equal(0, st.failures);
+	assert_int_equal(0, st.road.failures);
 	/* Now it was there to be sent. */
 	exchange_transport_exited(w->x, "london", 0, "");
 	xw_settle(w);
 	xw_must_not(w, EXCHANGE_RUN);
 	exchange_peer_status(w->x, 0, &st);
-	assert_int_equal(1, st.failures);
+	assert_int_equal(1, st.road.failures);
 	assert_string_equal("the transport ended and left files unsent",
-	    st.last_error);
+	    st.road.last_error);
 	free(second);
 }
 
@@ -238,12 +238,12 @@ test_flushed_meanwhile(void **state)
 	xw_must_take(w, EXCHANGE_RUN, &a);
 	exchange_action_release(&a);
 	exchange_peer_status(w->x, 0, &st);
-	assert_true(st.running && st.calling);
+	assert_true(st.road.running && st.road.calling);
 	exchange_transport_exited(w->x, "london", 0, "");
 	xw_settle(w);
 	xw_must_not(w, EXCHANGE_RUN);
 	exchange_peer_status(w->x, 0, &st);
-	assert_false(st.running || st.calling);
+	assert_false(st.road.running || st.road.calling);
 }
 
 /* One that looks again while it runs has seen to it. */
@@ -286,13 +286,13 @@ test_ordered_stays(void **state)
 	assert_int_equal(1, paris->road[AT_LONDON].sent);
 	assert_int_equal(1, w->site[AT_LONDON].delivered);
 	exchange_peer_status(paris->x, 0, &st);
-	assert_true(st.running && st.calling);
+	assert_true(st.road.running && st.road.calling);
 	post(w, "bob@london.example", MAIL);
 	assert_int_equal(2, w->site[AT_LONDON].delivered);
 	nw_pass(w, 30);
 	exchange_peer_status(paris->x, 0, &st);
-	assert_false(st.running || st.calling);
-	assert_int_equal(0, st.failures);
+	assert_false(st.road.running || st.road.calling);
+	assert_int_equal(0, st.road.failures);
 	post(w, "bob@london.example", MAIL);
 	nw_pass(w, 600);
 	assert_int_equal(2, w->site[AT_LONDON].delivered);

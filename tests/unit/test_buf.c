@@ -108,6 +108,35 @@ test_room(void **state)
 	buf_release(&b);
 }
 
+/* The words of a text, each in brackets. */
+static void
+assert_words(const char *text, const char *expected)
+{
+	struct slice rest = slice_of(text), word;
+	struct buf b = BUF_INIT;
+
+	while (slice_word(&rest, &word))
+		buf_addf(&b, "[%.*s]", (int)word.len, word.ptr);
+	assert_int_equal(word.len, 0);
+	assert_string_equal(buf_cstr(&b), expected);
+	buf_release(&b);
+}
+
+static void
+test_words(void **state)
+{
+	struct slice none = { NULL, 0 }, word;
+
+	(void)state;
+	assert_words("", "");
+	assert_words("one", "[one]");
+	assert_words("one two", "[one][two]");
+	assert_words("one  two", "[one][][two]");
+	assert_words(" one ", "[][one]");
+	assert_words("a\tb", "[a\tb]");
+	assert_false(slice_word(&none, &word));
+}
+
 static void
 test_slices(void **state)
 {
@@ -124,6 +153,10 @@ test_slices(void **state)
 	assert_false(slice_ieqs(SLICE_LIT("["), "{"));
 	assert_false(slice_ieqs(SLICE_LIT("@"), "`"));
 	assert_true(slice_ieq(none, none));
+	assert_true(slice_is_ascii(SLICE_LIT("a~\0\x7f")));
+	assert_true(slice_is_ascii(none));
+	assert_false(slice_is_ascii(SLICE_LIT("a\x80")));
+	assert_false(slice_is_ascii(SLICE_LIT("\xff")));
 	assert_true(slice_eqs(slice_trim(SLICE_LIT(" \t a b\t ")), "a b"));
 	assert_int_equal(slice_trim(SLICE_LIT(" \t")).len, 0);
 	assert_int_equal(slice_trim(none).len, 0);
@@ -246,6 +279,7 @@ main(void)
 		cmocka_unit_test(test_queue),
 		cmocka_unit_test(test_steal),
 		cmocka_unit_test(test_room),
+		cmocka_unit_test(test_words),
 		cmocka_unit_test(test_slices),
 		cmocka_unit_test(test_record),
 		cmocka_unit_test(test_record_cut),

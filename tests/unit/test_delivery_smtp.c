@@ -20,60 +20,121 @@
 		s, sizeof(s) - 1 \
 	}
 
+static const char plain[] = "Subject: a\r\n\r\n.dot\r\n..two\r\n.\r\nend\r\n";
+
+/* An agent, the server it delivers to, and what was told of a job. */
+struct scene {
+	struct world w;
+	struct fake f;
+	struct seen s;
+};
+
+/* The agent, anew. */
 static void
-smtp_open(struct world *w, struct fake *f)
+scene_agent(struct scene *c, enum conf_delivery_kind kind)
 {
-	world_open(w);
-	fake_open(f, w->base);
-	world_agent(w, CONF_DELIVERY_SMTP, mem_strdup(f->target));
+	world_agent(&c->w, kind, mem_strdup(c->f.target));
+}
+
+static void
+scene_open(struct scene *c)
+{
+	world_open(&c->w);
+	fake_open(&c->f, c->w.base);
+	scene_agent(c, CONF_DELIVERY_SMTP);
 }
 
 /* The agent goes first; the lines see its end. */
 static void
-smtp_close(struct world *w, struct fake *f)
+scene_close(struct scene *c)
 {
 	int i;
 
-	delivery_free(w->agent);
-	w->agent = NULL;
-	for (i = 0; i < 50 && f->open > 0; i++)
-		world_linger(w, 10);
-	assert_int_equal(f->open, 0);
-	evconnlistener_free(f->listener);
-	buf_release(&f->content);
-	world_close(w);
+	delivery_free(c->w.agent);
+	c->w.agent = NULL;
+	for (i = 0; i < 50 && c->f.open > 0; i++)
+		world_linger(&c->w, 10);
+	assert_int_equal(c->f.open, 0);
+	evconnlistener_free(c->f.listener);
+	buf_release(&c->f.content);
+	world_close(&c->w);
 }
 
-static const char plain[] = "Subject: a\r\n\r\n.dot\r\n..two\r\n.\r\nend\r\n";
+static int
+set_up(void **state)
+{
+	struct scene *c = mem_alloc(1, sizeof(*c));
+
+	scene_open(c);
+	*state = c;
+	return 0;
+}
+
+static int
+tear_down(void **state)
+{
+	scene_close(*state);
+	free(*state);
+	return 0;
+}
+
+/* A mail to bob that has this content, and what becomes of it. */
+static void
+scene_mail(struct scene *c, const char *content,
+    enum delivery_outcome outcome, const char *status)
+{
+	world_deliver(&c->w, &c->s,
+	    world_add_text(&c->w, "bob@x.example", content));
+	seen_check(&c->s, 0, outcome, status);
+}
+
+/* The plain mail to bob and to another one; its id. */
+static uint64_t
+scene_pair(struct scene *c, const char *other)
+{
+	const char *rcpt[] = { "bob@x.example", other };
+
+	return world_add_mail(&c->w, rcpt, 2, plain, sizeof(plain) - 1);
+}
+
+/* One try with a new agent to deliver such a pair, over a line that drops
+ * when so many octets were taken, or said; -1: it does not. */
+static void
+scene_drop(struct scene *c, enum conf_delivery_kind kind, uint64_t id,
+    long taken, long said)
+{
+	scene_agent(c, kind);
+	c->f.in = c->f.out = 0;
+	c->f.messages = 0;
+	c->f.hang_after_in = taken;
+	c->f.hang_after_out = said;
+	world_start(&c->w, &c->s, id, 2);
+	world_run(&c->w);
+	assert_int_equal(c->s.told[0], 1);
+	assert_int_equal(c->s.told[1], 1);
+}
 
 static void
 smtp_plain(void **state)
 {
-	const char *rcpt[] = { "bob@x.example", "eve@x.example" };
-	struct fake f;
-	struct world w;
-	struct seen s;
+	struct scene *c = *state;
 	char text[256];
 
-	(void)state;
-	smtp_open(&w, &f);
-	assert_true(delivery_width(w.agent) >= 4);
-	world_start(
-	    &w, &s, world_add_mail(&w, rcpt, 2, plain, sizeof(plain) - 1), 2);
-	world_run(&w);
-	seen_check(&s, 0, DELIVERY_RELAYED, "2.6.0");
-	seen_check(&s, 1, DELIVERY_RELAYED, "2.6.0");
+	world_start(&c->w, &c->s, scene_pair(c, "eve@x.example"), 2);
+	world_run(&c->w);
+	seen_check(&c->s, 0, DELIVERY_RELAYED, "2.6.0");
+	seen_check(&c->s, 1, DELIVERY_RELAYED, "2.6.0");
 	snprintf(text, sizeof(text),
-	    "%s said after end of DATA: 250 2.6.0 taken", f.target);
-	assert_string_equal(s.text[0], text);
-	assert_string_equal(buf_cstr(&f.content), plain);
-	assert_int_equal(f.rcpts, 2);
-	smtp_close(&w, &f);
+	    "%s said after end of DATA: 250 2.6.0 taken", c->f.target);
+	assert_string_equal(c->s.text[0], text);
+	assert_string_equal(buf_cstr(&c->f.content), plain);
+	assert_int_equal(c->f.rcpts, 2);
 }
 
 static void
 smtp_octets(void **state)
 {
+	struct scene *c = *state;
 	static const struct {
 		const char *text;
 		size_t len;
@@ -86,89 +147,76 @@ smtp_octets(void **state)
 		CASE(""),
 	};
 	const char *rcpt = "bob@x.example";
-	struct fake f;
-	struct world w;
-	struct seen s;
 	size_t i;
 
-	(void)state;
-	smtp_open(&w, &f);
 	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		world_deliver(&w, &s,
-		    world_add_mail(&w, &rcpt, 1, cases[i].text, cases[i].len));
-		seen_check(&s, 0, DELIVERY_RELAYED, "2.6.0");
-		assert_int_equal(f.content.len, cases[i].len);
+		world_deliver(&c->w, &c->s,
+		    world_add_mail(&c->w, &rcpt, 1, cases[i].text,
+		    cases[i].len));
+		seen_check(&c->s, 0, DELIVERY_RELAYED, "2.6.0");
+		assert_int_equal(c->f.content.len, cases[i].len);
 		assert_memory_equal(
-		    buf_cstr(&f.content), cases[i].text, cases[i].len);
+		    buf_cstr(&c->f.content), cases[i].text, cases[i].len);
 	}
-	assert_int_equal(f.lines, 1);
-	smtp_close(&w, &f);
+	assert_int_equal(c->f.lines, 1);
 }
 
 static void
 smtp_big(void **state)
 {
+	struct scene *c = *state;
 	const char *rcpt = "bob@x.example";
 	struct buf big = BUF_INIT;
-	struct fake f;
-	struct world w;
-	struct seen s;
 
-	(void)state;
 	while (big.len < 3 << 20)
 		buf_addf(&big, ".%zu some line of text\r\n", big.len);
-	smtp_open(&w, &f);
-	world_deliver(&w, &s, world_add_mail(&w, &rcpt, 1, big.ptr, big.len));
-	seen_check(&s, 0, DELIVERY_RELAYED, "2.6.0");
-	assert_int_equal(f.content.len, big.len);
-	assert_memory_equal(f.content.ptr, big.ptr, big.len);
+	world_deliver(&c->w, &c->s,
+	    world_add_mail(&c->w, &rcpt, 1, big.ptr, big.len));
+	seen_check(&c->s, 0, DELIVERY_RELAYED, "2.6.0");
+	assert_int_equal(c->f.content.len, big.len);
+	assert_memory_equal(c->f.content.ptr, big.ptr, big.len);
 	buf_addc(&big, '!'); /* an open end: by BDAT */
-	world_deliver(&w, &s, world_add_mail(&w, &rcpt, 1, big.ptr, big.len));
-	seen_check(&s, 0, DELIVERY_RELAYED, "2.6.0");
-	assert_int_equal(f.content.len, big.len);
-	assert_memory_equal(f.content.ptr, big.ptr, big.len);
+	world_deliver(&c->w, &c->s,
+	    world_add_mail(&c->w, &rcpt, 1, big.ptr, big.len));
+	seen_check(&c->s, 0, DELIVERY_RELAYED, "2.6.0");
+	assert_int_equal(c->f.content.len, big.len);
+	assert_memory_equal(c->f.content.ptr, big.ptr, big.len);
 	buf_release(&big);
-	smtp_close(&w, &f);
 }
 
 static void
 smtp_recipients(void **state)
 {
+	struct scene *c = *state;
 	const char *rcpt[] = { "nobody@x.example", "bob@x.example",
 		"later@x.example", "odd@x.example" };
-	struct fake f;
-	struct world w;
-	struct seen s;
 	uint64_t id;
 	char text[256];
 
-	(void)state;
-	smtp_open(&w, &f);
-	id = world_add_mail(&w, rcpt, 4, plain, sizeof(plain) - 1);
-	world_start(&w, &s, id, 4);
-	world_run(&w);
-	seen_check(&s, 0, DELIVERY_FAILED, "5.1.1");
-	seen_check(&s, 1, DELIVERY_RELAYED, "2.6.0");
-	seen_check(&s, 2, DELIVERY_RETRY, "4.2.0");
-	seen_check(&s, 3, DELIVERY_FAILED, "5.0.0");
+	id = world_add_mail(&c->w, rcpt, 4, plain, sizeof(plain) - 1);
+	world_start(&c->w, &c->s, id, 4);
+	world_run(&c->w);
+	seen_check(&c->s, 0, DELIVERY_FAILED, "5.1.1");
+	seen_check(&c->s, 1, DELIVERY_RELAYED, "2.6.0");
+	seen_check(&c->s, 2, DELIVERY_RETRY, "4.2.0");
+	seen_check(&c->s, 3, DELIVERY_FAILED, "5.0.0");
 	snprintf(text, sizeof(text),
-	    "%s said after RCPT TO: 550 5.1.1 no such user", f.target);
-	assert_string_equal(s.text[0], text);
+	    "%s said after RCPT TO: 550 5.1.1 no such user", c->f.target);
+	assert_string_equal(c->s.text[0], text);
 	/* Nobody is accepted; and indexes that are not 0, 1, 2... */
-	world_start(&w, &s, id, 2);
-	s.rcpt[0] = 3;
-	s.rcpt[1] = 2;
-	world_run(&w);
-	seen_check(&s, 3, DELIVERY_FAILED, "5.0.0");
-	seen_check(&s, 2, DELIVERY_RETRY, "4.2.0");
-	assert_int_equal(s.told[0] + s.told[1], 0);
-	world_start(&w, &s, id, 1);
-	s.rcpt[0] = 1;
-	world_run(&w);
-	seen_check(&s, 1, DELIVERY_RELAYED, "2.6.0");
-	assert_int_equal(f.messages, 2);
-	assert_int_equal(f.lines, 1);
-	smtp_close(&w, &f);
+	world_start(&c->w, &c->s, id, 2);
+	c->s.rcpt[0] = 3;
+	c->s.rcpt[1] = 2;
+	world_run(&c->w);
+	seen_check(&c->s, 3, DELIVERY_FAILED, "5.0.0");
+	seen_check(&c->s, 2, DELIVERY_RETRY, "4.2.0");
+	assert_int_equal(c->s.told[0] + c->s.told[1], 0);
+	world_start(&c->w, &c->s, id, 1);
+	c->s.rcpt[0] = 1;
+	world_run(&c->w);
+	seen_check(&c->s, 1, DELIVERY_RELAYED, "2.6.0");
+	assert_int_equal(c->f.messages, 2);
+	assert_int_equal(c->f.lines, 1);
 }
 
 /* What the server says at each step, and what becomes of the message. */
@@ -229,30 +277,28 @@ smtp_replies(void **state)
 		    .outcome = DELIVERY_RETRY,
 		    .status = "4.3.2" },
 	};
-	struct fake f;
-	struct world w;
-	struct seen s;
+	struct scene *c = mem_alloc(1, sizeof(*c));
 	size_t i;
 
 	(void)state;
 	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		smtp_open(&w, &f);
+		scene_open(c);
 		if (cases[i].greeting != NULL)
-			f.greeting = cases[i].greeting;
+			c->f.greeting = cases[i].greeting;
 		if (cases[i].ehlo != NULL)
-			f.ehlo = cases[i].ehlo;
+			c->f.ehlo = cases[i].ehlo;
 		if (cases[i].mail != NULL)
-			f.mail = cases[i].mail;
+			c->f.mail = cases[i].mail;
 		if (cases[i].data != NULL)
-			f.data = cases[i].data;
+			c->f.data = cases[i].data;
 		if (cases[i].end != NULL)
-			f.end = cases[i].end;
-		world_deliver(
-		    &w, &s, world_add_text(&w, "bob@x.example", plain));
-		seen_check(&s, 0, cases[i].outcome, cases[i].status);
-		assert_memory_equal(s.text[0], f.target, strlen(f.target));
-		smtp_close(&w, &f);
+			c->f.end = cases[i].end;
+		scene_mail(c, plain, cases[i].outcome, cases[i].status);
+		assert_memory_equal(c->s.text[0], c->f.target,
+		    strlen(c->f.target));
+		scene_close(c);
 	}
+	free(c);
 }
 
 /* `convert = yes`: what the server lacks is no longer needed; what cannot be
@@ -260,6 +306,7 @@ smtp_replies(void **state)
 static void
 smtp_convert(void **state)
 {
+	struct scene *c = *state;
 	static const struct {
 		const char *content, *got, *status;
 	} cases[] = {
@@ -274,33 +321,25 @@ smtp_convert(void **state)
 		{ "A: \xe4\r\n\r\n", NULL, "5.6.3" },
 		{ "A: b\nC: d\r\n\r\n", NULL, "5.6.1" },
 	};
-	struct fake f;
-	struct world w;
-	struct seen s;
 	size_t i;
 
-	(void)state;
-	world_open(&w);
-	fake_open(&f, w.base);
-	f.ehlo = "250 fake\r\n";
-	w.conf.convert = true;
-	world_agent(&w, CONF_DELIVERY_SMTP, mem_strdup(f.target));
+	c->f.ehlo = "250 fake\r\n";
+	c->w.conf.convert = true;
+	scene_agent(c, CONF_DELIVERY_SMTP);
 	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		world_deliver(&w, &s,
-		    world_add_text(&w, "bob@x.example", cases[i].content));
-		seen_check(&s, 0, cases[i].got != NULL ? DELIVERY_RELAYED :
-		    DELIVERY_FAILED, cases[i].status);
+		scene_mail(c, cases[i].content, cases[i].got != NULL ?
+		    DELIVERY_RELAYED : DELIVERY_FAILED, cases[i].status);
 		if (cases[i].got != NULL)
-			assert_string_equal(buf_cstr(&f.content),
+			assert_string_equal(buf_cstr(&c->f.content),
 			    cases[i].got);
 	}
-	assert_int_equal(f.messages, 3);
-	smtp_close(&w, &f);
+	assert_int_equal(c->f.messages, 3);
 }
 
 static void
 smtp_lacking(void **state)
 {
+	struct scene *c = *state;
 	static const struct {
 		const char *content, *status;
 	} cases[] = {
@@ -309,274 +348,191 @@ smtp_lacking(void **state)
 		{ "this is more than forty octets, which is too much\r\n",
 		    "5.3.4" },
 	};
-	struct fake f;
-	struct world w;
-	struct seen s;
 	size_t i;
 
-	(void)state;
-	smtp_open(&w, &f);
-	f.ehlo = "250-fake\r\n250 SIZE 40\r\n";
+	c->f.ehlo = "250-fake\r\n250 SIZE 40\r\n";
 	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
-		world_deliver(&w, &s,
-		    world_add_text(&w, "bob@x.example", cases[i].content));
-		seen_check(&s, 0, DELIVERY_FAILED, cases[i].status);
-		assert_memory_equal(s.text[0], f.target, strlen(f.target));
+		scene_mail(c, cases[i].content, DELIVERY_FAILED,
+		    cases[i].status);
+		assert_memory_equal(c->s.text[0], c->f.target,
+		    strlen(c->f.target));
 	}
-	world_deliver(&w, &s, world_add_text(&w, "bob@x.example", "short\r\n"));
-	seen_check(&s, 0, DELIVERY_RELAYED, "2.6.0");
-	assert_int_equal(f.lines, 1);
-	assert_int_equal(f.messages, 1);
-	smtp_close(&w, &f);
+	scene_mail(c, "short\r\n", DELIVERY_RELAYED, "2.6.0");
+	assert_int_equal(c->f.lines, 1);
+	assert_int_equal(c->f.messages, 1);
 }
 
 /* The line drops after every octet that the server takes. */
 static void
 smtp_drop_in(void **state)
 {
-	const char *rcpt[] = { "bob@x.example", "nobody@x.example" };
-	struct fake f;
-	struct world w;
-	struct seen s;
+	struct scene *c = *state;
 	uint64_t id;
 	long n;
 
-	(void)state;
-	smtp_open(&w, &f);
-	id = world_add_mail(&w, rcpt, 2, plain, sizeof(plain) - 1);
+	id = scene_pair(c, "nobody@x.example");
 	for (n = 0;; n++) {
-		world_agent(&w, CONF_DELIVERY_SMTP, mem_strdup(f.target));
-		f.in = 0;
-		f.messages = 0;
-		f.hang_after_in = n;
-		world_start(&w, &s, id, 2);
-		world_run(&w);
-		assert_int_equal(s.told[0], 1);
-		assert_int_equal(s.told[1], 1);
-		if (s.outcome[0] == DELIVERY_RELAYED)
+		scene_drop(c, CONF_DELIVERY_SMTP, id, n, -1);
+		if (c->s.outcome[0] == DELIVERY_RELAYED)
 			break;
-		seen_check(&s, 0, DELIVERY_RETRY, "4.4.2");
-		assert_true(s.outcome[1] == DELIVERY_RETRY ||
-		    strcmp(s.status[1], "5.1.1") == 0);
+		seen_check(&c->s, 0, DELIVERY_RETRY, "4.4.2");
+		assert_true(c->s.outcome[1] == DELIVERY_RETRY ||
+		    strcmp(c->s.status[1], "5.1.1") == 0);
 		assert_true(n < 400);
 	}
 	/* EHLO, MAIL, two RCPT, DATA and the dot-stuffed content. */
 	assert_true(n > 19 + 30 + 24 + 27 + 6 + 41);
-	assert_int_equal(f.messages, 1);
-	smtp_close(&w, &f);
+	assert_int_equal(c->f.messages, 1);
 }
 
 /* The same for every octet that it says. */
 static void
 smtp_drop_out(void **state)
 {
-	const char *rcpt[] = { "bob@x.example", "nobody@x.example" };
-	struct fake f;
-	struct world w;
-	struct seen s;
+	struct scene *c = *state;
 	uint64_t id;
 	long n;
 
-	(void)state;
-	smtp_open(&w, &f);
-	id = world_add_mail(&w, rcpt, 2, plain, sizeof(plain) - 1);
+	id = scene_pair(c, "nobody@x.example");
 	for (n = 0;; n++) {
-		world_agent(&w, CONF_DELIVERY_SMTP, mem_strdup(f.target));
-		f.out = 0;
-		f.messages = 0;
-		f.hang_after_out = n;
-		world_start(&w, &s, id, 2);
-		world_run(&w);
-		assert_int_equal(s.told[0], 1);
-		assert_int_equal(s.told[1], 1);
-		if (s.outcome[0] == DELIVERY_RELAYED)
+		scene_drop(c, CONF_DELIVERY_SMTP, id, -1, n);
+		if (c->s.outcome[0] == DELIVERY_RELAYED)
 			break;
-		seen_check(&s, 0, DELIVERY_RETRY, "4.4.2");
+		seen_check(&c->s, 0, DELIVERY_RETRY, "4.4.2");
 		assert_true(n < 400);
 	}
 	assert_true(n > 150);
-	assert_int_equal(f.messages, 1);
-	assert_int_equal(s.outcome[1], DELIVERY_FAILED);
-	smtp_close(&w, &f);
+	assert_int_equal(c->f.messages, 1);
+	assert_int_equal(c->s.outcome[1], DELIVERY_FAILED);
 }
 
 /* RFC 2033: the same, with two recipients who are answered one by one. */
 static void
 lmtp_drop_out(void **state)
 {
-	const char *rcpt[] = { "bob@x.example", "eve@x.example" };
+	struct scene *c = *state;
 	unsigned halves = 0;
-	struct fake f;
-	struct world w;
-	struct seen s;
 	uint64_t id;
 	long n;
 
-	(void)state;
-	smtp_open(&w, &f);
-	f.lmtp = true;
-	id = world_add_mail(&w, rcpt, 2, plain, sizeof(plain) - 1);
+	c->f.lmtp = true;
+	id = scene_pair(c, "eve@x.example");
 	for (n = 0;; n++) {
-		world_agent(&w, CONF_DELIVERY_LMTP, mem_strdup(f.target));
-		f.out = 0;
-		f.messages = 0;
-		f.hang_after_out = n;
-		world_start(&w, &s, id, 2);
-		world_run(&w);
-		assert_int_equal(s.told[0], 1);
-		assert_int_equal(s.told[1], 1);
-		if (s.outcome[1] == DELIVERY_RELAYED)
+		scene_drop(c, CONF_DELIVERY_LMTP, id, -1, n);
+		if (c->s.outcome[1] == DELIVERY_RELAYED)
 			break;
-		if (s.outcome[0] == DELIVERY_RELAYED)
+		if (c->s.outcome[0] == DELIVERY_RELAYED)
 			halves++;
 		else
-			seen_check(&s, 0, DELIVERY_RETRY, "4.4.2");
-		seen_check(&s, 1, DELIVERY_RETRY, "4.4.2");
+			seen_check(&c->s, 0, DELIVERY_RETRY, "4.4.2");
+		seen_check(&c->s, 1, DELIVERY_RETRY, "4.4.2");
 		assert_true(n < 400);
 	}
 	/* as long as the second reply was under way */
-	assert_int_equal(halves, strlen(f.end));
-	seen_check(&s, 0, DELIVERY_RELAYED, "2.6.0");
-	assert_int_equal(f.messages, 1);
-	smtp_close(&w, &f);
+	assert_int_equal(halves, strlen(c->f.end));
+	seen_check(&c->s, 0, DELIVERY_RELAYED, "2.6.0");
+	assert_int_equal(c->f.messages, 1);
 }
 
 static void
 lmtp_drop_in(void **state)
 {
-	const char *rcpt[] = { "bob@x.example", "nobody@x.example" };
-	struct fake f;
-	struct world w;
-	struct seen s;
+	struct scene *c = *state;
 	uint64_t id;
 	long n;
 
-	(void)state;
-	smtp_open(&w, &f);
-	f.lmtp = true;
-	id = world_add_mail(&w, rcpt, 2, plain, sizeof(plain) - 1);
+	c->f.lmtp = true;
+	id = scene_pair(c, "nobody@x.example");
 	for (n = 0;; n++) {
-		world_agent(&w, CONF_DELIVERY_LMTP, mem_strdup(f.target));
-		f.in = 0;
-		f.messages = 0;
-		f.hang_after_in = n;
-		world_start(&w, &s, id, 2);
-		world_run(&w);
-		assert_int_equal(s.told[0], 1);
-		assert_int_equal(s.told[1], 1);
-		if (s.outcome[0] == DELIVERY_RELAYED)
+		scene_drop(c, CONF_DELIVERY_LMTP, id, n, -1);
+		if (c->s.outcome[0] == DELIVERY_RELAYED)
 			break;
-		seen_check(&s, 0, DELIVERY_RETRY, "4.4.2");
+		seen_check(&c->s, 0, DELIVERY_RETRY, "4.4.2");
 		assert_true(n < 400);
 	}
 	assert_true(n > 19 + 30 + 24 + 27 + 6 + 41);
-	seen_check(&s, 1, DELIVERY_FAILED, "5.1.1");
-	smtp_close(&w, &f);
+	seen_check(&c->s, 1, DELIVERY_FAILED, "5.1.1");
 }
 
 static void
 smtp_slow(void **state)
 {
-	const char *rcpt[] = { "bob@x.example", "nobody@x.example" };
-	struct fake f;
-	struct world w;
-	struct seen s;
+	struct scene *c = *state;
 
-	(void)state;
-	smtp_open(&w, &f);
-	f.slow = true;
-	world_start(
-	    &w, &s, world_add_mail(&w, rcpt, 2, plain, sizeof(plain) - 1), 2);
-	world_run(&w);
-	seen_check(&s, 0, DELIVERY_RELAYED, "2.6.0");
-	seen_check(&s, 1, DELIVERY_FAILED, "5.1.1");
-	smtp_close(&w, &f);
+	c->f.slow = true;
+	world_start(&c->w, &c->s, scene_pair(c, "nobody@x.example"), 2);
+	world_run(&c->w);
+	seen_check(&c->s, 0, DELIVERY_RELAYED, "2.6.0");
+	seen_check(&c->s, 1, DELIVERY_FAILED, "5.1.1");
 }
 
 /* A server that has had enough messages is not a failure. */
 static void
 smtp_reuse(void **state)
 {
-	struct fake f;
-	struct world w;
-	struct seen s;
+	struct scene *c = *state;
 	int i;
 
-	(void)state;
-	smtp_open(&w, &f);
 	for (i = 0; i < 101; i++) {
-		world_deliver(
-		    &w, &s, world_add_text(&w, "bob@x.example", "a\r\n"));
-		seen_check(&s, 0, DELIVERY_RELAYED, "2.6.0");
+		scene_mail(c, "a\r\n", DELIVERY_RELAYED, "2.6.0");
 	}
-	assert_int_equal(f.lines, 2);
-	assert_int_equal(f.messages, 101);
-	f.per_line = 2;
+	assert_int_equal(c->f.lines, 2);
+	assert_int_equal(c->f.messages, 101);
+	c->f.per_line = 2;
 	for (i = 0; i < 10; i++) {
-		world_deliver(
-		    &w, &s, world_add_text(&w, "bob@x.example", "a\r\n"));
-		seen_check(&s, 0, DELIVERY_RELAYED, "2.6.0");
+		scene_mail(c, "a\r\n", DELIVERY_RELAYED, "2.6.0");
 	}
-	assert_int_equal(f.messages, 111);
-	smtp_close(&w, &f);
+	assert_int_equal(c->f.messages, 111);
 }
 
 static void
 smtp_parallel(void **state)
 {
+	struct scene *c = *state;
 	enum { N = 120 };
 	struct seen *s = mem_alloc(N, sizeof(*s));
-	struct fake f;
-	struct world w;
 	size_t i;
 
-	(void)state;
-	smtp_open(&w, &f);
-	w.conf.connections = 3;
-	world_agent(&w, CONF_DELIVERY_SMTP, mem_strdup(f.target));
+	c->w.conf.connections = 3;
+	scene_agent(c, CONF_DELIVERY_SMTP);
 	for (i = 0; i < N; i++)
-		world_start(
-		    &w, &s[i], world_add_text(&w, "bob@x.example", "a\r\n"), 1);
-	world_run(&w);
+		world_start(&c->w, &s[i],
+		    world_add_text(&c->w, "bob@x.example", "a\r\n"), 1);
+	world_run(&c->w);
 	for (i = 0; i < N; i++)
 		seen_check(&s[i], 0, DELIVERY_RELAYED, "2.6.0");
-	assert_int_equal(f.open_max, 3);
-	assert_int_equal(f.lines, 3);
-	assert_int_equal(f.messages, N);
+	assert_int_equal(c->f.open_max, 3);
+	assert_int_equal(c->f.lines, 3);
+	assert_int_equal(c->f.messages, N);
 	free(s);
-	smtp_close(&w, &f);
 }
 
 static void
 smtp_many_recipients(void **state)
 {
+	struct scene *c = *state;
 	const char *rcpt[250];
-	struct fake f;
-	struct world w;
-	struct seen s;
 	size_t i;
 
-	(void)state;
 	for (i = 0; i < 250; i++)
 		rcpt[i] = i % 50 == 7 ? "nobody@x.example" : "bob@x.example";
-	smtp_open(&w, &f);
-	world_start(&w, &s,
-	    world_add_mail(&w, rcpt, 250, plain, sizeof(plain) - 1), 250);
-	world_run(&w);
+	world_start(&c->w, &c->s,
+	    world_add_mail(&c->w, rcpt, 250, plain, sizeof(plain) - 1), 250);
+	world_run(&c->w);
 	for (i = 0; i < 250; i++)
-		seen_check(&s, i, i % 50 == 7 ? DELIVERY_FAILED :
+		seen_check(&c->s, i, i % 50 == 7 ? DELIVERY_FAILED :
 		    DELIVERY_RELAYED,
 		    i % 50 == 7 ? "5.1.1" : "2.6.0");
-	assert_int_equal(f.messages, 3);
-	assert_int_equal(f.rcpts, 245);
-	assert_int_equal(f.rcpts_max, 98);
-	assert_int_equal(f.lines, 1);
-	smtp_close(&w, &f);
+	assert_int_equal(c->f.messages, 3);
+	assert_int_equal(c->f.rcpts, 245);
+	assert_int_equal(c->f.rcpts_max, 98);
+	assert_int_equal(c->f.lines, 1);
 }
 
 static void
 smtp_no_server(void **state)
 {
+	struct scene *c = *state;
 	static const struct {
 		const char *target, *status;
 	} cases[] = {
@@ -585,184 +541,155 @@ smtp_no_server(void **state)
 		{ "127.0.0.1:no", "4.4.4" },
 		{ "[::1:x", "4.4.4" },
 	};
-	struct fake f;
-	struct world w;
 	struct seen s[3];
 	size_t i;
 
-	(void)state;
-	smtp_open(&w, &f);
-	evconnlistener_disable(f.listener);
+	evconnlistener_disable(c->f.listener);
 	for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
 		world_agent(
-		    &w, CONF_DELIVERY_SMTP, mem_strdup(cases[i].target));
-		world_deliver(
-		    &w, &s[0], world_add_text(&w, "bob@x.example", "a\r\n"));
+		    &c->w, CONF_DELIVERY_SMTP, mem_strdup(cases[i].target));
+		world_deliver(&c->w, &s[0],
+		    world_add_text(&c->w, "bob@x.example", "a\r\n"));
 		seen_check(&s[0], 0, DELIVERY_RETRY, cases[i].status);
 	}
-	evconnlistener_free(f.listener);
-	world_agent(&w, CONF_DELIVERY_SMTP, mem_strdup(f.target));
+	evconnlistener_free(c->f.listener);
+	scene_agent(c, CONF_DELIVERY_SMTP);
 	for (i = 0; i < 3; i++)
-		world_start(
-		    &w, &s[i], world_add_text(&w, "bob@x.example", "a\r\n"), 1);
-	world_run(&w);
+		world_start(&c->w, &s[i],
+		    world_add_text(&c->w, "bob@x.example", "a\r\n"), 1);
+	world_run(&c->w);
 	for (i = 0; i < 3; i++)
 		seen_check(&s[i], 0, DELIVERY_RETRY, "4.4.1");
-	fake_open(&f, w.base);
-	smtp_close(&w, &f);
+	fake_open(&c->f, c->w.base);
 }
 
 static void
 smtp_unix_and_loop(void **state)
 {
+	struct scene *c = *state;
 	struct sockaddr_un un = { .sun_family = AF_UNIX };
-	struct fake f;
-	struct world w;
-	struct seen s;
 
-	(void)state;
-	smtp_open(&w, &f);
-	w.own = true;
-	world_deliver(&w, &s, world_add_text(&w, "bob@x.example", "a\r\n"));
-	seen_check(&s, 0, DELIVERY_FAILED, "5.4.6");
-	assert_non_null(strstr(s.text[0], "mail loops back to myself"));
-	w.own = false;
-	evconnlistener_free(f.listener);
-	snprintf(un.sun_path, sizeof(un.sun_path), "%s/socket", w.dir);
-	fake_listen(&f, (struct sockaddr *)&un, sizeof(un));
+	c->w.own = true;
+	scene_mail(c, "a\r\n", DELIVERY_FAILED, "5.4.6");
+	assert_non_null(strstr(c->s.text[0], "mail loops back to myself"));
+	c->w.own = false;
+	evconnlistener_free(c->f.listener);
+	snprintf(un.sun_path, sizeof(un.sun_path), "%s/socket", c->w.dir);
+	fake_listen(&c->f, (struct sockaddr *)&un, sizeof(un));
 	world_agent(
-	    &w, CONF_DELIVERY_SMTP, mem_printf("unix:%s/socket", w.dir));
-	world_deliver(&w, &s, world_add_text(&w, "bob@x.example", "a\r\n"));
-	seen_check(&s, 0, DELIVERY_RELAYED, "2.6.0");
-	assert_string_equal(buf_cstr(&f.content), "a\r\n");
-	smtp_close(&w, &f);
+	    &c->w, CONF_DELIVERY_SMTP, mem_printf("unix:%s/socket", c->w.dir));
+	scene_mail(c, "a\r\n", DELIVERY_RELAYED, "2.6.0");
+	assert_string_equal(buf_cstr(&c->f.content), "a\r\n");
 }
 
 static void
 smtp_trace(void **state)
 {
+	struct scene *c = *state;
 	static const char *const bodies[] = { "A: b\r\n\r\nc\r\n",
 		"A: b\r\n\r\nopen" };
 	static const char from[] =
 	    "Received: from client.example\r\n\tby here.example with ESMTP";
-	struct fake f;
-	struct world w;
-	struct seen s;
 	size_t i, len;
 
-	(void)state;
-	smtp_open(&w, &f);
-	w.hooks.trace = true;
-	world_agent(&w, CONF_DELIVERY_SMTP, mem_strdup(f.target));
+	c->w.hooks.trace = true;
+	scene_agent(c, CONF_DELIVERY_SMTP);
 	for (i = 0; i < 2; i++) {
 		len = strlen(bodies[i]);
-		world_deliver(
-		    &w, &s, world_add_text(&w, "bob@x.example", bodies[i]));
-		seen_check(&s, 0, DELIVERY_RELAYED, "2.6.0");
+		scene_mail(c, bodies[i], DELIVERY_RELAYED, "2.6.0");
 		assert_memory_equal(
-		    buf_cstr(&f.content), from, sizeof(from) - 1);
+		    buf_cstr(&c->f.content), from, sizeof(from) - 1);
 		assert_string_equal(
-		    buf_cstr(&f.content) + f.content.len - len, bodies[i]);
+		    buf_cstr(&c->f.content) + c->f.content.len - len,
+		    bodies[i]);
 	}
-	smtp_close(&w, &f);
 }
 
 static void
 smtp_damaged(void **state)
 {
+	struct scene *c = *state;
 	const char *rcpt = "bob@x.example";
 	struct buf big = BUF_INIT;
-	struct fake f;
-	struct world w;
-	struct seen s;
 
-	(void)state;
 	while (big.len < 400000)
 		buf_adds(&big, "some line of text\r\n");
-	smtp_open(&w, &f);
-	world_start(&w, &s, world_add_mail(&w, &rcpt, 1, big.ptr, big.len), 1);
-	world_damage_body(&w);
-	world_run(&w);
-	seen_check(&s, 0, DELIVERY_FAILED, "5.3.0");
-	world_linger(&w, 20);
-	assert_int_equal(f.messages, 0);
-	world_deliver(&w, &s, world_add_text(&w, rcpt, "a\r\n"));
-	seen_check(&s, 0, DELIVERY_RELAYED, "2.6.0");
+	world_start(&c->w, &c->s,
+	    world_add_mail(&c->w, &rcpt, 1, big.ptr, big.len), 1);
+	world_damage_body(&c->w);
+	world_run(&c->w);
+	seen_check(&c->s, 0, DELIVERY_FAILED, "5.3.0");
+	world_linger(&c->w, 20);
+	assert_int_equal(c->f.messages, 0);
+	world_deliver(&c->w, &c->s, world_add_text(&c->w, rcpt, "a\r\n"));
+	seen_check(&c->s, 0, DELIVERY_RELAYED, "2.6.0");
 	buf_release(&big);
-	smtp_close(&w, &f);
 }
 
 static void
 smtp_free_midway(void **state)
 {
-	struct fake f;
-	struct world w;
-	struct seen s;
+	struct scene *c = *state;
 	int turns, i;
 
-	(void)state;
-	smtp_open(&w, &f);
 	for (turns = 0; turns < 40; turns++) {
-		world_agent(&w, CONF_DELIVERY_SMTP, mem_strdup(f.target));
-		world_start(
-		    &w, &s, world_add_text(&w, "bob@x.example", "a\r\n"), 1);
-		for (i = 0; i < turns && s.overs == 0; i++)
-			event_base_loop(w.base, EVLOOP_ONCE);
-		delivery_free(w.agent);
-		w.agent = NULL;
-		assert_int_equal(s.told[0], 1);
-		assert_int_equal(s.overs, 1);
-		if (s.outcome[0] == DELIVERY_RELAYED)
+		scene_agent(c, CONF_DELIVERY_SMTP);
+		world_start(&c->w, &c->s,
+		    world_add_text(&c->w, "bob@x.example", "a\r\n"), 1);
+		for (i = 0; i < turns && c->s.overs == 0; i++)
+			event_base_loop(c->w.base, EVLOOP_ONCE);
+		delivery_free(c->w.agent);
+		c->w.agent = NULL;
+		assert_int_equal(c->s.told[0], 1);
+		assert_int_equal(c->s.overs, 1);
+		if (c->s.outcome[0] == DELIVERY_RELAYED)
 			break;
-		seen_check(&s, 0, DELIVERY_RETRY, "4.3.2");
+		seen_check(&c->s, 0, DELIVERY_RETRY, "4.3.2");
 	}
 	assert_true(turns > 3 && turns < 40);
-	smtp_close(&w, &f);
 }
 
 static void
 smtp_idle_quit(void **state)
 {
-	struct fake f;
-	struct world w;
-	struct seen s;
+	struct scene *c = *state;
 
-	(void)state;
-	smtp_open(&w, &f);
-	world_deliver(&w, &s, world_add_text(&w, "bob@x.example", "a\r\n"));
-	world_linger(&w, 200);
-	assert_int_equal(f.open, 1);
-	world_linger(&w, 5200);
-	assert_int_equal(f.open, 0);
-	assert_int_equal(f.quits, 1);
-	smtp_close(&w, &f);
+	world_deliver(&c->w, &c->s,
+	    world_add_text(&c->w, "bob@x.example", "a\r\n"));
+	world_linger(&c->w, 200);
+	assert_int_equal(c->f.open, 1);
+	world_linger(&c->w, 5200);
+	assert_int_equal(c->f.open, 0);
+	assert_int_equal(c->f.quits, 1);
 }
 
 int
 main(void)
 {
 	static const struct CMUnitTest tests[] = {
-		cmocka_unit_test(smtp_plain),
-		cmocka_unit_test(smtp_octets),
-		cmocka_unit_test(smtp_big),
-		cmocka_unit_test(smtp_recipients),
+#define TEST(name) \
+	cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+		TEST(smtp_plain),
+		TEST(smtp_octets),
+		TEST(smtp_big),
+		TEST(smtp_recipients),
 		cmocka_unit_test(smtp_replies),
-		cmocka_unit_test(smtp_lacking),
-		cmocka_unit_test(smtp_convert),
-		cmocka_unit_test(smtp_drop_in),
-		cmocka_unit_test(smtp_drop_out),
-		cmocka_unit_test(lmtp_drop_out),
-		cmocka_unit_test(lmtp_drop_in),
-		cmocka_unit_test(smtp_slow),
-		cmocka_unit_test(smtp_reuse),
-		cmocka_unit_test(smtp_parallel),
-		cmocka_unit_test(smtp_many_recipients),
-		cmocka_unit_test(smtp_no_server),
-		cmocka_unit_test(smtp_unix_and_loop),
-		cmocka_unit_test(smtp_trace),
-		cmocka_unit_test(smtp_damaged),
-		cmocka_unit_test(smtp_free_midway),
-		cmocka_unit_test(smtp_idle_quit),
+		TEST(smtp_lacking),
+		TEST(smtp_convert),
+		TEST(smtp_drop_in),
+		TEST(smtp_drop_out),
+		TEST(lmtp_drop_out),
+		TEST(lmtp_drop_in),
+		TEST(smtp_slow),
+		TEST(smtp_reuse),
+		TEST(smtp_parallel),
+		TEST(smtp_many_recipients),
+		TEST(smtp_no_server),
+		TEST(smtp_unix_and_loop),
+		TEST(smtp_trace),
+		TEST(smtp_damaged),
+		TEST(smtp_free_midway),
+		TEST(smtp_idle_quit),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

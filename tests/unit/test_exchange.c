@@ -320,18 +320,18 @@ test_cutting(void **state)
 	xw_must_not(w, EXCHANGE_WRITE);
 	xw_accept(w, "ann@paris.example", "x@london.example");
 	exchange_peer_status(w->x, 0, &st); /* batch-count is 3 */
-	assert_int_equal(1, st.objects);
+	assert_int_equal(1, st.road.objects);
 	assert_int_equal(0, st.waiting_count);
 	for (i = 0; i < 2; i++)
 		assert_true(xw_submit(w, "ann@paris.example",
 		    "x@london.example",
 				big, &r) != 0);
 	exchange_peer_status(w->x, 0, &st); /* batch-size is 4000 */
-	assert_int_equal(2, st.objects);
+	assert_int_equal(2, st.road.objects);
 	assert_int_equal(1, st.waiting_count);
 	xw_pass(w, 3700); /* batch-age */
 	exchange_peer_status(w->x, 0, &st);
-	assert_int_equal(3, st.objects);
+	assert_int_equal(3, st.road.objects);
 }
 
 static void
@@ -411,11 +411,74 @@ test_reload_renews(void **state)
 	xw_must_not(w, EXCHANGE_RUN);
 	xw_pass(w, 700);
 	must_run(w);
-	exchange_reload(w->x, w->conf);
+	exchange_transport_renewed(w->x, "london");
 	transport_ends(w);
 	must_run(w);
 	transport_ends(w);
 	xw_must_not(w, EXCHANGE_RUN);
+	/* How it ended that was told to does not count; nor does what it
+	 * failed at with other settings. */
+	xw_pass(w, 700);
+	must_run(w);
+	exchange_transport_renewed(w->x, "london");
+	exchange_transport_exited(w->x, "london", -1, "SIGTERM");
+	xw_settle(w);
+	must_run(w);
+	exchange_transport_exited(w->x, "london", 75, "no carrier");
+	xw_settle(w);
+	xw_must_not(w, EXCHANGE_RUN);
+	exchange_transport_renewed(w->x, "london");
+	xw_settle(w);
+	must_run(w);
+}
+
+static void
+misconfigured(struct xw *w)
+{
+	must_run(w);
+	exchange_transport_exited(w->x, "london", 78, "speed=x");
+	xw_settle(w);
+}
+
+/* Misconfigured is no failure that passes: it waits for a reload or an order,
+ * and is looked at once a day. */
+static void
+test_misconfigured(void **state)
+{
+	struct xw *w = *state;
+	struct exchange_lane_status st;
+	struct err e = ERR_INIT;
+	char *name;
+
+	conf_free(w->conf);
+	w->conf = xw_conf_of(SITE HOME "peer london {\n dialect = bsmtp\n"
+	    " transport = /bin/true\n lifetime = 9d\n}\n" ROUTES);
+	exchange_reload(w->x, w->conf);
+	xw_accept(w, "ann@paris.example", "x@london.example");
+	name = xw_write_object(w);
+	misconfigured(w);
+	assert_true(exchange_lane_status(w->x, 0, 0, &st));
+	assert_true(st.road.misconfigured && st.road.down);
+	assert_string_equal(st.road.last_error, "speed=x");
+	xw_pass(w, 80000);
+	xw_must_not(w, EXCHANGE_RUN);
+	exchange_reload(w->x, w->conf);
+	xw_settle(w);
+	misconfigured(w);
+	xw_pass(w, 80000);
+	xw_must_not(w, EXCHANGE_RUN);
+	assert_int_equal(exchange_flush(w->x, "london", &e), 0);
+	xw_settle(w);
+	misconfigured(w);
+	xw_pass(w, 86401);
+	must_run(w);
+	assert_int_equal(exchange_transport_sent(w->x, "london", name, &e),
+	    0);
+	transport_ends(w);
+	assert_true(exchange_lane_status(w->x, 0, 0, &st));
+	assert_false(st.road.misconfigured || st.road.down);
+	assert_string_equal(st.road.last_error, "");
+	free(name);
 }
 
 static void
@@ -540,6 +603,7 @@ main(void)
 		CASE(test_urgent),
 		CASE(test_alternate),
 		CASE(test_reload_renews),
+		CASE(test_misconfigured),
 		CASE(test_peer_gone),
 		CASE(test_hold),
 		CASE(test_retry_order),

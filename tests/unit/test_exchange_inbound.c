@@ -141,7 +141,7 @@ test_quarantine(void **state)
 	xw_pass(w, 3700);
 	assert_int_equal(INBOUND_BROKEN, xw_feed_text(w, "4", "Dear all,\r\n"));
 	xw_answer(w, VERDICT_DONE, "2.0.0");
-	xw_contains(w, "1 more broken objects");
+	xw_contains(w, "1 more broken object of");
 	broken_init(&b);
 	assert_int_equal(0, spool_next_broken(w->spool, &id, &b, &e));
 	assert_string_equal("london", b.peer);

@@ -12,29 +12,13 @@
 
 #include "base/clock.h"
 #include "bundle/filter.h"
-
-static int
-to_buf(void *ctx, const char *bytes, size_t len, struct err *e)
-{
-	(void)e;
-	buf_add(ctx, bytes, len);
-	return 0;
-}
-
-static int
-refuses(void *ctx, const char *bytes, size_t len, struct err *e)
-{
-	(void)ctx;
-	(void)bytes;
-	(void)len;
-	return err_set(e, ERR_FULL, "no room");
-}
+#include "tests/unit/octets.h"
 
 /* Compresses in pieces of `piece` octets. */
 static void
 compress_pieces(struct buf *out, const char *bytes, size_t len, size_t piece)
 {
-	struct gzip_writer *w = gzip_writer_new(6, to_buf, out);
+	struct gzip_writer *w = gzip_writer_new(6, sink_to_buf, out);
 	struct err e = ERR_INIT;
 
 	for (size_t at = 0; at < len; at += piece)
@@ -149,7 +133,7 @@ test_pieces_do_not_matter(void **state)
 static void
 test_sink_stops_it(void **state)
 {
-	struct gzip_writer *w = gzip_writer_new(6, refuses, NULL);
+	struct gzip_writer *w = gzip_writer_new(6, sink_refuses, NULL);
 	struct err e = ERR_INIT;
 
 	(void)state;

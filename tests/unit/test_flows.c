@@ -488,12 +488,6 @@ test_crash(void **state)
 	assert_true(whole >= 10 && none >= 10);
 }
 
-#define BOTH(name) \
-	{ "bdb: " #name, test_##name, sw_setup_bdb, sw_teardown, NULL }, \
-	{ "mem: " #name, test_##name, sw_setup_mem, sw_teardown, NULL }
-#define ONE(name, engine) \
-	{ #name, test_##name, sw_setup_##engine, sw_teardown, NULL }
-
 int
 main(void)
 {

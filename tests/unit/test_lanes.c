@@ -84,6 +84,44 @@ exits(struct xw *w, const char *road, int status)
 	xw_settle(w);
 }
 
+/* This road is given an object and called for; the caller frees its name. */
+static char *
+asked(struct xw *w, const char *road)
+{
+	char *name = write_on(w, road);
+
+	runs(w, road);
+	return name;
+}
+
+/* Mail comes, for which it is this road's turn. */
+static char *
+starts(struct xw *w, const char *road)
+{
+	xw_accept(w, "ann@paris.example", "eve@london.example");
+	return asked(w, road);
+}
+
+/* It is its turn, with the object of this name unless NULL, and it sends. */
+static void
+takes(struct xw *w, const char *road, const char *name)
+{
+	char *got = asked(w, road);
+
+	if (name != NULL)
+		assert_string_equal(got, name);
+	sent(w, road, got);
+	free(got);
+}
+
+/* It fails, and what was before it is taken away. */
+static void
+fails(struct xw *w, const char *road, const char *name)
+{
+	exits(w, road, 75);
+	unlinked(w, road, name);
+}
+
 static bool
 lane(struct xw *w, size_t k, struct exchange_lane_status *st)
 {
@@ -96,9 +134,7 @@ carries(struct xw *w, const char *road)
 {
 	char *name;
 
-	xw_accept(w, "ann@paris.example", "eve@london.example");
-	name = write_on(w, road);
-	runs(w, road);
+	name = starts(w, road);
 	sent(w, road, name);
 	exits(w, road, 0);
 	xw_pass(w, 1);
@@ -116,14 +152,14 @@ test_order(void **state)
 	carries(w, "london/wire");
 	assert_true(lane(w, 0, &st));
 	assert_string_equal(st.name, "wire");
-	assert_true(st.last_sent_ms > 0);
+	assert_true(st.road.last_sent_ms > 0);
 	assert_true(lane(w, 1, &st));
 	assert_string_equal(st.name, "stick");
-	assert_int_equal(st.last_sent_ms, 0);
+	assert_int_equal(st.road.last_sent_ms, 0);
 	/* The one of the past configuration is told of until the restart. */
 	assert_true(lane(w, 2, &st));
-	assert_true(st.gone);
-	assert_string_equal(st.road, "london");
+	assert_true(st.road.gone);
+	assert_string_equal(st.path, "london");
 	assert_false(lane(w, 3, &st));
 	configure(w, PEER(STICK WIRE));
 	carries(w, "london/stick");
@@ -150,8 +186,7 @@ test_failover(void **state)
 	xw_must_not(w, EXCHANGE_WRITE);
 	assert_true(exchange_knows_object(w->x, "london/wire", name));
 	assert_false(exchange_knows_object(w->x, "london/stick", name));
-	exits(w, "london/wire", 75);
-	unlinked(w, "london/wire", name);
+	fails(w, "london/wire", name);
 	again = write_on(w, "london/stick");
 	assert_string_equal(name, again);
 	assert_int_equal(octets.len, w->text.len);
@@ -160,12 +195,12 @@ test_failover(void **state)
 	assert_true(exchange_knows_object(w->x, "london/stick", name));
 	runs(w, "london/stick");
 	assert_true(lane(w, 0, &st));
-	assert_int_equal(st.failures, 1);
+	assert_int_equal(st.road.failures, 1);
 	assert_true(st.retry_ms > 0);
-	assert_string_equal(st.last_error, "no carrier");
+	assert_string_equal(st.road.last_error, "no carrier");
 	exchange_peer_status(w->x, 0, &peer);
-	assert_true(peer.running);
-	assert_false(peer.down);
+	assert_true(peer.road.running);
+	assert_false(peer.road.down);
 	sent(w, "london/stick", name);
 	assert_int_equal(0, xw_count(w));
 	exits(w, "london/stick", 0);
@@ -174,7 +209,7 @@ test_failover(void **state)
 	xw_pass(w, 600);
 	carries(w, "london/wire");
 	assert_true(lane(w, 0, &st));
-	assert_int_equal(st.failures, 0);
+	assert_int_equal(st.road.failures, 0);
 	free(name);
 	free(again);
 	buf_release(&octets);
@@ -186,26 +221,20 @@ test_late_word(void **state)
 {
 	struct xw *w = *state;
 	struct err e = ERR_INIT;
-	char *name, *again;
+	char *name;
 
 	configure(w, PEER(WIRE STICK));
-	xw_accept(w, "ann@paris.example", "eve@london.example");
-	name = write_on(w, "london/wire");
-	runs(w, "london/wire");
-	exits(w, "london/wire", 1);
-	unlinked(w, "london/wire", name);
+	name = starts(w, "london/wire");
+	fails(w, "london/wire", name);
 	assert_int_equal(0, exchange_transport_sent(w->x, "london/wire", name,
 	    &e));
 	xw_settle(w);
 	/* So that it does not send it for ever. */
 	unlinked(w, "london/wire", name);
 	assert_int_equal(1, xw_count(w));
-	again = write_on(w, "london/stick");
-	runs(w, "london/stick");
-	sent(w, "london/stick", again);
+	takes(w, "london/stick", NULL);
 	assert_int_equal(0, xw_count(w));
 	free(name);
-	free(again);
 }
 
 /* All fail: the object stays with the last, the peer is down, and goes by
@@ -236,8 +265,8 @@ test_all_fail(void **state)
 		assert_true(w->now_ms < 86400000);
 	}
 	exchange_peer_status(w->x, 0, &peer);
-	assert_true(peer.down);
-	assert_int_equal(peer.objects, 1);
+	assert_true(peer.road.down);
+	assert_int_equal(peer.road.objects, 1);
 	assert_int_equal(1, xw_count(w));
 	free(name);
 }
@@ -305,11 +334,9 @@ test_shares(void **state)
 
 	configure(w, PEER(RADIO "  size-max = 2K\n }\n" STICK));
 	accept_as(w, 0, 5000);
-	a = write_on(w, "london/stick");
-	runs(w, "london/stick");
+	a = asked(w, "london/stick");
 	accept_as(w, 0, 1500);
-	b = write_on(w, "london/radio");
-	runs(w, "london/radio");
+	b = asked(w, "london/radio");
 	accept_as(w, 0, 1500);
 	accept_as(w, 0, 1500);
 	xw_must_not(w, EXCHANGE_WRITE);	/* one at a time */
@@ -335,24 +362,19 @@ static void
 test_urgent_falls_back(void **state)
 {
 	struct xw *w = *state;
-	char *name, *again;
+	char *name;
 
 	configure(w, PEER(RADIO "  priority-min = 1\n }\n" STICK));
 	accept_as(w, 2, 100);
-	name = write_on(w, "london/radio");
-	runs(w, "london/radio");
-	exits(w, "london/radio", 75);
-	unlinked(w, "london/radio", name);
-	again = write_on(w, "london/stick");
-	runs(w, "london/stick");
-	sent(w, "london/stick", again);
+	name = asked(w, "london/radio");
+	fails(w, "london/radio", name);
+	takes(w, "london/stick", NULL);
 	/* What the radio does not take never goes by it. */
 	free(name);
 	exits(w, "london/stick", 0);
 	xw_pass(w, 700);
 	accept_as(w, 0, 100);
-	name = write_on(w, "london/stick");
-	runs(w, "london/stick");
+	name = asked(w, "london/stick");
 	exits(w, "london/stick", 75);
 	xw_pass(w, 60);
 	xw_must_not(w, EXCHANGE_WRITE);
@@ -362,7 +384,6 @@ test_urgent_falls_back(void **state)
 	sent(w, "london/stick", name);
 	assert_int_equal(0, xw_count(w));
 	free(name);
-	free(again);
 }
 
 /* One refuses it for good: those behind it are asked, never it again. */
@@ -373,15 +394,12 @@ test_refused(void **state)
 	char *name;
 
 	configure(w, PEER(WIRE STICK));
-	xw_accept(w, "ann@paris.example", "eve@london.example");
-	name = write_on(w, "london/wire");
-	runs(w, "london/wire");
+	name = starts(w, "london/wire");
 	exchange_transport_failed(w->x, "london/wire", name, true, "too odd");
 	xw_settle(w);
 	unlinked(w, "london/wire", name);
 	free(name);
-	name = write_on(w, "london/stick");
-	runs(w, "london/stick");
+	name = asked(w, "london/stick");
 	exits(w, "london/wire", 0);
 	exits(w, "london/stick", 75);
 	xw_must_not(w, EXCHANGE_WRITE);
@@ -406,11 +424,8 @@ test_restart(void **state)
 	char *name, *again;
 
 	configure(w, PEER(WIRE STICK));
-	xw_accept(w, "ann@paris.example", "eve@london.example");
-	name = write_on(w, "london/wire");
-	runs(w, "london/wire");
-	exits(w, "london/wire", 75);
-	unlinked(w, "london/wire", name);
+	name = starts(w, "london/wire");
+	fails(w, "london/wire", name);
 	xw_crash(w);
 	xw_settle(w);
 	assert_true(exchange_knows_object(w->x, "london/stick", name));
@@ -421,12 +436,9 @@ test_restart(void **state)
 	xw_crash(w);
 	xw_settle(w);
 	free(again);
-	again = write_on(w, "london/stick");
-	runs(w, "london/stick");
-	sent(w, "london/stick", again);
+	takes(w, "london/stick", NULL);
 	assert_int_equal(0, xw_count(w));
 	free(name);
-	free(again);
 }
 
 /* A transport leaves the configuration: it is stopped, and what it had goes
@@ -439,9 +451,7 @@ test_removed(void **state)
 	char *name, *again;
 
 	configure(w, PEER(WIRE STICK));
-	xw_accept(w, "ann@paris.example", "eve@london.example");
-	name = write_on(w, "london/wire");
-	runs(w, "london/wire");
+	name = starts(w, "london/wire");
 	configure(w, PEER(STICK));
 	xw_must_take(w, EXCHANGE_STOP, &a);
 	assert_string_equal(a.road, "london/wire");
@@ -458,12 +468,9 @@ test_removed(void **state)
 	xw_settle(w);
 	unlinked(w, "london/stick", name);
 	free(again);
-	again = write_on(w, "london/wire");
-	runs(w, "london/wire");
-	sent(w, "london/wire", again);
+	takes(w, "london/wire", NULL);
 	assert_int_equal(0, xw_count(w));
 	free(name);
-	free(again);
 }
 
 /* From the short form to the long one and back. */
@@ -473,24 +480,18 @@ test_forms(void **state)
 	struct xw *w = *state;
 	char *name, *again;
 
-	xw_accept(w, "ann@paris.example", "eve@london.example");
-	name = write_on(w, "london");
-	runs(w, "london");
+	name = starts(w, "london");
 	configure(w, PEER(WIRE));
 	exits(w, "london", 0);
 	unlinked(w, "london", name);
-	again = write_on(w, "london/wire");
-	runs(w, "london/wire");
+	again = asked(w, "london/wire");
 	configure(w, CONF);
 	exits(w, "london/wire", 0);
 	unlinked(w, "london/wire", name);
 	free(again);
-	again = write_on(w, "london");
-	runs(w, "london");
-	sent(w, "london", again);
+	takes(w, "london", NULL);
 	assert_int_equal(0, xw_count(w));
 	free(name);
-	free(again);
 }
 
 /* A window closes: what waits goes by the one that is open. */
@@ -549,13 +550,11 @@ test_patience(void **state)
 	exits(w, "london/stick", 0);
 	carries(w, "london/stick");
 	assert_true(lane(w, 0, &st));
-	assert_int_equal(st.failures, 1);
-	assert_true(st.running && st.retry_ms > 0);
+	assert_int_equal(st.road.failures, 1);
+	assert_true(st.road.running && st.retry_ms > 0);
 	exchange_transport_alive(w->x, "london/wire");
-	xw_accept(w, "ann@paris.example", "eve@london.example");
 	free(name);
-	name = write_on(w, "london/wire");
-	runs(w, "london/wire");
+	name = starts(w, "london/wire");
 	sent(w, "london/wire", name);
 	assert_int_equal(0, xw_count(w));
 	free(name);
@@ -570,14 +569,10 @@ test_patience_alone(void **state)
 	char *name;
 
 	configure(w, PEER(RADIO "  patience = 5m\n }\n" STICK));
-	xw_accept(w, "ann@paris.example", "eve@london.example");
-	name = write_on(w, "london/radio");
-	runs(w, "london/radio");
-	exits(w, "london/radio", 75);
-	unlinked(w, "london/radio", name);
+	name = starts(w, "london/radio");
+	fails(w, "london/radio", name);
 	free(name);
-	name = write_on(w, "london/stick");
-	runs(w, "london/stick");
+	name = asked(w, "london/stick");
 	xw_pass(w, 450);	/* the radio's retry-min is 10m */
 	xw_must_not(w, EXCHANGE_STOP);
 	sent(w, "london/stick", name);
@@ -663,8 +658,7 @@ test_waits(void **state)
 	    "\n }\n"));
 	runs(w, "london/radio");
 	id = xw_accept(w, "ann@paris.example", "eve@london.example");
-	name = write_on(w, "london/wire");
-	runs(w, "london/wire");
+	name = asked(w, "london/wire");
 	assert_waits(w, id, "for the transport of london/wire, which runs");
 	exits(w, "london/wire", 75);
 	xw_pass(w, 1);

@@ -143,9 +143,11 @@ open_set(struct fix *f)
 	struct err e = ERR_INIT;
 
 	f->d.base = event_base_new();
-	set = listener_set_new(&f->d, &e);
-	if (set == NULL)
+	if (listener_set_open(f->d.conf, f->d.log, &set, &e) < 0) {
 		print_message("%s\n", e.text);
+		return NULL;
+	}
+	listener_set_start(set, &f->d);
 	return set;
 }
 

@@ -11,20 +11,13 @@
 #include "base/text.h"
 #include "bundle/armour.h"
 #include "bundle/mail_reader.h"
+#include "tests/unit/octets.h"
 
 #define TOP "From: <bundles@paris.example>\r\nTo: <b@london.example>\r\n" \
 	"Message-ID: <abc@paris.example>\r\nMIME-Version: 1.0\r\n"
 #define PLAIN "Content-Type: " MAIL_PARCEL_TYPE "\r\n"
 #define ARMOURED "Content-Type: " MAIL_ARMOUR_TYPE "\r\n"
 #define CTE "Content-Transfer-Encoding: "
-
-static int
-keep(void *ctx, const char *bytes, size_t len, struct err *e)
-{
-	(void)e;
-	buf_add(ctx, bytes, len);
-	return 0;
-}
 
 struct read {
 	struct mail_reader *reader;
@@ -39,7 +32,7 @@ static void
 read_mail(struct read *d, struct slice mail, size_t step)
 {
 	memset(d, 0, sizeof(*d));
-	d->reader = mail_reader_new(keep, &d->out);
+	d->reader = mail_reader_new(sink_to_buf, &d->out);
 	for (size_t at = 0; d->rc == 0 && at < mail.len; at += step)
 		d->rc = mail_reader_add(d->reader, mail.ptr + at,
 		    mail.len - at < step ? mail.len - at : step, &d->e);

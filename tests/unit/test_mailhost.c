@@ -294,10 +294,21 @@ test_scrub(void **state)
 	/* base64 by coreutils of "\0ann\0salt & pepper", "salt & pepper",
 	 * "n\1auth=Bearer tok-123\1\1" */
 	static const char *const secrets[] = { "salt & pepper", NULL,
-		"tok-123" };
+		"tok-123", "b\"c\\d" };
 	static const char *const lines[][2] = {
 		{ "535 5.7.8 no", "535 5.7.8 no" },
-		{ "535 you said salt & pepper", "***" },
+		{ "535 you said salt & pepper", "535 you said ***" },
+		{ "you said \"salt & pepper\", no", "you said *** no" },
+		{ "salt & salt & pepper & pepper", "salt & *** & pepper" },
+		/* Cut. */
+		{ "no: salt & p", "no: ***" },
+		{ "no: salt", "no: ***" },
+		{ "no: sal", "no: sal" },
+		{ "no: salt is", "no: salt is" },
+		{ "no: AGFubgBzYWx0ICYgcG", "no: ***" },
+		/* Strings of IMAP. */
+		{ "LOGIN a \"b\\\"c\\\\d\"", "LOGIN a ***" },
+		{ "LOGIN a b\"c\\d", "LOGIN a ***" },
 		{ "535 AGFubgBzYWx0ICYgcGVwcGVy no", "535 *** no" },
 		{ "535 (got:c2FsdCAmIHBlcHBlcg==)", "535 ***" },
 		{ "bgFhdXRoPUJlYXJlciB0b2stMTIzAQE= x", "*** x" },
@@ -310,7 +321,7 @@ test_scrub(void **state)
 	for (size_t i = 0; i < sizeof(lines) / sizeof(lines[0]); i++) {
 		struct buf out = BUF_INIT;
 
-		scrub_line(&out, slice_of(lines[i][0]), secrets, 3, 100);
+		scrub_line(&out, slice_of(lines[i][0]), secrets, 4, 100);
 		assert_string_equal(buf_cstr(&out), lines[i][1]);
 		buf_release(&out);
 	}

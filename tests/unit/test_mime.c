@@ -91,6 +91,13 @@ static const struct good {
 	    true },
 	{ "Content-Transfer-Encoding: base64 x\n\n", NULL, NULL, MIME_UNKNOWN,
 	    true },
+	{ "Content-Transfer-Encoding: base64\n"
+	    "Content-Transfer-Encoding: (c) BASE64\n\n", NULL, NULL,
+	    MIME_BASE64, true },
+	{ "Content-Transfer-Encoding: base64\n"
+	    "Content-Transfer-Encoding: 8bit\n"
+	    "Content-Transfer-Encoding: 8bit\n\n", NULL, NULL, MIME_UNKNOWN,
+	    true },
 	{ "From x@y Mon Jan  1\n" T "a/b\n\n", "a/b", NULL, MIME_7BIT, true },
 	{ "X: \xff\n" T "a/b (unclosed\n\n", "a/b", NULL, MIME_7BIT, true },
 };

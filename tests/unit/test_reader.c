@@ -15,8 +15,7 @@
 #include "base/text.h"
 #include "bundle/reader.h"
 #include "smtp/extension.h"
-
-#define COUNT(a) (sizeof(a) / sizeof((a)[0]))
+#include "tests/unit/octets.h"
 
 struct transcript {
 	struct buf text;
@@ -254,18 +253,10 @@ test_cases(void **state)
 		    cases[i].wanted);
 }
 
-static int
-to_buf(void *ctx, const char *bytes, size_t len, struct err *e)
-{
-	(void)e;
-	buf_add(ctx, bytes, len);
-	return 0;
-}
-
 static void
 compress_text(struct buf *out, const char *text)
 {
-	struct gzip_writer *w = gzip_writer_new(6, to_buf, out);
+	struct gzip_writer *w = gzip_writer_new(6, sink_to_buf, out);
 	struct err e = ERR_INIT;
 
 	assert_int_equal(gzip_writer_add(w, text, strlen(text), &e), 0);

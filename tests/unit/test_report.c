@@ -3,6 +3,7 @@
  * Who is told what: NOTIFY and what became of a recipient, under a clock that
  * the test turns.
  */
+#include "node/exchange_private.h"
 #include "tests/unit/exchange_world.h"
 
 #include <setjmp.h>
@@ -335,6 +336,42 @@ no_room(void **state)
 	xw_must_not(w, EXCHANGE_DELIVER);
 }
 
+static void
+count_postponed(void *ctx, enum log_level level, const char *line)
+{
+	(void)level;
+	*(unsigned *)ctx += strstr(line, "notice-postponed") != NULL;
+}
+
+/* Tried again and again on a full disk, and logged once; and once more when
+ * there was room in between. */
+static void
+postponed_once(void **state)
+{
+	struct xw *w = *state;
+	unsigned count = 0;
+	struct log *log = log_new_sink(count_postponed, &count);
+
+	w->x->log = log;
+	submit_one(w, "ann@paris.example", "bob@paris.example", NULL);
+	w->room = 0;
+	for (int i = 0; i < 5; i++) {
+		xw_answer(w, VERDICT_FAILED, "5.1.1");
+		assert_int_equal(count, 1);
+		xw_pass(w, 3700);
+	}
+	w->room = 1 << 30;
+	xw_answer(w, VERDICT_FAILED, "5.1.1");
+	xw_answer(w, VERDICT_DONE, "2.0.0");
+	assert_int_equal(0, xw_count(w));
+	submit_one(w, "ann@paris.example", "bob@paris.example", NULL);
+	w->room = 0;
+	xw_answer(w, VERDICT_FAILED, "5.1.1");
+	assert_int_equal(count, 2);
+	w->x->log = NULL;
+	log_free(log);
+}
+
 #define TEST(name) \
 	cmocka_unit_test_setup_teardown(name, xw_set_up, xw_tear_down)
 
@@ -353,6 +390,7 @@ main(void)
 		TEST(bundle_with_parameters),
 		TEST(bundle_without),
 		TEST(no_room),
+		TEST(postponed_once),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -95,26 +95,26 @@ test_road_suffers(void **state)
 	for (unsigned i = 0; i < 3; i++) {
 		name = send_object(w, "x@london.example");
 		exchange_peer_status(w->x, 0, &st);
-		assert_int_equal(i, st.failures);
-		assert_false(st.down);
+		assert_int_equal(i, st.road.failures);
+		assert_false(st.road.down);
 		assert_int_equal(1, give_back(w, name,
 		    MAIL_FAILED_TEMPORARY));
 		free(name);
 		exchange_peer_status(w->x, 0, &st);
-		assert_int_equal(i + 1, st.failures);
+		assert_int_equal(i + 1, st.road.failures);
 		assert_string_equal("a mail was returned: 4.4.7 it said no",
-		    st.last_error);
+		    st.road.last_error);
 		/* what a call says now proves nothing */
 		exchange_transport_exited(w->x, "london", 0, "");
 		exchange_peer_status(w->x, 0, &st);
-		assert_int_equal(i + 1, st.failures);
+		assert_int_equal(i + 1, st.road.failures);
 		xw_answer(w, VERDICT_DONE, "2.0.0");
 		xw_pass(w, 10);
 		xw_must_not(w, EXCHANGE_RUN);
 		/* of the back-off: at most 10, 20, 40 minutes */
 		xw_pass(w, 600U << i);
 	}
-	assert_true(st.down);
+	assert_true(st.road.down);
 }
 
 /* Of a name that only the transport of another peer, or nobody, knows. */

@@ -16,8 +16,7 @@
 #include "bundle/reader.h"
 #include "bundle/writer.h"
 #include "smtp/extension.h"
-
-#define COUNT(a) (sizeof(a) / sizeof((a)[0]))
+#include "tests/unit/octets.h"
 
 struct told {
 	struct buf text;
@@ -168,6 +167,8 @@ static const struct {
 	    "OjxkQGUuZj4NCkRBVEENCmhpDQouDQpRVUlUDQo=\r\n", "process" GOOD },
 	{ "encoding: one that nobody knows is not guessed",
 	    TYPE CTE("x-uuencode") EMPTY HI ONE, "postmaster" },
+	{ "encoding: nor which of two is meant",
+	    TYPE CTE("base64") CTE("8bit") EMPTY HI ONE, "postmaster" },
 	/* required-extensions */
 	{ "required: left out stands for the three",
 	    TYPE EMPTY HI FROM " SIZE=4 BODY=7BIT RET=HDRS\r\n" TO
@@ -402,14 +403,6 @@ static const struct {
 	    "PIPELINING" },
 };
 
-static int
-to_buf(void *ctx, const char *bytes, size_t len, struct err *e)
-{
-	(void)e;
-	buf_add(ctx, bytes, len);
-	return 0;
-}
-
 static void
 fill_envelope(struct envelope *env, const struct mail *mail)
 {
@@ -443,7 +436,7 @@ write_object(struct buf *out, size_t i)
 	content_scanner_add(&scan, mail->content, len);
 	content_scanner_end(&scan);
 	p.required = envelope_needs(&env, &scan.facts);
-	w = bundle_writer_new(&p, to_buf, out);
+	w = bundle_writer_new(&p, sink_to_buf, out);
 	rc = bundle_writer_begin(w, &env, &scan.facts, 0, &rcpt, 1, &e);
 	if (rc == 0) {
 		assert_int_equal(bundle_writer_content(w, mail->content, len,
@@ -501,7 +494,7 @@ test_recipients(void **state)
 		.extensions = OFFERS };
 	struct content_facts facts = { .octets = 0 };
 	struct buf out = BUF_INIT;
-	struct bundle_writer *w = bundle_writer_new(&p, to_buf, &out);
+	struct bundle_writer *w = bundle_writer_new(&p, sink_to_buf, &out);
 	struct envelope env;
 	struct err e = ERR_INIT;
 	size_t rcpt[BUNDLE_RECIPIENTS_MAX + 1];

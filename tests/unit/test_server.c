@@ -132,10 +132,20 @@ static const struct dialogue live[] = {
 	    "hello(c.example) mail(full@b.example) rcpt(c@d.example) "
 	    "begin(1) noop() ",
 	    HI_REPLY MR_REPLY "452 4.3.1 full\r\n" OK },
-	{ "BDAT syntax", HI MR "BDAT x LAST\r\nBDAT 1 FIRST\r\nRSET\r\n", 0,
-	    HMR "error(501 5.5.4 @4) error(501 5.5.4 @5) reset ",
-	    HI_REPLY MR_REPLY "501 5.5.4 Syntax: BDAT count [LAST]\r\n"
-	    "501 5.5.4 Syntax: BDAT count [LAST]\r\n" OK },
+	{ "RFC 3030 2 what follows a broken BDAT is no command",
+	    HI MR "BDAT 6 FIRST\r\nRSET\r\nRSET\r\n", 0,
+	    HMR "error(501 5.5.4 @4) reset close ",
+	    HI_REPLY MR_REPLY "501 5.5.4 Syntax: BDAT count [LAST]\r\n" },
+	{ "the same between chunks", HI MR "BDAT 2\r\nabBDAT -1\r\nNOOP\r\n",
+	    0, HMR "begin(1) error(501 5.5.4 @5) reset close ",
+	    HI_REPLY MR_REPLY "250 2.0.0 Ok: 2 octets received\r\n"
+	    "501 5.5.4 Syntax: BDAT count [LAST]\r\n" },
+	{ "HTTP", "POST / HTTP/1.1\r\nHost: x\r\n\r\n" HI MR, 0,
+	    "error(500 5.5.1 @1) close ",
+	    "500 5.5.1 Error: this is SMTP, not HTTP\r\n" },
+	{ "HTTP in a transaction", HI MR "get /\r\n" "DATA\r\n", 0,
+	    HMR "error(500 5.5.1 @4) reset close ", HI_REPLY MR_REPLY
+	    "500 5.5.1 Error: this is SMTP, not HTTP\r\n" },
 	/* RFC 6531 */
 	{ "RFC 6531 3.4 address without the parameter",
 	    HI "MAIL FROM:<d\xc3\xb6@b.example>\r\n"

@@ -148,6 +148,20 @@ static const struct dialogue lmtp[] = {
 	    "error(554 5.6.0 @5) noop() ", HI_REPLY MR_REPLY OK GO
 	    "554 5.6.0 Error: bare CR or LF in message content\r\n"
 	    "554 5.6.0 Error: bare CR or LF in message content\r\n" OK },
+	{ "RFC 2033 4.2 each its own", LHI MR "RCPT TO:<p@d.example>\r\n" R2
+	    "DATA\r\nx\r\n.\r\nMAIL FROM:<a@b.example>\r\n" R2
+	    "BDAT 1 LAST\r\nyNOOP\r\n", 0,
+	    HMR "rcpt(p@d.example) rcpt(e@d.example) begin(3) "
+	    "content[x\r\n] mail(a@b.example) rcpt(e@d.example) begin(1) "
+	    "content[y] noop() ", HI_REPLY MR_REPLY OK OK GO OK
+	    "552 5.3.4 too large for you\r\n" OK OK OK OK OK },
+	{ "RFC 2033 4.2 the others could not be kept", LHI
+	    "MAIL FROM:<late@b.example>\r\nRCPT TO:<p@d.example>\r\n" R2
+	    "DATA\r\nx\r\n.\r\nNOOP\r\n", 0,
+	    "hello(c.example) mail(late@b.example) rcpt(p@d.example) "
+	    "rcpt(e@d.example) begin(2) content[x\r\n] noop() ",
+	    HI_REPLY MR_REPLY OK GO "552 5.3.4 too large for you\r\n"
+	    "451 4.3.0 later\r\n" OK },
 	{ "RFC 2033 4.2 it could not be kept", LHI
 	    "MAIL FROM:<late@b.example>\r\nRCPT TO:<c@d.example>\r\n" R2
 	    "DATA\r\nx\r\n.\r\nNOOP\r\n", 0,

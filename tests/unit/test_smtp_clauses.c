@@ -176,6 +176,8 @@ static const struct row rows[] = {
 	{ "1870 5 SIZE up to 20 digits", "MAIL FROM:<> SIZE=0\r\nRSET\r\n"
 	    "MAIL FROM:<> SIZE=100000000000000000000\r\n",
 	    "250 250 501/5.5.4" },
+	{ "1870 5 20 digits are a size, if a large one",
+	    "MAIL FROM:<> SIZE=99999999999999999999\r\n", "552/5.3.4" },
 	{ "1870 6.1 too large by declaration", "MAIL FROM:<> SIZE=2001\r\n"
 	    "MAIL FROM:<> SIZE=2000\r\n", "552/5.3.4 250" },
 	{ "1870 6.1 not a number", "MAIL FROM:<> SIZE=1k\r\n", "501/5.5.4" },
@@ -204,8 +206,8 @@ static const struct row rows[] = {
 	    "250 503/5.5.1 250" },
 	{ "3030 2 too large", FT "BDAT 2001 LAST\r\n" X60 "\r\n",
 	    "250 250" },
-	{ "3030 2 no size", FT "BDAT\r\nBDAT LAST\r\n",
-	    "250 250 501/5.5.4 501/5.5.4" },
+	{ "3030 2 no size, and no telling what follows",
+	    FT "BDAT LAST\r\nNOOP\r\n", "250 250 501/5.5.4" },
 	{ "3030 3 BINARYMIME goes by BDAT alone",
 	    "MAIL FROM:<> BODY=BINARYMIME\r\n" T "DATA\r\n"
 	    "BDAT 3 LAST\r\na\rb", "250 250 503/5.5.1 250" },

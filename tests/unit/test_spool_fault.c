@@ -23,30 +23,17 @@
 
 #include "base/mem.h"
 #include "spool/spool.h"
+#include "tests/unit/spool_world.h"
 
 struct fixture {
 	char dir[64];
 	struct spool *sp;
 };
 
-/* Small files, so that a test meets their ends. */
-static struct store_options
-small_store(const char *dir)
-{
-	struct store_options opts;
-
-	store_options_default(&opts);
-	opts.dir = dir;
-	opts.log_buffer_bytes = 64 << 10;
-	opts.log_file_bytes = 512 << 10;
-	opts.checkpoint_bytes = 256 << 10;
-	return opts;
-}
-
 static int
 open_spool(struct fixture *f, struct err *e)
 {
-	struct store_options opts = small_store(f->dir);
+	struct store_options opts = sw_small_store(f->dir);
 	struct spool_options sopts = { .clock = clock_real(),
 	    .rng = rng_real(), .dir = f->dir };
 	struct store *store;

@@ -139,10 +139,6 @@ test_names(void **state)
 		assert_int_equal(message_name_parse(bad[i], &id), ERR_SYNTAX);
 }
 
-#define BOTH(name) \
-	{ "bdb: " #name, test_##name, sw_setup_bdb, sw_teardown, NULL }, \
-	{ "mem: " #name, test_##name, sw_setup_mem, sw_teardown, NULL }
-
 int
 main(void)
 {

@@ -14,32 +14,15 @@
 #include "base/clock.h"
 #include "base/text.h"
 #include "bundle/squeeze.h"
+#include "tests/unit/octets.h"
 
-#define COUNT(a) (sizeof(a) / sizeof((a)[0]))
 #define TEXTS 3
-
-static int
-to_buf(void *ctx, const char *bytes, size_t len, struct err *e)
-{
-	(void)e;
-	buf_add(ctx, bytes, len);
-	return 0;
-}
-
-static int
-refuses(void *ctx, const char *bytes, size_t len, struct err *e)
-{
-	(void)ctx;
-	(void)bytes;
-	(void)len;
-	return err_set(e, ERR_FULL, "no room");
-}
 
 static void
 squeeze(struct buf *out, struct squeeze_how how, const struct buf *texts,
     size_t n, size_t piece)
 {
-	struct squeeze_writer *w = squeeze_writer_new(how, to_buf, out);
+	struct squeeze_writer *w = squeeze_writer_new(how, sink_to_buf, out);
 	struct err e = ERR_INIT;
 
 	for (size_t i = 0; i < n; i++) {
@@ -304,13 +287,14 @@ static void
 test_writer_says_no(void **state)
 {
 	struct squeeze_how how = { SQUEEZE_TOGETHER, 2 };
-	struct squeeze_writer *w = squeeze_writer_new(how, to_buf, NULL);
+	struct squeeze_writer *w = squeeze_writer_new(how, sink_to_buf, NULL);
 	struct err e = ERR_INIT;
 
 	(void)state;
 	assert_int_equal(squeeze_writer_add(w, "x", 1, &e), ERR_UNSUPPORTED);
 	squeeze_writer_free(w);
-	w = squeeze_writer_new(squeeze_default(SQUEEZE_EACH), refuses, NULL);
+	w = squeeze_writer_new(squeeze_default(SQUEEZE_EACH), sink_refuses,
+	    NULL);
 	assert_int_equal(squeeze_writer_add(w, "x", 1, &e), ERR_FULL);
 	squeeze_writer_free(w);
 }

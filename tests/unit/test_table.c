@@ -48,6 +48,7 @@ sample(void)
 	rule(t, ".example", "rome");
 	rule(t, ".b.example", "london");
 	rule(t, "bob@Paris.example", "london");
+	rule(t, "\"b\"@paris.example", "rome");
 	rule(t, "far.example", "far");
 	return t;
 }
@@ -69,6 +70,13 @@ test_lookup(void **state)
 		{ "eve+ann@paris.example", ROUTING_UNKNOWN_USER, 1, NULL },
 		{ "Postmaster@paris.example", ROUTING_LOCAL, 1, NULL },
 		{ "postmaster", ROUTING_LOCAL, 1, NULL },
+		/* RFC 5321 4.1.2: how it is quoted does not count */
+		{ "\"ann\"@paris.example", ROUTING_LOCAL, 1, NULL },
+		{ "\"A\\nn\"@paris.example", ROUTING_LOCAL, 1, NULL },
+		{ "\"ann \"@paris.example", ROUTING_UNKNOWN_USER, 1, NULL },
+		{ "\"postmaster\"@paris.example", ROUTING_LOCAL, 1, NULL },
+		{ "\"bob\"@paris.example", ROUTING_SITE, 0, "london" },
+		{ "\"b\"@paris.example", ROUTING_SITE, 0, "rome" },
 		{ "anybody@open.example", ROUTING_LOCAL, 2, NULL },
 		{ "Bob@paris.EXAMPLE", ROUTING_SITE, 0, "london" },
 		{ "x@oslo.example", ROUTING_SITE, 0, "oslo" },
@@ -414,6 +422,9 @@ test_patterns(void **state)
 		{ ".y.test", "x@ay.test", false }, { ".y.test", "", false },
 		{ "X@y.test", "x@Y.test", true },
 		{ "x@y.test", "z@y.test", false },
+		{ "x@y.test", "\"x\"@y.test", true },
+		{ "\"x\"@y.test", "x@y.test", true },
+		{ "x@y.test", "\"x \"@y.test", false },
 		{ "y.test", "", false },
 	};
 	static const char *const good[] = { "*", "a.test", ".test", "u@a.test",

@@ -297,6 +297,12 @@ test_for_people(void **state)
 	}
 	size_format(&b, UINT64_MAX);
 	ASSERT_TEXT(&b, "16 EiB");
+	count_format(&b, 0, "peer", "peers");
+	ASSERT_TEXT(&b, "0 peers");
+	count_format(&b, 1, "peer", "peers");
+	ASSERT_TEXT(&b, "1 peer");
+	count_format(&b, UINT64_MAX, "peer", "peers");
+	ASSERT_TEXT(&b, "18446744073709551615 peers");
 	buf_release(&b);
 }
 

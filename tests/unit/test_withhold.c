@@ -34,8 +34,8 @@ expect_status(struct xw *w, uint64_t held, uint64_t waiting,
 	status(w, &st);
 	assert_int_equal(st.held_count, held);
 	assert_int_equal(st.waiting_count, waiting);
-	assert_int_equal(st.objects, objects);
-	assert_string_equal(st.last_error, error);
+	assert_int_equal(st.road.objects, objects);
+	assert_string_equal(st.road.last_error, error);
 }
 
 /* The filters refuse the next object. */
@@ -164,7 +164,7 @@ test_crash(void **state)
 		xw_settle(w);
 		status(w, &st);
 		assert_int_equal(st.held_count + st.waiting_count +
-		    st.objects, 1);
+		    st.road.objects, 1);
 		assert_int_equal(xw_tear_down(&one), 0);
 	}
 	(void)state;

@@ -3,6 +3,7 @@
  * Exchanges side by side: their actions are carried out at once, files travel
  * as letters that may be lost, doubled, damaged and late.
  */
+#include "tests/unit/octets.h"
 #include "tests/unit/transit_world.h"
 
 #include <setjmp.h>
@@ -432,14 +433,6 @@ tw_feed(struct tw_road *road, struct slice bytes)
 	return outcome;
 }
 
-static int
-keep_octets(void *ctx, const char *bytes, size_t len, struct err *e)
-{
-	(void)e;
-	buf_add(ctx, bytes, len);
-	return 0;
-}
-
 void
 tw_parcel(struct tw_road *road, struct slice frames, struct buf *out)
 {
@@ -452,7 +445,7 @@ tw_parcel(struct tw_road *road, struct slice frames, struct buf *out)
 
 	assert_int_equal(0, tw_hooks.seal_to(road->from, road->to->name,
 	    false, &to, &e));
-	s = sealer_new(&to, keep_octets, out);
+	s = sealer_new(&to, sink_to_buf, out);
 	assert_int_equal(0, sealer_add(s, frames.ptr, frames.len, &e));
 	assert_int_equal(0, sealer_finish(s, &e));
 	sealer_free(s);

@@ -1,0 +1,213 @@
+# SPDX-License-Identifier: ISC
+"""What a reload leaves alone, and what it begins anew."""
+
+import os
+import re
+import signal
+import time
+
+import pytest
+
+import road
+from peers_common import wait_for
+
+CONTENT = b"Subject: x\r\n\r\nx\r\n"
+
+# Tells when it begins and ends, and carries by copying.
+CARRIER = r"""#!/bin/sh
+while [ $# -gt 1 ]; do
+	case $1=$2 in
+	--peer=*) peer=$2 ;;
+	--out=*) out=$2 ;;
+	--set=to=*) to=${2#to=} ;;
+	esac
+	shift 2
+done
+cd "$out"
+echo "begin $peer $$" >>%(book)s
+carry() {
+	for f in *; do
+		[ ! -f "$f" ] || { cp "$f" "$to/$f" && echo "sent $f"; }
+	done
+}
+carry
+while read -r word; do
+	[ "$word" != stop ] || break
+	carry
+done
+echo "end $peer $$" >>%(book)s
+"""
+
+
+class Book:
+    """What the transports wrote of themselves."""
+
+    def __init__(self, work):
+        self.path = os.path.join(work, "book")
+        self.script = write(os.path.join(work, "carrier"),
+                            CARRIER % {"book": self.path})
+
+    def words(self):
+        if not os.path.exists(self.path):
+            return []
+        with open(self.path, encoding="ascii") as file:
+            return [line.split()[:2] for line in file]
+
+    def count(self, word, peer):
+        return self.words().count([word, peer])
+
+
+def write(path, text):
+    with open(path, "w", encoding="ascii") as file:
+        file.write(text)
+    os.chmod(path, 0o755)
+    return path
+
+
+def peer(work, book, name):
+    return road.PEER.format(site="paris", name=name, work=work, settings=(
+        "\tdialect = bsmtp\n")).replace("transport = file", (
+            f'transport = "{book.script}"')).replace(
+                '"drop=', '"to=').replace(
+                    f'"pickup={work}/link/{name}-paris", "poll=0.2"', '"x=1"')
+
+
+@pytest.fixture
+def book(work):
+    for name in ("london", "oslo"):
+        road.drop(work, "paris", name)
+    return Book(work)
+
+
+@pytest.fixture
+def paris(node, work, book):
+    one = node("paris", config=road.config(
+        "paris", peer(work, book, "london"), peer(work, book, "oslo"),
+        "routes { london.example = london\n\toslo.example = oslo }\n"))
+    one.start()
+    for name in ("london", "oslo"):
+        wait_for(lambda: book.count("begin", name) == 1, 10, one.log)
+    return one
+
+
+def sent(work, to):
+    return len(road.files(road.drop(work, "paris", to)))
+
+
+def test_leaves_the_others_alone(paris, work, book):
+    """Another setting of london's is nothing to oslo's transport."""
+    paris.write_config(paris.read_config().replace("x=1", "x=2", 1))
+    paris.cli("reload")
+    wait_for(lambda: book.count("begin", "london") == 2, 20, paris.log)
+    assert book.count("end", "london") == 1
+    paris.cli("reload")
+    paris.edit_config("site paris {", "site paris {\n\thops-max = 9")
+    paris.cli("reload")
+    for name in ("london", "oslo"):
+        paris.submit("a@paris.example", [f"eve@{name}.example"], CONTENT)
+        wait_for(lambda: sent(work, name) == 1, 10, paris.log)
+    assert book.count("begin", "london") == 2
+    assert book.count("begin", "oslo") == 1
+    assert book.count("end", "oslo") == 0
+
+
+def test_takes_another_program(paris, book):
+    """A transport whose program or file was replaced is another."""
+    with open(book.script, "a", encoding="ascii") as file:
+        file.write("# another\n")
+    paris.cli("reload")
+    for name in ("london", "oslo"):
+        wait_for(lambda: book.count("begin", name) == 2, 20, paris.log)
+
+
+def test_leaves_with_the_peer(paris, work, book):
+    """A peer that goes takes its transport along, and has it again."""
+    whole = paris.read_config()
+    paris.write_config(re.sub(r"peer oslo \{[^}]*\}[^}]*\}", "", whole)
+                       .replace("oslo.example = oslo", ""))
+    paris.cli("reload")
+    wait_for(lambda: book.count("end", "oslo") == 1, 20, paris.log)
+    paris.write_config(whole)
+    paris.cli("reload")
+    wait_for(lambda: book.count("begin", "oslo") == 2, 20, paris.log)
+    paris.submit("a@paris.example", ["eve@oslo.example"], CONTENT)
+    wait_for(lambda: sent(work, "oslo") == 1, 10, paris.log)
+    assert book.count("begin", "london") == 1
+
+
+def test_a_hundred(paris, work, book):
+    """A storm of signals, with mail coming in and half of them to a file with
+    faults: nothing is lost, twice, or begun anew."""
+    good = paris.read_config()
+    for n in range(100):
+        paris.write_config(good if n % 2 else good + "bogus = 1\n")
+        paris.reload()
+        if n % 5 == 0:
+            paris.submit("a@paris.example", ["eve@london.example"],
+                         b"Subject: %d\r\n\r\nx\r\n" % n)
+    paris.cli("reload")
+
+    def arrived():
+        text = b"".join(road.files(road.drop(work, "paris", "london"))
+                        .values())
+        return sorted(map(int, re.findall(rb"^Subject: (\d+)", text, re.M)))
+
+    wait_for(lambda: len(arrived()) >= 20, 20, paris.log)
+    assert arrived() == list(range(0, 100, 5))
+    assert book.words().count(["begin", "london"]) == 1
+    assert paris.running()
+    assert paris.log().count(" reloaded ") >= 1
+
+
+def test_misconfigured(paris, work, book):
+    """It waits for a reload, as status says, and is tried then at once."""
+    script = os.path.join(work, "picky")
+    write(script, "#!/bin/sh\necho begin picky >>%s\n"
+          "echo speed=x: no number >&2\nexit 78\n" % book.path)
+    paris.edit_config(f'(peer oslo [^"]*)"{book.script}"', rf'\1"{script}"')
+    paris.cli("reload")
+    wait_for(lambda: book.count("begin", "picky") == 1, 20, paris.log)
+    paris.wait_log("transport-exited peer=oslo status=78 .*speed=x")
+    paris.submit("a@paris.example", ["eve@oslo.example"], CONTENT)
+    time.sleep(3)
+    assert book.count("begin", "picky") == 1
+    shown = paris.cli("status")
+    assert re.search("^oslo +misconfigured ", shown, re.M), shown
+    assert "speed=x: no number" in shown
+    assert re.search("^oslo +waits .*postrider reload", shown, re.M), shown
+    line = [one for one in paris.json("status") if one.get("name") == "oslo"]
+    assert line[0]["misconfigured"] and line[0]["down"]
+    assert line[0]["transports"][0]["misconfigured"]
+    paris.cli("reload")
+    wait_for(lambda: book.count("begin", "picky") == 2, 20, paris.log)
+    paris.edit_config(f'"{script}"', f'"{book.script}"')
+    paris.cli("reload")
+    wait_for(lambda: sent(work, "oslo") == 1, 20, paris.log)
+    line = [one for one in paris.json("status") if one.get("name") == "oslo"]
+    assert not line[0]["misconfigured"] and not line[0]["down"]
+
+
+def test_end_with_much_under_way(paris, work):
+    """SIGTERM while mail comes in, is cut and carried: all of it is there
+    after the next start, once."""
+    count = 60
+    with paris.smtp() as smtp:
+        smtp.ehlo()
+        for n in range(count):
+            smtp.transaction("a@paris.example", ["eve@london.example",
+                             "bob@paris.example"],
+                             b"Subject: %d\r\n\r\nx\r\n" % n)
+    paris.daemon.signal(signal.SIGTERM)
+    paris.daemon.signal(signal.SIGHUP)
+    assert paris.daemon.wait() == 0
+    paris.daemon = None
+    paris.start()
+
+    def arrived():
+        text = b"".join(road.files(road.drop(work, "paris", "london"))
+                        .values())
+        return sorted(map(int, re.findall(rb"^Subject: (\d+)", text, re.M)))
+
+    wait_for(lambda: len(arrived()) >= count, 20, paris.log)
+    assert arrived() == list(range(count))
+    assert len(paris.wait_mail("bob", count)) == count
