@@ -531,68 +531,9 @@ custody_work(struct exchange *x, struct err *e)
 	return make_step(c, e);
 }
 
-static bool
-is_live(struct exchange *x, const char *site, enum seal_kind kind)
-{
-	struct err e = ERR_INIT;
-	struct seal_to to;
-
-	return directory_seal_to(x->directory, site, kind, &to, &e) == 0;
-}
-
-bool
-custody_has_keys(struct exchange *x, const char *site)
-{
-	const struct conf_strings *via = conf_find_via(x->conf, site);
-	size_t i;
-
-	for (i = 0; via != NULL && i < via->n; i++) {
-		if (!is_live(x, via->item[i], SEAL_ONION))
-			return false;
-	}
-	return is_live(x, site, SEAL_BUNDLE);
-}
-
 /*
  * Time.
  */
-/* Correspondents that do not have our present keys get them, neighbours in a
- * parcel, the others here. */
-static void
-tell_cards(struct custody *c)
-{
-	const struct directory *d = c->x->directory;
-	const char *site;
-	size_t i;
-
-	for (i = 0; (site = directory_site(d, i)) != NULL; i++) {
-		if (directory_must_announce(c->x->directory, i) &&
-		    conf_find_peer(c->x->conf, site) == NULL &&
-		    transit_next_peer(c->x, site) != NULL)
-			answer_card(c, site);
-	}
-}
-
-/* Sites that forgot how far their cards had counted get back the one that is
- * here, the same way. */
-static void
-give_back_cards(struct custody *c)
-{
-	struct directory *d = c->x->directory;
-	const char *site;
-	size_t i;
-
-	for (i = 0; (site = directory_site(d, i)) != NULL; i++) {
-		if (!directory_back_is_due(d, site))
-			continue;
-		if (conf_find_peer(c->x->conf, site) != NULL)
-			c->x->dirty = true;
-		else if (c->sealing == NULL &&
-		    transit_next_peer(c->x, site) != NULL)
-			seal_back(c, site);
-	}
-}
-
 static uint64_t
 grace_secs(const struct exchange *x)
 {
@@ -687,8 +628,7 @@ custody_tick(struct exchange *x, struct err *e)
 		return 0;
 	c->last_tick_ms = clock_mono_ms(x->clock);
 	rc = directory_tick(x->directory, e);
-	tell_cards(c);
-	give_back_cards(c);
+	keys_tell(c);
 	list_for_each(item, &c->flows) {
 		struct flow *f = list_entry(item, struct flow, link);
 

@@ -9,6 +9,7 @@
  *	custody_load.c		at start
  *	custody_cut.c		mail for a site becomes lots
  *	custody_seal.c		lots and answers become bundles
+ *	custody_keys.c		which sites can be sealed for
  *	custody_open.c		bundles that arrived are opened
  *	custody_unpack.c	their messages are taken or refused
  *	custody_result.c	what the results say
@@ -184,11 +185,16 @@ int seal_step(struct custody *c, struct err *e) MUST_CHECK;
 /* What became of it is forgotten; the lot stays to be sealed. */
 void seal_abort(struct custody *c);
 bool seal_is_of(const struct custody *c, const struct lot *lot);
+/* Asks the site for its keys with our card; back: gives it its own. */
+int seal_request(struct custody *c, const char *site, bool back,
+    struct err *e) MUST_CHECK;
+
+/* custody_keys.c */
 /* Can something be sealed for the site now?  If it only lacks a live key, one
  * is asked for. */
 bool seal_can(struct custody *c, const char *site);
-/* A request with the site's own card, which it gets back. */
-void seal_back(struct custody *c, const char *site);
+/* Cards to those that are to have them: ours, or their own back. */
+void keys_tell(struct custody *c);
 
 /* custody_open.c */
 /* Begins with the next bundle, or goes on: 1 more, 0 nothing to open now;

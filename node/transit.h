@@ -227,8 +227,8 @@ bool transit_has(const struct exchange *x, uint64_t id);
 const char *transit_last_peer(const struct exchange *x,
     const unsigned char name[TRANSIT_NAME_LEN]);
 
-/* This site has another identity now, or has lost its keys: what a neighbour was
- * handed and has not acknowledged was sealed for the one before, and goes
+/* This site has another identity now, or has lost its keys: what a neighbour
+ * was handed and has not acknowledged was sealed for the one before, and goes
  * again. */
 void transit_site_replaced(struct exchange *x, const char *site);
 
