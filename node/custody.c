@@ -156,6 +156,7 @@ on_hop_done(void *ctx, uint64_t id, uint64_t epoch, uint64_t serial,
 	struct lot *lot = lot_of_bundle(c, id, epoch, serial);
 
 	(void)name;
+	ride_over(c, id);
 	if (lot == NULL)
 		return;
 	lot->hop_done = true;
@@ -172,6 +173,7 @@ on_lost(void *ctx, uint64_t id, uint64_t epoch, uint64_t serial,
 
 	(void)name;
 	(void)reason;
+	ride_lost(c, id);
 	if (lot == NULL)
 		return;
 	lot->bundle = 0;
@@ -344,6 +346,7 @@ custody_new(struct exchange *x)
 	c->x = x;
 	c->next_handle = 1;
 	c->lots = map_new();
+	c->rides = map_new();
 	list_init(&c->flows);
 	list_init(&c->to_seal);
 	list_init(&c->answers);
@@ -388,6 +391,7 @@ custody_free(struct exchange *x)
 		free(f);
 	}
 	map_free(c->lots);
+	rides_free(c);
 	free(c);
 	x->custody = NULL;
 }
@@ -629,6 +633,7 @@ custody_tick(struct exchange *x, struct err *e)
 	c->last_tick_ms = clock_mono_ms(x->clock);
 	rc = directory_tick(x->directory, e);
 	keys_tell(c);
+	rides_tick(c);
 	list_for_each(item, &c->flows) {
 		struct flow *f = list_entry(item, struct flow, link);
 

@@ -10,6 +10,7 @@
  *	custody_cut.c		mail for a site becomes lots
  *	custody_seal.c		lots and answers become bundles
  *	custody_keys.c		which sites can be sealed for
+ *	custody_ride.c		results that are in bundles under way
  *	custody_open.c		bundles that arrived are opened
  *	custody_unpack.c	their messages are taken or refused
  *	custody_result.c	what the results say
@@ -105,6 +106,8 @@ struct custody {
 	int64_t pause_ms;	/* monotonic: no bundle is made before */
 	int64_t last_tick_ms;
 	bool renew;		/* a new epoch is to be opened */
+	struct map *rides;	/* bundle -> its results */
+	bool rides_lost;	/* some are to be said again */
 	struct custody_counters counters;
 };
 
@@ -195,6 +198,21 @@ int seal_request(struct custody *c, const char *site, bool back,
 bool seal_can(struct custody *c, const char *site);
 /* Cards to those that are to have them: ours, or their own back. */
 void keys_tell(struct custody *c);
+
+/* custody_ride.c */
+/* These n results, or our card, are in the bundle of this local number, to the
+ * site. */
+void ride_begin(struct custody *c, uint64_t bundle, const char *site,
+    const struct serial_in *result, size_t n, bool card);
+/* The neighbour has it. */
+void ride_over(struct custody *c, uint64_t bundle);
+/* It is gone, or cannot be opened any more: all that is said again soon. */
+void ride_lost(struct custody *c, uint64_t bundle);
+void rides_of_site_lost(struct custody *c, const char *site);
+/* They are owed again, at once, in a unit of its own. */
+int ride_again(struct custody *c, uint64_t bundle, struct err *e) MUST_CHECK;
+void rides_tick(struct custody *c);
+void rides_free(struct custody *c);
 
 /* custody_open.c */
 /* Begins with the next bundle, or goes on: 1 more, 0 nothing to open now;

@@ -487,6 +487,8 @@ commit(struct sealing *s, struct err *e)
 	if (rc == 0 && s->lot != NULL)
 		lot_is_underway(s, id);
 	if (rc == 0)
+		ride_begin(s->c, id, s->site, s->owed, s->nowed, s->card);
+	if (rc == 0)
 		answer_gave(s->c, s->site, s->gave, s->card);
 	x->dirty = true;
 	return rc;
@@ -574,6 +576,9 @@ seal_lot_begin(struct custody *c, struct lot *lot, struct err *e)
 	int rc;
 
 	rc = load_parts(s, e);
+	/* This one takes the place of another that has not got anywhere. */
+	if (rc == 0)
+		rc = ride_again(c, lot->bundle, e);
 	if (rc == 0)
 		rc = chain_begin(s, SEAL_BUNDLE, lot->priority,
 		    lifetime_left(c, lot), e);
