@@ -39,6 +39,13 @@ cli_fail(const struct cli *cli, int status, const char *fmt, ...)
 }
 
 int
+cli_usage(const char *forms)
+{
+	fprintf(stderr, "usage: postrider %s\n", forms);
+	return EX_USAGE;
+}
+
+int
 cli_status(int code)
 {
 	switch (code) {

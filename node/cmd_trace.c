@@ -177,8 +177,7 @@ cmd_trace(struct cli *cli, int argc, char **argv)
 		good = good && c == 'j';
 	}
 	if (!good || optind == argc)
-		return cli_fail(cli, EX_USAGE, "usage: postrider trace "
-		    "[--json] ID...");
+		return cli_usage("trace [--json] ID...");
 	for (int i = optind; i < argc && status == EX_OK; i++)
 		status = trace_one(cli, argv[i], json);
 	return cli_written(cli, status);

@@ -174,6 +174,11 @@ control_peer_test(struct control_conn *c, const json_t *request)
 		control_error(c, 0, "\"site\" is missing");
 		return;
 	}
+	if (strcmp(site, c->d->conf->site) == 0) {
+		control_error(c, ERR_NOT_FOUND, "%s is this site itself",
+		    site);
+		return;
+	}
 	rc = custody_test(c->d->exchange, site, &serial, &e);
 	if (rc == 0)
 		control_end(c, json_pack("{s:I}", "serial",
