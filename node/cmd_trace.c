@@ -34,6 +34,10 @@ print_hop(const json_t *line)
 		peer = "no road now";
 	if (strcmp(stage, "sealing") == 0)
 		printf("to be sealed, for the road: %s\n", peer);
+	else if (strcmp(stage, "sent") == 0)
+		printf("sent to %s, which has acknowledged %s of %s octets\n",
+		    peer, num_str(cli_number(line, "acked_octets")).s,
+		    num_str(cli_number(line, "octets")).s);
 	else if (strcmp(stage, "underway") == 0)
 		printf("handed on to %s, no result yet\n", peer);
 	else

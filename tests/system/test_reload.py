@@ -177,6 +177,9 @@ def test_misconfigured(paris, work, book):
     assert re.search("^oslo +misconfigured ", shown, re.M), shown
     assert "speed=x: no number" in shown
     assert re.search("^oslo +waits .*postrider reload", shown, re.M), shown
+    ident = paris.json("queue", "list")["id"]
+    assert re.search("waits: until the transport of oslo, which is "
+                     "misconfigured, .*speed=x", paris.cli("trace", ident))
     line = [one for one in paris.json("status") if one.get("name") == "oslo"]
     assert line[0]["misconfigured"] and line[0]["down"]
     assert line[0]["transports"][0]["misconfigured"]
