@@ -504,9 +504,11 @@ tell_postmaster(struct exchange *x, const char *source,
     struct err *e)
 {
 	struct spool_draft *d = spool_draft_new(x->spool);
-	int rc = notice_strange(x->clock, x->rng, x->conf->hostname,
-	    x->conf->postmaster, source, facts != NULL, beginning, octets, d,
-	    e);
+	struct notice_head head = report_head(x);
+	struct notice_mail mail = { .source = source,
+	    .is_return = facts != NULL, .beginning = beginning,
+	    .octets = octets };
+	int rc = notice_strange(&head, &mail, d, e);
 
 	if (rc == 0)
 		rc = put_strange(x, d, e);
