@@ -27,6 +27,11 @@ const struct conf_lane *conf_find_lane(const struct conf_peer *peer,
 /* The folder that the transport of this name has to itself, "": in/; the
  * caller makes it, and frees. */
 char *conf_in_dir(const struct conf *conf, const char *peer, const char *lane);
+/* Of the folder of a peer; no transport's: theirs begin with "in". */
+#define CONF_MAILED "mailed"
+/* Where the listener writes what the peer mails: in in/ a transport that goes
+ * beyond its bounds would take it along.  The caller frees. */
+char *conf_mailed_dir(const struct conf *conf, const char *peer);
 
 /* conf_check.c, for other checks. */
 /* The line of a key, or of its section where the key is not set. */

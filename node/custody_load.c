@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: ISC */
 /*
  * What custody has in the spool, at start: lots claim their messages again.
- * Where the spool turns out to be an older one, a new epoch is opened.
+ * Where the spool turns out to be an older one, a new epoch is opened.  And
+ * what it has there no longer: flows of other sites that are over.
  */
 #include <stdlib.h>
 
@@ -277,4 +278,46 @@ custody_load(struct exchange *x, struct err *e)
 	if (rc == 0)
 		rc = load_owed(c, e);
 	return rc;
+}
+
+/*
+ * Flows that nothing comes by any more.
+ */
+/* One flow and what is left of its serials. */
+static int
+drop_flow(struct exchange *x, const struct flow_in *f, struct err *e)
+{
+	struct spool_unit *u;
+	int rc = spool_begin(x->spool, &u, e), more;
+
+	if (rc != 0)
+		return rc;
+	more = spool_drop_serials_in(u, f->origin, f->epoch, UINT64_MAX, e);
+	rc = more == 0 ? spool_del_flow_in(u, f->origin, f->epoch, e) : more;
+	if (rc < 0) {
+		spool_abort(u);
+		return rc;
+	}
+	rc = spool_commit(u, false, e);
+	return rc == 0 ? 1 : rc;
+}
+
+int
+custody_expire_flows(struct exchange *x, uint64_t before, struct err *e)
+{
+	struct buf at = BUF_INIT;
+	struct flow_in f;
+	int rc;
+
+	for (;;) {
+		rc = spool_next_flow_in(x->spool, &at, &f, e);
+		if (rc == 0 && f.last_secs < before)
+			rc = drop_flow(x, &f, e);
+		flow_in_release(&f);
+		if (rc != 0 && (rc != ERR_CORRUPT ||
+		    store_failed(spool_store(x->spool))))
+			break;
+	}
+	buf_release(&at);
+	return rc == ERR_NOT_FOUND ? 0 : rc;
 }

@@ -111,21 +111,13 @@ no_dot_name(const struct dirent *de)
 	return de->d_name[0] != '.';
 }
 
-#define MAILED "mailed"	/* no transport's: theirs begin with "in" */
-
-char *
-inbox_mailed_dir(const struct conf *conf, const char *peer)
-{
-	return mem_printf("%s/peers/%s/" MAILED, conf->spool_dir, peer);
-}
-
 /* in/, or in.LANE/ of each of several transports, and what comes by mail. */
 static int
 is_folder(const struct dirent *de)
 {
 	return strcmp(de->d_name, "in") == 0 ||
 	    strncmp(de->d_name, "in.", 3) == 0 ||
-	    strcmp(de->d_name, MAILED) == 0;
+	    strcmp(de->d_name, CONF_MAILED) == 0;
 }
 
 /* What is wrong with this entry of a folder; NULL: it is a file to be taken,
@@ -271,7 +263,7 @@ inbox_new(struct daemon *d, const char *peer, struct err *e)
 {
 	struct inbox *b = mem_alloc(1, sizeof(*b));
 	char *in = conf_in_dir(d->conf, peer, "");
-	char *mailed = inbox_mailed_dir(d->conf, peer);
+	char *mailed = conf_mailed_dir(d->conf, peer);
 	int rc;
 
 	b->d = d;

@@ -11,9 +11,6 @@
 
 struct inbox;
 
-/* Where the listener writes what the peer mails: in in/ a transport that goes
- * beyond its bounds would take it along.  The caller frees. */
-char *inbox_mailed_dir(const struct conf *conf, const char *peer);
 /* Makes in/ and mailed/, and takes up what lies there and in the others.
  * NULL: e says why. */
 struct inbox *inbox_new(struct daemon *d, const char *peer, struct err *e);

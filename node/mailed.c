@@ -23,7 +23,7 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "node/carrier.h"
-#include "node/inbox.h"
+#include "node/conf_lane.h"
 #include "smtp/address.h"
 
 #define ROOM_STEP (1U << 20)	/* octets between two looks at the disk */
@@ -141,7 +141,7 @@ open_file(struct mailed *m, struct err *e)
 	buf_adds(&name, "mail~");
 	base32_encode(&name, random, sizeof(random));
 	m->name = buf_steal(&name);
-	dir = inbox_mailed_dir(m->d->conf, m->peer);
+	dir = conf_mailed_dir(m->d->conf, m->peer);
 	rc = file_writer_open(&m->file, dir, m->name, 0640, e);
 	free(dir);
 	return rc;
