@@ -83,8 +83,7 @@ say_now(struct control_conn *c, const struct message *m,
 		    json_integer((json_int_t)i));
 		if (custody_where(c->d->exchange, m->id, i, &w))
 			add_custody(line, &w);
-		else
-			add_waiting(c, line, m->id, i);
+		add_waiting(c, line, m->id, i);
 		control_say(c, line);
 	}
 }
