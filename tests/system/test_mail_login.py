@@ -285,6 +285,31 @@ def test_repeated_after_the_login(provider, work, server, answers, text):
         assert part not in reports[0] + stderr
 
 
+@pytest.mark.parametrize("user", ["quotes", "blanks", "umlaut"])
+@pytest.mark.parametrize("server, answers", [
+    (IMAP, [b"p2 NO %s\r\n"]),
+    (IMAP, [b"p2 OK in\r\n", b"TAG NO %s\r\n"]),
+    (POP3, [b"+OK\r\n", b"-ERR %s\r\n"]),
+    (POP3, [b"+OK\r\n", b"+OK\r\n", b"-ERR %s\r\n"])])
+def test_odd_passwords_repeated(provider, work, server, answers, user):
+    """Those that are not one plain word, as they are and as IMAP writes
+    them."""
+    word = PASSWORDS[user].encode()
+    quoted = word.replace(b"\\", b"\\\\").replace(b'"', b'\\"')
+    scheme = "imap" if server is IMAP else "pop3"
+    if scheme == "imap" and user == "umlaut":
+        answers = [b"+ go\r\n", *answers]      # that one is a literal
+    here = End(provider, work, user, "paris", "tls=no", "timeout=5")
+    for text in (word, b'"' + quoted + b'"'):
+        one = Script(*server, [answer.replace(b"%s", text)
+                               for answer in answers])
+        _, reports, stderr = here.run(f"fetch={scheme}://127.0.0.1:{one.port}")
+        one.sock.close()
+        said = ("".join(reports) + stderr).replace(user + "@", "")
+        assert "***" in said
+        assert not re.search("with|quotes|blanks|around|na\\W|ve", said), said
+
+
 def test_repeated_to_a_mail(provider, work):
     """The same of one that takes mail."""
     one = Script(b"220 hello\r\n", b"250-x\r\n250 AUTH PLAIN\r\n", [
