@@ -1,2 +1,3 @@
+# SPDX-License-Identifier: ISC
 PKGS += zlib liblzma libzstd
 LIBS += -lbz2

@@ -56,7 +56,7 @@ struct road {
 	char *note;			/* its last, or NULL */
 	bool waits;			/* for something, as note tells */
 	bool begun;			/* it has run */
-	unsigned char mark[SHA256_LEN];	/* launch_mark of that */
+	struct mark mark;		/* of that */
 };
 
 struct carrier {
@@ -235,7 +235,7 @@ run(struct road *r)
 		return;
 	inbox_trim(r->station->inbox);
 	launch_init(&launch, d, r->station->peer, lane);
-	launch_mark(&launch, r->mark);
+	r->mark = launch_mark(&launch);
 	r->begun = true;
 	secret = launch_secret_fd(&launch);
 	if (runner_start(r->runner, launch.program, r->out, r->in,
@@ -426,15 +426,15 @@ static bool
 is_changed(const struct road *r)
 {
 	const struct conf_lane *lane = configured(r);
-	unsigned char mark[SHA256_LEN];
 	struct launch launch;
+	struct mark mark;
 
 	if (lane == NULL)
 		return false;
 	launch_init(&launch, daemon_of(r), r->station->peer, lane);
-	launch_mark(&launch, mark);
+	mark = launch_mark(&launch);
 	launch_release(&launch);
-	return memcmp(mark, r->mark, sizeof(mark)) != 0;
+	return !mark_equal(&mark, &r->mark);
 }
 
 /* A program that ran with other settings than those of now begins anew; one

@@ -23,7 +23,8 @@
 #define STEP 65536
 
 struct inspection {
-	bool json;
+	bool json, strict;
+	uint64_t faults;	/* told by a command at fault */
 	FILE *lines;		/* what comes behind the first line */
 	struct bundle_reader *reader;
 	enum bundle_format format;
@@ -245,6 +246,7 @@ on_error(struct inspection *in, const struct bundle_event *ev)
 
 	if (ev->refusal.code == 0)
 		return;		/* no command was at fault */
+	in->faults++;
 	note_refused(in, ev);
 	if (!in->json) {
 		print_text(in->lines, "\nerror in ", ev->reason);
@@ -408,14 +410,16 @@ print_all(struct inspection *in)
 		    strerror(errno));
 		return EX_IOERR;
 	}
-	return strcmp(in->outcome, "process") != 0;
+	return strcmp(in->outcome, "process") != 0 ||
+	    (in->strict && in->faults > 0);
 }
 
 static int
 inspect(FILE *from, const char *name, bool json, bool strict)
 {
 	struct bundle_reader_options opts;
-	struct inspection in = { .json = json, .outcome = "not-batch" };
+	struct inspection in = { .json = json, .strict = strict,
+	    .outcome = "not-batch" };
 	int status;
 
 	in.lines = tmpfile();

@@ -6,10 +6,10 @@
 #include "node/conf_lane.h"
 
 #include "base/mem.h"
-#include "node/conf_mail.h"
 #include "node/conf_table.h"
 #include "node/conf_transports.h"
 #include "node/conf_value.h"
+#include "transports/settings.h"
 
 #include <stdlib.h>
 
@@ -228,6 +228,23 @@ check_settings(struct conf_draft *draft, const struct conf_lane *lane,
 	}
 }
 
+/* One of them is missing, and so the transport can do nothing. */
+static bool
+lacks(const struct conf_strings *set, const struct conf_transport *t,
+    struct buf *keys_out)
+{
+	size_t i;
+
+	for (i = 0; t->needs[i] != NULL; i++) {
+		if (has_setting(set, t->needs[i]))
+			return false;
+		if (keys_out != NULL)
+			buf_addf(keys_out, "%s%s=", i > 0 ? " or " : "",
+			    t->needs[i]);
+	}
+	return i > 0;
+}
+
 /* What the table of transports knows of this one. */
 static void
 check_program(struct conf_draft *draft, const struct conf_peer *peer,
@@ -235,15 +252,15 @@ check_program(struct conf_draft *draft, const struct conf_peer *peer,
 {
 	const struct conf_transport *t = conf_transport_find(lane->program);
 	bool only = lane->name[0] == '\0';
+	struct buf keys = BUF_INIT;
 
 	if (t == NULL)
 		return;
-	if (t->needs[0] != NULL && !has_setting(&lane->set, t->needs[0]) &&
-	    !has_setting(&lane->set, t->needs[1]))
+	if (lacks(&lane->set, t, &keys))
 		conf_warning(draft->faults, conf_line_of(node, only ?
-		    "transport" : "program"),
-		    "peer %s: the %s transport has neither %s= nor %s= in "
-		    "set", peer->name, t->name, t->needs[0], t->needs[1]);
+		    "transport" : "program"), "peer %s: the transport %s has "
+		    "no %s in set", peer->name, t->name, buf_cstr(&keys));
+	buf_release(&keys);
 	if (!conf_transport_carries(t, peer->dialect))
 		conf_fault(draft->faults, conf_line_of(node, only ?
 		    "dialect" : "program"),
@@ -251,8 +268,47 @@ check_program(struct conf_draft *draft, const struct conf_peer *peer,
 		    "postrider-%s(8) says which it does", t->name, t->name);
 }
 
-/* What the transport mail makes of its settings; and its server, as far as it
- * is an address in numbers. */
+/* The line of the setting that the text begins with, or of all. */
+static unsigned
+line_of_setting(const struct conf_strings *set, const struct conf_node *node,
+    const char *text)
+{
+	static const char unknown[] = "unknown setting ";
+	size_t len;
+
+	if (strncmp(text, unknown, strlen(unknown)) == 0)
+		text += strlen(unknown);
+	len = strcspn(text, "=:, ");
+	for (size_t i = 0; i < set->n; i++)
+		if (strcspn(set->item[i], "=") == len &&
+		    strncmp(set->item[i], text, len) == 0)
+			return conf_item_line(node, "set", i);
+	return conf_line_of(node, "set");
+}
+
+/* What one of our transports makes of its settings; that it has none at all
+ * has been told of. */
+static void
+check_taken(struct conf_draft *draft, const struct conf_peer *peer,
+    const struct conf_lane *lane, const struct conf_node *node)
+{
+	const struct conf_transport *t = conf_transport_find(lane->program);
+	struct err e = ERR_INIT;
+
+	if (t == NULL || lacks(&lane->set, t, NULL))
+		return;
+	for (size_t i = 0; i < lane->set.n; i++)
+		if (strcspn(lane->set.item[i], "=") == 0 ||
+		    strchr(lane->set.item[i], '=') == NULL)
+			return;		/* which has been told of */
+	if (settings_check(t->name, peer->name, lane->set.item, lane->set.n,
+	    &e) < 0)
+		conf_fault(draft->faults, line_of_setting(&lane->set, node,
+		    e.text), "peer %s: transport %s: %s", peer->name,
+		    t->name, e.text);
+}
+
+/* The server, as far as it is an address in numbers. */
 static void
 check_mail(struct conf_draft *draft, const struct conf_lane *lane,
     const struct conf_node *node)
@@ -261,7 +317,6 @@ check_mail(struct conf_draft *draft, const struct conf_lane *lane,
 
 	if (lane->program == NULL || strcmp(lane->program, "mail") != 0)
 		return;
-	conf_mail_check(draft->faults, &lane->set, conf_line_of(node, "set"));
 	for (i = 0; i < lane->set.n; i++)
 		if (strncmp(lane->set.item[i], "server=", 7) == 0)
 			conf_check_not_ours(draft, lane->set.item[i] + 7,
@@ -295,6 +350,7 @@ check_lane(struct conf_draft *draft, const struct conf_peer *peer,
 {
 	check_settings(draft, lane, node);
 	check_program(draft, peer, lane, node);
+	check_taken(draft, peer, lane, node);
 	check_mail(draft, lane, node);
 	if (lane->retry_min_secs > lane->retry_max_secs)
 		conf_fault(draft->faults, conf_line_of(node, "retry-max"),

@@ -10,14 +10,14 @@
 	CONF_DIALECT_BIT(BUNDLE_RFC2442) | CONF_DIALECT_BIT(BUNDLE_NATIVE))
 
 static const struct conf_transport transports[] = {
-	{ "exec", false, NULL, { "command", "each" }, ALL },
+	{ "exec", false, NULL, { "command", "each", "fetch" }, ALL },
 	{ "file", true, NULL, { "drop", "pickup" }, ALL },
-	{ "mail", false, "poll=", { NULL, NULL },
+	{ "mail", false, "poll=", { NULL },
 	    CONF_DIALECT_BIT(BUNDLE_RFC2442) |
 	    CONF_DIALECT_BIT(BUNDLE_NATIVE) },
-	{ "serial", false, NULL, { NULL, NULL }, ALL },
-	{ "tcp", false, "listen=", { NULL, NULL }, ALL },
-	{ "uucp", false, NULL, { NULL, NULL }, ALL },
+	{ "serial", false, NULL, { "device" }, ALL },
+	{ "tcp", false, "listen=", { "to", "listen" }, ALL },
+	{ "uucp", false, NULL, { NULL }, ALL },
 };
 
 const struct conf_transport *

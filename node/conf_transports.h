@@ -17,8 +17,8 @@ struct conf_transport {
 	bool stays;
 	/* With a setting that begins so it waits to be called; or NULL. */
 	const char *waits;
-	/* Settings of which one at least makes sense of it; NULL: none. */
-	const char *needs[2];
+	/* Settings of which one at least makes sense of it, then NULL. */
+	const char *needs[4];
 	/* CONF_DIALECT_BIT of each dialect that it carries. */
 	unsigned dialects;
 };

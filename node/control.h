@@ -22,6 +22,7 @@
  *	broken-list	peer				admins
  *	broken-show, broken-delete, broken-export
  *			ids: [...]; one to show or export	admins
+ *	bundles						admins
  *	flush		peer				admins
  *	reload, stop					admins
  *	verify						admins

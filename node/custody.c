@@ -156,6 +156,7 @@ on_hop_done(void *ctx, uint64_t id, uint64_t epoch, uint64_t serial,
 	struct lot *lot = lot_of_bundle(c, id, epoch, serial);
 
 	(void)name;
+	ride_over(c, id);
 	if (lot == NULL)
 		return;
 	lot->hop_done = true;
@@ -172,6 +173,7 @@ on_lost(void *ctx, uint64_t id, uint64_t epoch, uint64_t serial,
 
 	(void)name;
 	(void)reason;
+	ride_lost(c, id);
 	if (lot == NULL)
 		return;
 	lot->bundle = 0;
@@ -344,6 +346,7 @@ custody_new(struct exchange *x)
 	c->x = x;
 	c->next_handle = 1;
 	c->lots = map_new();
+	c->rides = map_new();
 	list_init(&c->flows);
 	list_init(&c->to_seal);
 	list_init(&c->answers);
@@ -388,6 +391,7 @@ custody_free(struct exchange *x)
 		free(f);
 	}
 	map_free(c->lots);
+	rides_free(c);
 	free(c);
 	x->custody = NULL;
 }
@@ -531,68 +535,9 @@ custody_work(struct exchange *x, struct err *e)
 	return make_step(c, e);
 }
 
-static bool
-is_live(struct exchange *x, const char *site, enum seal_kind kind)
-{
-	struct err e = ERR_INIT;
-	struct seal_to to;
-
-	return directory_seal_to(x->directory, site, kind, &to, &e) == 0;
-}
-
-bool
-custody_has_keys(struct exchange *x, const char *site)
-{
-	const struct conf_strings *via = conf_find_via(x->conf, site);
-	size_t i;
-
-	for (i = 0; via != NULL && i < via->n; i++) {
-		if (!is_live(x, via->item[i], SEAL_ONION))
-			return false;
-	}
-	return is_live(x, site, SEAL_BUNDLE);
-}
-
 /*
  * Time.
  */
-/* Correspondents that do not have our present keys get them, neighbours in a
- * parcel, the others here. */
-static void
-tell_cards(struct custody *c)
-{
-	const struct directory *d = c->x->directory;
-	const char *site;
-	size_t i;
-
-	for (i = 0; (site = directory_site(d, i)) != NULL; i++) {
-		if (directory_must_announce(c->x->directory, i) &&
-		    conf_find_peer(c->x->conf, site) == NULL &&
-		    transit_next_peer(c->x, site) != NULL)
-			answer_card(c, site);
-	}
-}
-
-/* Sites that forgot how far their cards had counted get back the one that is
- * here, the same way. */
-static void
-give_back_cards(struct custody *c)
-{
-	struct directory *d = c->x->directory;
-	const char *site;
-	size_t i;
-
-	for (i = 0; (site = directory_site(d, i)) != NULL; i++) {
-		if (!directory_back_is_due(d, site))
-			continue;
-		if (conf_find_peer(c->x->conf, site) != NULL)
-			c->x->dirty = true;
-		else if (c->sealing == NULL &&
-		    transit_next_peer(c->x, site) != NULL)
-			seal_back(c, site);
-	}
-}
-
 static uint64_t
 grace_secs(const struct exchange *x)
 {
@@ -687,8 +632,8 @@ custody_tick(struct exchange *x, struct err *e)
 		return 0;
 	c->last_tick_ms = clock_mono_ms(x->clock);
 	rc = directory_tick(x->directory, e);
-	tell_cards(c);
-	give_back_cards(c);
+	keys_tell(c);
+	rides_tick(c);
 	list_for_each(item, &c->flows) {
 		struct flow *f = list_entry(item, struct flow, link);
 

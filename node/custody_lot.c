@@ -246,8 +246,10 @@ lot_forget_record(struct custody *c, const struct lot *lot,
 		return rc;
 	}
 	rc = spool_commit(u, false, e);
-	if (rc == 0 && lot->bundle != 0)
+	if (rc == 0 && lot->bundle != 0) {
 		transit_withdrawn(x, lot->bundle);
+		ride_lost(c, lot->bundle);
+	}
 	return rc;
 }
 
@@ -379,8 +381,10 @@ lot_void(struct custody *c, struct lot *lot, const struct serial_out *unsure,
 	serial_out_release(&rec);
 	if (rc != 0)
 		return rc;
-	if (lot->bundle != 0)
+	if (lot->bundle != 0) {
 		transit_withdrawn(c->x, lot->bundle);
+		ride_lost(c, lot->bundle);
+	}
 	lot->bundle = 0;
 	list_del(&lot->seal_link);
 	lot->flow->nlots--;
@@ -395,6 +399,8 @@ custody_site_replaced(struct exchange *x, const char *site)
 	struct flow *f = c != NULL ? flow_find(c, site) : NULL;
 	struct list *item;
 
+	if (c != NULL)
+		rides_of_site_lost(c, site);
 	if (f == NULL)
 		return;
 	list_for_each(item, &f->lots) {

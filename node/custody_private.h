@@ -9,6 +9,8 @@
  *	custody_load.c		at start
  *	custody_cut.c		mail for a site becomes lots
  *	custody_seal.c		lots and answers become bundles
+ *	custody_keys.c		which sites can be sealed for
+ *	custody_ride.c		results that are in bundles under way
  *	custody_open.c		bundles that arrived are opened
  *	custody_unpack.c	their messages are taken or refused
  *	custody_result.c	what the results say
@@ -104,6 +106,8 @@ struct custody {
 	int64_t pause_ms;	/* monotonic: no bundle is made before */
 	int64_t last_tick_ms;
 	bool renew;		/* a new epoch is to be opened */
+	struct map *rides;	/* bundle -> its results */
+	bool rides_lost;	/* some are to be said again */
 	struct custody_counters counters;
 };
 
@@ -184,11 +188,31 @@ int seal_step(struct custody *c, struct err *e) MUST_CHECK;
 /* What became of it is forgotten; the lot stays to be sealed. */
 void seal_abort(struct custody *c);
 bool seal_is_of(const struct custody *c, const struct lot *lot);
+/* Asks the site for its keys with our card; back: gives it its own. */
+int seal_request(struct custody *c, const char *site, bool back,
+    struct err *e) MUST_CHECK;
+
+/* custody_keys.c */
 /* Can something be sealed for the site now?  If it only lacks a live key, one
  * is asked for. */
 bool seal_can(struct custody *c, const char *site);
-/* A request with the site's own card, which it gets back. */
-void seal_back(struct custody *c, const char *site);
+/* Cards to those that are to have them: ours, or their own back. */
+void keys_tell(struct custody *c);
+
+/* custody_ride.c */
+/* These n results, or our card, are in the bundle of this local number, to the
+ * site. */
+void ride_begin(struct custody *c, uint64_t bundle, const char *site,
+    const struct serial_in *result, size_t n, bool card);
+/* The neighbour has it. */
+void ride_over(struct custody *c, uint64_t bundle);
+/* It is gone, or cannot be opened any more: all that is said again soon. */
+void ride_lost(struct custody *c, uint64_t bundle);
+void rides_of_site_lost(struct custody *c, const char *site);
+/* They are owed again, at once, in a unit of its own. */
+int ride_again(struct custody *c, uint64_t bundle, struct err *e) MUST_CHECK;
+void rides_tick(struct custody *c);
+void rides_free(struct custody *c);
 
 /* custody_open.c */
 /* Begins with the next bundle, or goes on: 1 more, 0 nothing to open now;

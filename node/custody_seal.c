@@ -487,6 +487,8 @@ commit(struct sealing *s, struct err *e)
 	if (rc == 0 && s->lot != NULL)
 		lot_is_underway(s, id);
 	if (rc == 0)
+		ride_begin(s->c, id, s->site, s->owed, s->nowed, s->card);
+	if (rc == 0)
 		answer_gave(s->c, s->site, s->gave, s->card);
 	x->dirty = true;
 	return rc;
@@ -574,6 +576,9 @@ seal_lot_begin(struct custody *c, struct lot *lot, struct err *e)
 	int rc;
 
 	rc = load_parts(s, e);
+	/* This one takes the place of another that has not got anywhere. */
+	if (rc == 0)
+		rc = ride_again(c, lot->bundle, e);
 	if (rc == 0)
 		rc = chain_begin(s, SEAL_BUNDLE, lot->priority,
 		    lifetime_left(c, lot), e);
@@ -701,7 +706,7 @@ seal_step(struct custody *c, struct err *e)
 /*
  * Answers, and requests for keys.
  */
-static int
+int
 seal_request(struct custody *c, const char *site, bool back, struct err *e)
 {
 	struct sealing *s = sealing_new(c, site, NULL);
@@ -719,49 +724,6 @@ seal_request(struct custody *c, const char *site, bool back, struct err *e)
 		    site, NULL);
 	sealing_free(s);
 	return rc;
-}
-
-void
-seal_back(struct custody *c, const char *site)
-{
-	struct err e = ERR_INIT;
-
-	directory_gave_back(c->x->directory, site);
-	if (seal_request(c, site, true, &e) != 0)
-		log_event(c->x->log, LOG_LEVEL_WARNING, "bundle-not-made",
-		    "site", site, "reason", e.text, NULL);
-}
-
-/* Is there a live key of this site?  If not, it is asked for one. */
-static bool
-has_key(struct custody *c, const char *site, enum seal_kind kind)
-{
-	struct directory *d = c->x->directory;
-	struct err e = ERR_INIT;
-	struct seal_to to;
-	int rc = directory_seal_to(d, site, kind, &to, &e);
-
-	if (rc == ERR_NOT_FOUND && directory_may_ask(d, site) &&
-	    seal_request(c, site, false, &e) != 0)
-		log_event(c->x->log, LOG_LEVEL_WARNING, "bundle-not-made",
-		    "site", site, "reason", e.text, NULL);
-	return rc == 0;
-}
-
-bool
-seal_can(struct custody *c, const char *site)
-{
-	struct exchange *x = c->x;
-	const struct target *road = custody_road(x, queue_site(x, site));
-	const struct conf_strings *via = conf_find_via(x->conf, site);
-	bool can = true;
-	size_t i;
-
-	if (road != NULL && strcmp(road->name, site) == 0 && via == NULL)
-		return directory_knows(x->directory, site);
-	for (i = 0; via != NULL && i < via->n; i++)
-		can = has_key(c, via->item[i], SEAL_ONION) && can;
-	return can && has_key(c, site, SEAL_BUNDLE);
 }
 
 int

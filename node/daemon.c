@@ -18,26 +18,26 @@
 
 #include "base/file.h"
 #include "base/mem.h"
+#include "node/agents.h"
 #include "node/carrier.h"
 #include "node/control.h"
 #include "node/daemon_keys.h"
-#include "node/delivery.h"
 #include "node/listener.h"
 #include "node/sd.h"
 #include "node/serials.h"
+#include "node/strays.h"
 
 #define GATHER_MIN_MS 2		/* a faster commit waits for nobody */
 #define GATHER_MAX_MS 20
 #define STOP_SECS 20		/* until running work is cut off */
+#define STRAYS_MS 500		/* for what it left behind */
 
 /* What only this file knows, around what its parts share. */
 struct running {
 	struct daemon d;
 	bool wake, reloading;
 	int64_t commit_ms;		/* what one takes, of late; times 8 */
-	struct conf_delivery via;
 	struct event *timer, *deadline, *backup, *gather, *sig[3];
-	size_t ndeliveries;		/* agents made */
 };
 
 static struct running *
@@ -104,66 +104,24 @@ job_over(void *ctx, struct delivery_job *job)
 	daemon_wake(d);
 }
 
-/* `via`, or the server of the first SMTP delivery. */
-static bool
-fill_via(const struct conf *conf, struct conf_delivery *via)
-{
-	size_t i;
-
-	memset(via, 0, sizeof(*via));
-	via->name = (char *)(uintptr_t)"(via)";
-	via->kind = CONF_DELIVERY_SMTP;
-	via->connections = 2;
-	via->target = conf->via;
-	for (i = 0; i < conf->ndeliveries && via->target == NULL; i++) {
-		if (conf->delivery[i].kind != CONF_DELIVERY_SMTP)
-			continue;
-		via->target = conf->delivery[i].target;
-		via->tls = conf->delivery[i].tls;
-	}
-	return via->target != NULL;
-}
-
 static void
-deliveries_new(struct running *r)
+agents_make(struct running *r)
 {
 	struct daemon *d = &r->d;
 	struct delivery_hooks hooks = {
 		.ctx = d, .spool = d->spool, .log = d->log, .clock = d->clock,
-		.hostname = d->conf->hostname,
-		.certificate = d->conf->tls_certificate,
-		.key = d->conf->tls_key,
-		.trace = d->conf->trace_delivery,
 		.is_own = daemon_is_own, .result = job_result,
 		.over = job_over,
 	};
-	size_t i, n = d->conf->ndeliveries;
 
-	d->delivery = mem_alloc(n + 1, sizeof(struct delivery *));
-	for (i = 0; i < n; i++)
-		d->delivery[i] = delivery_new(d->base, &d->conf->delivery[i],
-		    &hooks);
-	if (fill_via(d->conf, &r->via))
-		d->delivery[n] = delivery_new(d->base, &r->via, &hooks);
-	r->ndeliveries = n + 1;
-}
-
-static void
-deliveries_free(struct running *r)
-{
-	size_t i;
-
-	for (i = 0; i < r->ndeliveries; i++)
-		delivery_free(r->d.delivery[i]);
-	free(r->d.delivery);
-	r->d.delivery = NULL;
-	r->ndeliveries = 0;
+	d->agents = agents_new(d->base, &hooks);
+	agents_configure(d->agents, d->conf);
 }
 
 static void
 deliver(struct daemon *d, struct exchange_action *a)
 {
-	struct delivery *agent = d->delivery[a->delivery];
+	struct delivery *agent = agents_get(d->agents, a->delivery);
 	struct delivery_job *job;
 	size_t i;
 
@@ -382,7 +340,7 @@ take_conf(struct running *r, struct conf *conf, struct buf *report,
 
 	tell_restart(d, conf, report);
 	r->reloading = true;
-	deliveries_free(r);
+	agents_configure(d->agents, conf);
 	r->reloading = false;
 	d->conf = conf;
 	log_set_level(d->log, conf->log_level);
@@ -394,7 +352,6 @@ take_conf(struct running *r, struct conf *conf, struct buf *report,
 	exchange_reload(d->exchange, conf);
 	daemon_keys_cards(d);
 	listener_set_reload(d->listeners, conf);
-	deliveries_new(r);
 	conf_free(old);
 	return carrier_reload(d->carrier, e);
 }
@@ -485,16 +442,8 @@ too_late(evutil_socket_t fd, short what, void *ctx)
 static bool
 is_busy(const struct daemon *d)
 {
-	size_t i;
-
-	if (listener_set_busy(d->listeners) || carrier_busy(d->carrier))
-		return true;
-	for (i = 0; i <= d->conf->ndeliveries; i++) {
-		if (d->delivery[i] != NULL &&
-		    delivery_running(d->delivery[i]) > 0)
-			return true;
-	}
-	return false;
+	return listener_set_busy(d->listeners) || carrier_busy(d->carrier) ||
+	    agents_busy(d->agents);
 }
 
 /* The end of the patience is told by the deadline that is no longer set. */
@@ -600,7 +549,7 @@ parts_new(struct running *r, struct err *e)
 	if (rc != 0)
 		return rc;
 	daemon_keys_cards(d);
-	deliveries_new(r);
+	agents_make(r);
 	d->control = control_new(d, e);
 	if (d->control == NULL)
 		return e->code;
@@ -616,7 +565,7 @@ parts_free(struct running *r)
 
 	control_free(d->control);
 	r->reloading = true;	/* jobs cut off now are not failures */
-	deliveries_free(r);
+	agents_free(d->agents);
 	if (d->exchange != NULL && !d->failed &&
 	    exchange_commit(d->exchange, &e) != 0)
 		log_event(d->log, LOG_LEVEL_WARNING, "spool-failed", "reason",
@@ -635,6 +584,7 @@ daemon_run(const struct daemon_start *start, struct err *e)
 {
 	struct running *r = mem_alloc(1, sizeof(*r));
 	struct daemon *d = &r->d;
+	struct strays *strays;
 	int rc;
 
 	d->clock = clock_real();
@@ -644,6 +594,7 @@ daemon_run(const struct daemon_start *start, struct err *e)
 	d->listeners = start->listeners;
 	d->base = event_base_new();
 	(void)signal(SIGPIPE, SIG_IGN);
+	strays = strays_new(d->base);
 	rc = parts_new(r, e);
 	if (rc == 0)
 		rc = events_new(r);
@@ -664,6 +615,7 @@ daemon_run(const struct daemon_start *start, struct err *e)
 		    err_set(e, ERR_IO, "the spool in %s failed",
 		    d->conf->spool_dir);
 	parts_free(r);
+	strays_end(strays, STRAYS_MS);
 	if (rc == 0)
 		log_event(d->log, LOG_LEVEL_INFO, "stopped", NULL);
 	events_free(r);

@@ -28,8 +28,7 @@ struct daemon {
 	struct listener_set *listeners;
 	struct control *control;
 	struct carrier *carrier;	/* transports, out/ and in/ */
-	struct delivery **delivery;	/* conf->ndeliveries + 1: the last is
-					 * via, or NULL */
+	struct agents *agents;		/* of the deliveries */
 	bool stopping;
 	bool failed;			/* the store failed: end with 75 */
 };

@@ -47,7 +47,9 @@ delivery_new(struct event_base *base, const struct conf_delivery *conf,
 	list_init(&a->tasks);
 	a->conf = conf;
 	a->self = a->driver->make(a);
+	/* What is gone with the configuration. */
 	a->conf = NULL;
+	a->hooks.certificate = a->hooks.key = NULL;
 	return a;
 }
 

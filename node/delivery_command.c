@@ -28,6 +28,7 @@
 
 #define RUN_RCPT_MAX 100
 #define SAID_MAX 400		/* octets of what it says that are kept */
+#define PIPE_OCTETS 65536	/* of them that are read at once */
 #define TURN_OCTETS (256 << 10)
 #define GRACE_SECS 5		/* between SIGTERM and SIGKILL */
 #define END_GRACE_MS 500
@@ -292,19 +293,23 @@ run_over(struct run *r)
  * A run.
  */
 
+/* No more than a pipe holds at once: one that never stops talking must not
+ * have the daemon for itself. */
 static void
 take_said(struct run *r)
 {
 	char bytes[4096];
-	ssize_t n;
+	size_t got = 0;
+	ssize_t n = 0;
 
-	while ((n = read(r->out, bytes, sizeof(bytes))) > 0 ||
-	    (n < 0 && errno == EINTR)) {
+	while (got < PIPE_OCTETS && ((n = read(r->out, bytes,
+	    sizeof(bytes))) > 0 || (n < 0 && errno == EINTR))) {
 		size_t room = SAID_MAX * 2 - r->said.len;
 
-		if (n > 0)
-			buf_add(&r->said, bytes, (size_t)n < room ?
-			    (size_t)n : room);
+		if (n < 0)
+			continue;
+		got += (size_t)n;
+		buf_add(&r->said, bytes, (size_t)n < room ? (size_t)n : room);
 	}
 	if (n == 0)
 		close_end(&r->out, &r->readable);

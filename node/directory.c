@@ -414,6 +414,15 @@ directory_told(struct directory *d, struct spool_unit *u, const char *site,
 	return spool_put_site(u, &k->rec, e);
 }
 
+void
+directory_untold(struct directory *d, const char *site)
+{
+	struct known *k = directory_need(d, site);
+
+	k->rec.told = 0;
+	k->dirty = true;
+}
+
 static uint64_t
 ask_pause_secs(const struct known *k)
 {

@@ -74,6 +74,8 @@ void directory_saw_foreign(struct directory *d);
 /* In the unit that makes the bundle with our card durable. */
 int directory_told(struct directory *d, struct spool_unit *u,
     const char *site, struct err *e) MUST_CHECK;
+/* The bundle is lost: it has to be told again. */
+void directory_untold(struct directory *d, const char *site);
 /* Was no key request sent to the site lately?  Then one is noted. */
 bool directory_may_ask(struct directory *d, const char *site);
 /*

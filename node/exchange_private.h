@@ -43,6 +43,7 @@ enum leg_status {
 struct dialect;
 struct lane;
 struct neighbour;
+struct notice_head;
 struct notice_recipient;
 struct target;
 struct transit;
@@ -332,6 +333,8 @@ void settle_fail(struct exchange *x, struct leg *leg, const char *status,
     const char *text, bool expired);
 
 /* report.c */
+/* Of a notice to the postmaster; lives as long as the configuration. */
+struct notice_head report_head(const struct exchange *x);
 struct report_about {
 	const struct message *message;
 	const struct notice_recipient *rcpt;

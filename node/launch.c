@@ -1,15 +1,14 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * What a transport is started with.  Of plain files it is the identity, size
- * and time that count, not the octets: passwords among them are for the
- * transport alone.
+ * What a transport is started with.  A setting whose value is the path of a
+ * plain file counts with what that is now, whatever its name: so one whose
+ * password was changed begins anew.
  */
 #include "node/launch.h"
 
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -104,48 +103,23 @@ launch_init(struct launch *l, const struct daemon *d, const char *peer,
 	    d->exchange, peer, "link", l->secret, &e) == 0;
 }
 
-/* With the length before it, so that no two lists look alike. */
-static void
-add_octets(struct sha256 *h, const void *bytes, size_t len)
-{
-	uint64_t n = len;
-
-	sha256_add(h, &n, sizeof(n));
-	sha256_add(h, bytes, len);
-}
-
-static void
-add_file(struct sha256 *h, const char *path)
-{
-	struct stat st;
-
-	if (path == NULL || path[0] != '/' || stat(path, &st) < 0 ||
-	    !S_ISREG(st.st_mode))
-		return;
-	add_octets(h, &st.st_dev, sizeof(st.st_dev));
-	add_octets(h, &st.st_ino, sizeof(st.st_ino));
-	add_octets(h, &st.st_mode, sizeof(st.st_mode));
-	add_octets(h, &st.st_size, sizeof(st.st_size));
-	add_octets(h, &st.st_mtim, sizeof(st.st_mtim));
-}
-
-void
-launch_mark(const struct launch *l, unsigned char mark_out[SHA256_LEN])
+struct mark
+launch_mark(const struct launch *l)
 {
 	struct sha256 h;
 	size_t i;
 
-	sha256_init(&h);
-	add_octets(&h, l->program, strlen(l->program));
-	add_file(&h, l->program);
+	mark_begin(&h);
+	mark_text(&h, l->program);
+	mark_file(&h, l->program);
 	for (i = 0; i < l->set.n; i++) {
 		const char *value = strchr(l->set.item[i], '=');
 
-		add_octets(&h, l->set.item[i], strlen(l->set.item[i]));
-		add_file(&h, value != NULL ? value + 1 : NULL);
+		mark_text(&h, l->set.item[i]);
+		mark_file(&h, value != NULL ? value + 1 : NULL);
 	}
-	add_octets(&h, l->secret, l->has_secret ? sizeof(l->secret) : 0);
-	sha256_end(&h, mark_out);
+	mark_octets(&h, l->secret, l->has_secret ? sizeof(l->secret) : 0);
+	return mark_end(&h);
 }
 
 int

@@ -8,8 +8,8 @@
  *
  *	launch_init; launch_mark or launch_secret_fd; launch_release
  */
-#include "base/text.h"
 #include "node/daemon.h"
+#include "node/mark.h"
 
 struct launch {
 	char *program;			/* absolute path */
@@ -23,7 +23,7 @@ void launch_init(struct launch *l, const struct daemon *d, const char *peer,
     const struct conf_lane *lane);
 /* Differs where the program, a setting, a plain file that either names, or the
  * secret does. */
-void launch_mark(const struct launch *l, unsigned char mark_out[SHA256_LEN]);
+struct mark launch_mark(const struct launch *l);
 /* The reading end of a pipe with the secret in it, the caller's; -1: there is
  * none, which the transport finds out and tells. */
 int launch_secret_fd(const struct launch *l);

@@ -13,9 +13,7 @@
 #include "base/file.h"
 #include "node/cli.h"
 #include "node/cmd_batch.h"
-#if __has_include("node/cmd_init.h")
 #include "node/cmd_init.h"
-#endif
 #include "node/cmd_inspect.h"
 
 #define CONFIG_DEFAULT "/etc/postrider/postrider.conf"
@@ -28,10 +26,8 @@ struct command {
 };
 
 static const struct command commands[] = {
-#if __has_include("node/cmd_init.h")
 	{ "init", NULL, cmd_init, "--dir DIR --site NAME ...",
 	    "make a working configuration" },
-#endif
 	{ "check", cmd_check, NULL, "", "check the configuration" },
 	{ "status", cmd_status, NULL, "[--json]",
 	    "say what the node is doing" },

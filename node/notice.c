@@ -65,21 +65,21 @@ add_subject(struct buf *b, const char *subject)
 }
 
 void
-notice_header_add(struct buf *b, struct clock *clock, struct rng *rng,
-    const char *hostname, const char *to, const char *subject)
+notice_header_add(struct buf *b, const struct notice_head *head,
+    const char *subject)
 {
 	unsigned char random[12];
 
 	buf_addf(b, "From: Mail Delivery System <MAILER-DAEMON@%s>\r\n",
-	    hostname);
-	buf_addf(b, "To: <%s>\r\n", to);
+	    head->hostname);
+	buf_addf(b, "To: <%s>\r\n", head->to);
 	add_subject(b, subject);
 	buf_adds(b, "Date: ");
-	date_format(b, clock_wall_ms(clock));
+	date_format(b, clock_wall_ms(head->clock));
 	buf_adds(b, "\r\nMessage-ID: <");
-	rng_fill(rng, random, sizeof(random));
+	rng_fill(head->rng, random, sizeof(random));
 	hex_encode(b, random, sizeof(random));
-	buf_addf(b, ".notice@%s>\r\n", hostname);
+	buf_addf(b, ".notice@%s>\r\n", head->hostname);
 	buf_adds(b, "Auto-Submitted: auto-replied\r\n"
 	    "MIME-Version: 1.0\r\n");
 }
@@ -370,6 +370,7 @@ static void
 add_all(const struct notice *n, struct part part[3], const char *subject,
     const char *boundary, struct buf *b)
 {
+	struct notice_head head = { n->clock, n->rng, n->hostname, n->to };
 	bool eightbit = false;
 	size_t i;
 
@@ -379,7 +380,7 @@ add_all(const struct notice *n, struct part part[3], const char *subject,
 			part[i].eightbit = true;
 		eightbit = eightbit || part[i].eightbit;
 	}
-	notice_header_add(b, n->clock, n->rng, n->hostname, n->to, subject);
+	notice_header_add(b, &head, subject);
 	if (eightbit)
 		buf_adds(b, "Content-Transfer-Encoding: 8bit\r\n");
 	buf_addf(b, "Content-Type: multipart/report; "

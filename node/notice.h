@@ -56,32 +56,51 @@ struct notice {
 int notice_write(const struct notice *n, struct spool *sp,
     struct spool_draft *d, struct err *e) MUST_CHECK;
 
+/* What the header of any notice is made of. */
+struct notice_head {
+	struct clock *clock;
+	struct rng *rng;
+	const char *hostname;
+	const char *to;
+};
+
+struct notice_broken {
+	const char *peer, *name, *reason;
+	uint64_t octets;
+	unsigned untold;	/* broken ones of the peer before it of which
+				 * nobody was told */
+};
+
 /* A message to the postmaster about a broken object; the octets of the object
  * follow by notice_object_add, as an attachment, up to 1 MiB or, where
  * octets is more, an excerpt of the first 64 KiB. */
 struct notice_object;
-struct notice_object *notice_object_new(struct clock *clock, struct rng *rng,
-    const char *hostname, const char *to, const char *peer, const char *name,
-    const char *reason, uint64_t octets, unsigned untold,
-    struct spool_draft *d);
+struct notice_object *notice_object_new(const struct notice_head *head,
+    const struct notice_broken *broken, struct spool_draft *d);
 int notice_object_add(struct notice_object *no, const char *bytes, size_t len,
     struct err *e) MUST_CHECK;
 /* Ends the draft; frees. */
 int notice_object_end(struct notice_object *no, struct err *e) MUST_CHECK;
 void notice_object_abort(struct notice_object *no);
 
+struct notice_mail {
+	const char *source;	/* whence it came */
+	bool is_return;		/* it says that a mail was returned */
+	struct slice beginning;
+	uint64_t octets;	/* of all of it */
+};
+
 /* A message to the postmaster about a mail that came to the bundle address
  * without a sender and is not known to be about any of ours: words, and its
- * beginning, of so many octets in all.  Ends the draft. */
-int notice_strange(struct clock *clock, struct rng *rng, const char *hostname,
-    const char *to, const char *source, bool is_return,
-    struct slice beginning, uint64_t octets, struct spool_draft *d,
-    struct err *e) MUST_CHECK;
+ * beginning.  Ends the draft. */
+int notice_strange(const struct notice_head *head,
+    const struct notice_mail *mail, struct spool_draft *d, struct err *e)
+    MUST_CHECK;
 
 /* What all of them have: a header up to MIME-Version (subject: UTF-8, coded as
  * RFC 2047 asks), and random boundaries. */
-void notice_header_add(struct buf *b, struct clock *clock, struct rng *rng,
-    const char *hostname, const char *to, const char *subject);
+void notice_header_add(struct buf *b, const struct notice_head *head,
+    const char *subject);
 void notice_boundary_add(struct buf *b, struct rng *rng);
 
 #endif

@@ -38,49 +38,48 @@ struct notice_object {
 #define EXCERPT 65536
 
 static void
-object_text(struct buf *b, const char *peer, const char *name,
-    const char *reason, uint64_t octets, unsigned untold)
+object_text(struct buf *b, const struct notice_broken *broken)
 {
 	buf_adds(b, "An object that came from the peer ");
-	add_line(b, peer);
+	add_line(b, broken->peer);
 	buf_adds(b, " could not be processed.\r\n\r\nFile:   ");
-	add_line(b, name);
+	add_line(b, broken->name);
 	buf_adds(b, "\r\nReason: ");
-	add_line(b, reason);
-	buf_addf(b, "\r\nOctets: %llu\r\n\r\n", (unsigned long long)octets);
+	add_line(b, broken->reason);
+	buf_addf(b, "\r\nOctets: %llu\r\n\r\n",
+	    (unsigned long long)broken->octets);
 	buf_adds(b, "What was whole before the fault has been delivered. "
 	    "The object is kept in\r\nthe quarantine: "
 	    "postrider queue list --broken\r\n");
-	if (untold > 0) {
+	if (broken->untold > 0) {
 		buf_adds(b, "\r\n");
-		count_format(b, untold, "more broken object of this peer came "
-		    "without a notice of its own.\r\n", "more broken objects "
-		    "of this peer came without a notice of their own.\r\n");
+		count_format(b, broken->untold, "more broken object of this "
+		    "peer came without a notice of its own.\r\n", "more "
+		    "broken objects of this peer came without a notice of "
+		    "their own.\r\n");
 	}
-	if (octets > ATTACH_MAX)
+	if (broken->octets > ATTACH_MAX)
 		buf_adds(b, "\r\nIts beginning is attached.\r\n");
 	buf_adds(b, "\r\n");
 }
 
 struct notice_object *
-notice_object_new(struct clock *clock, struct rng *rng, const char *hostname,
-    const char *to, const char *peer, const char *name, const char *reason,
-    uint64_t octets, unsigned untold, struct spool_draft *d)
+notice_object_new(const struct notice_head *head,
+    const struct notice_broken *broken, struct spool_draft *d)
 {
 	struct notice_object *no = mem_alloc(1, sizeof(*no));
 	struct buf line = BUF_INIT;
 
 	no->draft = d;
-	no->left = octets > ATTACH_MAX ? EXCERPT : octets;
+	no->left = broken->octets > ATTACH_MAX ? EXCERPT : broken->octets;
 	base64_encoder_init(&no->enc);
-	notice_boundary_add(&line, rng);
+	notice_boundary_add(&line, head->rng);
 	no->boundary = buf_steal(&line);
-	notice_header_add(&no->out, clock, rng, hostname, to,
-	    "A broken object came in");
+	notice_header_add(&no->out, head, "A broken object came in");
 	buf_addf(&no->out, "Content-Type: multipart/mixed; boundary=\"%s\""
 	    "\r\n\r\n--%s\r\nContent-Type: text/plain; charset=us-ascii"
 	    "\r\n\r\n", no->boundary, no->boundary);
-	object_text(&no->out, peer, name, reason, octets, untold);
+	object_text(&no->out, broken);
 	buf_addf(&no->out, "--%s\r\nContent-Type: application/octet-stream"
 	    "\r\nContent-Disposition: attachment; filename=\"object\"\r\n"
 	    "Content-Transfer-Encoding: base64\r\n\r\n", no->boundary);

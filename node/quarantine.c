@@ -43,6 +43,10 @@ exchange_quarantine_new(struct inbound *base, uint64_t octets)
 	struct quarantine *q = mem_alloc(1, sizeof(*q));
 	struct exchange *x = base->x;
 	struct target *t = queue_peer(x, base->peer);
+	struct notice_head head = report_head(x);
+	struct notice_broken broken = { .peer = base->peer,
+	    .name = base->name, .reason = exchange_inbound_reason(base),
+	    .octets = octets, .untold = t != NULL ? t->broken_untold : 0 };
 
 	q->in = in;
 	q->octets = octets;
@@ -50,10 +54,7 @@ exchange_quarantine_new(struct inbound *base, uint64_t octets)
 	if (!quarantine_may_tell(x, t))
 		return q;
 	q->draft = spool_draft_new(x->spool);
-	q->notice = notice_object_new(x->clock, x->rng, x->conf->hostname,
-	    x->conf->postmaster, base->peer, base->name,
-	    exchange_inbound_reason(base), octets,
-	    t != NULL ? t->broken_untold : 0, q->draft);
+	q->notice = notice_object_new(&head, &broken, q->draft);
 	if (t != NULL)
 		t->broken_untold = 0;
 	return q;

@@ -16,6 +16,13 @@
 
 #define DELAYS_MAX 50		/* notices of delay in one tick */
 
+struct notice_head
+report_head(const struct exchange *x)
+{
+	return (struct notice_head){ x->clock, x->rng, x->conf->hostname,
+		x->conf->postmaster };
+}
+
 void
 report_free(struct report *r)
 {

@@ -430,9 +430,10 @@ exchange_returned(struct exchange *x, const char *road, const char *name,
 	if (rc == 0 && road != NULL && !same_peer(x, road, s.road))
 		rc = err_set(e, ERR_DENIED, "it was sent to another peer");
 	if (rc == 0) {
-		log_return(x, &s, action, status, text);
 		if (lost)
 			rc = take_all_back(x, name, status, e);
+		if (rc == 0)
+			log_return(x, &s, action, status, text);
 		l = lane_find(x, s.road);
 		if (rc == 0 && l != NULL && lost)
 			blame(x, l, status, text);
@@ -503,9 +504,11 @@ tell_postmaster(struct exchange *x, const char *source,
     struct err *e)
 {
 	struct spool_draft *d = spool_draft_new(x->spool);
-	int rc = notice_strange(x->clock, x->rng, x->conf->hostname,
-	    x->conf->postmaster, source, facts != NULL, beginning, octets, d,
-	    e);
+	struct notice_head head = report_head(x);
+	struct notice_mail mail = { .source = source,
+	    .is_return = facts != NULL, .beginning = beginning,
+	    .octets = octets };
+	int rc = notice_strange(&head, &mail, d, e);
 
 	if (rc == 0)
 		rc = put_strange(x, d, e);

@@ -81,14 +81,15 @@ write_notice(struct exchange *x, const struct withheld *w, const char *why,
     struct err *e)
 {
 	struct spool_draft *d;
+	struct notice_head head;
 	struct buf text = BUF_INIT;
 	int rc;
 
 	if (!quarantine_may_tell(x, w->target))
 		return NULL;
 	d = spool_draft_new(x->spool);
-	notice_header_add(&text, x->clock, x->rng, x->conf->hostname,
-	    x->conf->postmaster, "A filter has refused an object");
+	head = report_head(x);
+	notice_header_add(&text, &head, "A filter has refused an object");
 	notice_text(&text, w, why);
 	rc = spool_draft_add(d, text.ptr, text.len, e);
 	if (rc == 0)

@@ -1,1 +1,2 @@
+# SPDX-License-Identifier: ISC
 # Needs base, and the addresses of smtp.

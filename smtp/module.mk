@@ -1,1 +1,2 @@
+# SPDX-License-Identifier: ISC
 # Needs nothing but base.

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 # The commands behind `make sim`, `make system` and `make bench`; they find
 # the programs in $$BUILD.
 export BUILD

@@ -34,7 +34,7 @@ struct setting {
 };
 
 struct contract {
-	const char *peer, *out_dir, *in_dir;
+	const char *program, *peer, *out_dir, *in_dir;
 	struct setting *settings;
 	size_t nsettings;
 	int commands_fd, reports_fd;
@@ -117,6 +117,7 @@ contract_open(int argc, char *const *argv, int commands_fd, int reports_fd,
 	struct contract *c = mem_alloc(1, sizeof(*c));
 	int rc;
 
+	c->program = argc > 0 ? path_base(argv[0]) : "transport";
 	c->commands_fd = commands_fd;
 	c->reports_fd = reports_fd;
 	lines_init(&c->commands, COMMAND_MAX);
@@ -221,9 +222,37 @@ contract_setting_ms(struct contract *c, const char *key, int otherwise,
 		ms = ms > WEEK_SECS ? UINT64_MAX : ms * 1000;
 	}
 	if (rc < 0 || ms > WEEK_SECS * UINT64_C(1000))
-		return err_set(e, ERR_CONFIG,
-		    "%s=%s: want seconds, at most a week", key, value);
+		return err_set(e, ERR_CONFIG, "%s=%s: want seconds, such as "
+		    "30 or 0.5, or a time such as 10m, at most 1w", key,
+		    value);
 	*ms_out = (int)ms;
+	return 0;
+}
+
+int
+contract_setting_ms_least(struct contract *c, const char *key, int otherwise,
+    int least, int *ms_out, struct err *e)
+{
+	int rc = contract_setting_ms(c, key, otherwise, ms_out, e);
+
+	if (rc == 0 && *ms_out < least)
+		return err_set(e, ERR_CONFIG, "%s=%s: want %d.%03d seconds "
+		    "at least", key, contract_setting(c, key, ""), least / 1000,
+		    least % 1000);
+	return rc;
+}
+
+int
+contract_setting_size(struct contract *c, const char *key, uint64_t otherwise,
+    uint64_t *octets_out, struct err *e)
+{
+	const char *value = contract_setting(c, key, NULL);
+
+	*octets_out = otherwise;
+	if (value != NULL && (size_parse(slice_of(value), octets_out) < 0 ||
+	    *octets_out == 0))
+		return err_set(e, ERR_CONFIG, "%s=%s: want a size such as "
+		    "100M", key, value);
 	return 0;
 }
 
@@ -234,8 +263,10 @@ contract_settings_used(const struct contract *c, struct err *e)
 		const struct slice *key = &c->settings[i].key;
 
 		if (!c->settings[i].used)
-			return err_set(e, ERR_CONFIG, "unknown setting %.*s",
-			    (int)key->len, key->ptr);
+			return err_set(e, ERR_CONFIG, "unknown setting %.*s, "
+			    "or of no use beside the others: postrider-%s(8) "
+			    "has them all",
+			    (int)key->len, key->ptr, c->program);
 	}
 	return 0;
 }

@@ -58,6 +58,12 @@ int contract_setting_bool(struct contract *c, const char *key, bool otherwise,
  * a week, as milliseconds; ERR_CONFIG. */
 int contract_setting_ms(struct contract *c, const char *key, int otherwise,
     int *ms_out, struct err *e) MUST_CHECK;
+/* The same of at least so many. */
+int contract_setting_ms_least(struct contract *c, const char *key,
+    int otherwise, int least, int *ms_out, struct err *e) MUST_CHECK;
+/* "10M", at least 1, as octets; ERR_CONFIG. */
+int contract_setting_size(struct contract *c, const char *key,
+    uint64_t otherwise, uint64_t *octets_out, struct err *e) MUST_CHECK;
 /* ERR_CONFIG naming a setting that none of the calls above asked for. */
 int contract_settings_used(const struct contract *c, struct err *e)
     MUST_CHECK;

@@ -494,13 +494,14 @@ read_ms(struct contract *c, const char *key, int64_t *ms_io, struct err *e)
 }
 
 static int
-read_max_size(struct contract *c, uint64_t *octets_io, struct err *e)
+read_secret(struct contract *c, bool *none_out, struct err *e)
 {
-	const char *text = contract_setting(c, "max-size", NULL);
+	const char *how = contract_setting(c, "secret", "given");
 
-	if (text != NULL && size_parse(slice_of(text), octets_io) < 0)
-		return err_set(e, ERR_CONFIG,
-		    "max-size=%s: want a size such as 100M", text);
+	*none_out = strcmp(how, "none") == 0;
+	if (!*none_out && strcmp(how, "given") != 0)
+		return err_set(e, ERR_CONFIG, "secret=%s: want given or none",
+		    how);
 	return 0;
 }
 
@@ -520,27 +521,27 @@ conversation_settings(struct contract *c,
 	if (rc == 0)
 		rc = read_ms(c, "silence", &config->silence_ms, e);
 	if (rc == 0)
-		rc = read_max_size(c, &config->max_size, e);
+		rc = contract_setting_size(c, "max-size", config->max_size,
+		    &config->max_size, e);
+	if (rc == 0)
+		rc = read_secret(c, &config->no_secret, e);
 	config->needs |= (plain ? LINK_PLAIN : 0) | (half ? LINK_HALF : 0);
 	return rc;
 }
 
 int
-conversation_secrets(struct contract *c, struct buf *out, struct err *e)
+conversation_secrets(const struct conversation_config *config,
+    struct buf *out, struct err *e)
 {
-	const char *how = contract_setting(c, "secret", "given");
 	size_t max = CONVERSATION_SECRETS_MAX * LINK_SECRET_LEN;
 	ssize_t n;
 
-	if (strcmp(how, "none") == 0) {
+	if (config->no_secret) {
 		static const char zeros[LINK_SECRET_LEN];
 
 		buf_add(out, zeros, sizeof(zeros));
 		return 0;
 	}
-	if (strcmp(how, "given") != 0)
-		return err_set(e, ERR_CONFIG, "secret=%s: want given or none",
-		    how);
 	while ((n = read(SECRET_FD, buf_room(out, LINK_SECRET_LEN),
 	    LINK_SECRET_LEN)) > 0 && out->len + (size_t)n <= max)
 		buf_grown(out, (size_t)n);

@@ -20,6 +20,7 @@
 struct conversation_config {
 	bool caller;
 	bool stay;		/* do not end when there is nothing to do */
+	bool no_secret;		/* of the two ends: secret=none */
 	unsigned needs;		/* LINK_ bits */
 	uint32_t rate;		/* octets a second; 0: the line tells */
 	int64_t patience_ms;	/* for the handshake; 0: for ever */
@@ -52,14 +53,14 @@ enum conversation_end conversation_run(struct conversation *v,
     const struct conversation_line *line, struct err *why);
 
 /* The settings that every transport with a link has: plain, half-duplex,
- * path (clean, xonxoff, 7bit), patience, silence, max-size; config's fields
- * must hold the defaults.  ERR_CONFIG. */
+ * path (clean, xonxoff, 7bit), patience, silence, max-size, secret; config's
+ * fields must hold the defaults.  ERR_CONFIG. */
 int conversation_settings(struct contract *c,
     struct conversation_config *config, struct err *e) MUST_CHECK;
 /* The secrets, LINK_SECRET_LEN octets each, from descriptor 3, which is
- * closed; where the setting secret=none says so one of zeros, which
- * authenticates nobody.  Appends them to out; the caller wipes it. */
-int conversation_secrets(struct contract *c, struct buf *out, struct err *e)
-    MUST_CHECK;
+ * closed; where config says no_secret one of zeros, which authenticates
+ * nobody.  Appends them to out; the caller wipes it. */
+int conversation_secrets(const struct conversation_config *config,
+    struct buf *out, struct err *e) MUST_CHECK;
 
 #endif

@@ -27,6 +27,7 @@
 #define LOOK_MS 20		/* at a command that runs */
 #define TIMEOUT_MS 3600000
 #define POLL_MS 300000
+#define POLL_MIN_MS 10
 #define NOT_RUN 126		/* from here on: by a shell's custom */
 #define STAGE ".fetched"	/* in in/, where the daemon passes it over */
 #define NEVER_MS INT64_MAX
@@ -311,7 +312,8 @@ settings(struct each *x, struct err *e)
 		rc = contract_setting_ms(c, "timeout", TIMEOUT_MS,
 		    &x->timeout_ms, e);
 	if (rc == 0)
-		rc = contract_setting_ms(c, "poll", POLL_MS, &x->poll_ms, e);
+		rc = contract_setting_ms_least(c, "poll", POLL_MS, POLL_MIN_MS,
+		    &x->poll_ms, e);
 	return rc == 0 ? contract_settings_used(c, e) : rc;
 }
 
@@ -323,6 +325,16 @@ release(struct each *x)
 	program_words_free(x->fetch);
 	pickup_free(x->pickup);
 	free(x->stage);
+}
+
+int
+each_check(struct contract *c, struct err *e)
+{
+	struct each x = { .contract = c };
+	int rc = settings(&x, e);
+
+	release(&x);
+	return rc;
 }
 
 enum contract_exit

@@ -60,37 +60,51 @@ talk(struct exec *x)
 	return how;
 }
 
-static enum contract_exit
-run_link(struct exec *x, const char *text)
+/* *link_out: a command is the line. */
+static int
+read_settings(struct exec *x, bool *link_out, struct err *e)
 {
-	enum contract_exit how = CONTRACT_EXIT_CONFIG;
-	struct err e = ERR_INIT;
+	struct contract *c = x->contract;
+	const char *command = contract_setting(c, "command", NULL);
+	bool files = contract_setting(c, "each", NULL) != NULL ||
+	    contract_setting(c, "fetch", NULL) != NULL;
+	int rc;
 
-	if (program_setting("command", text, &x->words, &e) < 0 ||
-	    wire_open(&x->wire, x->contract, "call", &e) < 0)
-		fprintf(stderr, "%s\n", e.text);
-	else
-		how = talk(x);
-	wire_close(&x->wire);
-	return how;
+	*link_out = command != NULL;
+	if (*link_out == files)
+		return err_set(e, ERR_CONFIG, "set either command, or each or "
+		    "fetch or both of these");
+	if (files)
+		return each_check(c, e);
+	rc = program_setting("command", command, &x->words, e);
+	return rc == 0 ? wire_settings(&x->wire, c, "call", e) : rc;
+}
+
+int
+exec_check(struct contract *c, struct err *e)
+{
+	struct exec x = { .contract = c };
+	bool link;
+	int rc = read_settings(&x, &link, e);
+
+	program_words_free(x.words);
+	return rc;
 }
 
 enum contract_exit
 exec_run(struct contract *c)
 {
-	const char *command = contract_setting(c, "command", NULL);
 	struct exec x = { .contract = c };
-	bool files = contract_setting(c, "each", NULL) != NULL ||
-	    contract_setting(c, "fetch", NULL) != NULL;
 	enum contract_exit how = CONTRACT_EXIT_CONFIG;
+	struct err e = ERR_INIT;
+	bool link;
 
-	if ((command != NULL) == files)
-		fprintf(stderr, "either command or each and fetch must be "
-		    "set\n");
-	else if (command != NULL)
-		how = run_link(&x, command);
+	if (read_settings(&x, &link, &e) < 0 ||
+	    (link && wire_open(&x.wire, &e) < 0))
+		fprintf(stderr, "%s\n", e.text);
 	else
-		how = each_run(c);
+		how = link ? talk(&x) : each_run(c);
+	wire_close(&x.wire);
 	program_words_free(x.words);
 	return how;
 }

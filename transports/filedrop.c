@@ -117,17 +117,24 @@ read_settings(struct filedrop *f, const char **suffix_out, struct err *e)
 	if (rc == 0)
 		rc = check_suffix(*suffix_out, e);
 	if (rc == 0)
-		rc = contract_setting_ms(c, "poll", POLL_DEFAULT_MS,
-		    &f->poll_ms, e);
+		rc = contract_setting_ms_least(c, "poll", POLL_DEFAULT_MS,
+		    POLL_MIN_MS, &f->poll_ms, e);
 	if (rc == 0)
 		rc = contract_setting_ms(c, "settle", 0, &f->settle_ms, e);
 	if (rc == 0)
 		rc = contract_setting_bool(c, "stay", false, &f->stay, e);
 	if (rc == 0)
 		rc = contract_settings_used(c, e);
-	if (f->poll_ms < POLL_MIN_MS)
-		f->poll_ms = POLL_MIN_MS;
 	return rc;
+}
+
+int
+filedrop_check(struct contract *c, struct err *e)
+{
+	struct filedrop f = { .contract = c };
+	const char *suffix;
+
+	return read_settings(&f, &suffix, e);
 }
 
 int

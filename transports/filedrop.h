@@ -11,6 +11,9 @@
 
 struct filedrop;
 
+/* Whether the settings are right; nothing else is done.  ERR_CONFIG. */
+int filedrop_check(struct contract *c, struct err *e) MUST_CHECK;
+
 /* Reads and checks the settings; ERR_CONFIG. */
 int filedrop_new(struct contract *c, struct filedrop **f_out, struct err *e)
     MUST_CHECK;

@@ -62,8 +62,9 @@ check_move_to(const char *name, struct err *e)
 {
 	for (const char *at = name; at != NULL && *at != '\0'; at++)
 		if (*at < ' ' || *at > '~')
-			return err_set(e, ERR_CONFIG, "move-to: names of "
-			    "mailboxes are in ASCII (RFC 3501 5.1.3)");
+			return err_set(e, ERR_CONFIG, "move-to=%s: names "
+			    "of mailboxes are in ASCII (RFC 3501 5.1.3)",
+			    name);
 	return 0;
 }
 
@@ -71,21 +72,16 @@ check_move_to(const char *name, struct err *e)
 static int
 read_in(struct contract *c, struct mailer_settings *s, struct err *e)
 {
-	const char *max;
 	int rc = mailhost_new(c, "fetch", &s->fetch, e);
 
 	if (rc < 0 || s->fetch == NULL)
 		return rc;
 	s->stay = contract_setting(c, "poll", NULL) != NULL;
-	rc = contract_setting_ms(c, "poll", POLL_MS, &s->poll_ms, e);
-	if (rc == 0 && s->poll_ms < POLL_MIN_MS)
-		rc = err_set(e, ERR_CONFIG, "poll: want a second at least");
-	max = contract_setting(c, "max-size", NULL);
-	s->max_octets = MAX_OCTETS;
-	if (rc == 0 && max != NULL &&
-	    size_parse(slice_of(max), &s->max_octets) < 0)
-		rc = err_set(e, ERR_CONFIG, "max-size=%s: want a size such "
-		    "as 100M", max);
+	rc = contract_setting_ms_least(c, "poll", POLL_MS, POLL_MIN_MS,
+	    &s->poll_ms, e);
+	if (rc == 0)
+		rc = contract_setting_size(c, "max-size", MAX_OCTETS,
+		    &s->max_octets, e);
 	if (rc < 0 || mailhost_protocol(s->fetch) != MAILHOST_IMAP)
 		return rc;
 	s->move_to = contract_setting(c, "move-to", NULL);
@@ -125,31 +121,15 @@ mailer_settings_release(struct mailer_settings *s)
 }
 
 int
-mailer_settings_check(char *const *set, size_t n, struct err *e)
+mailer_check(struct contract *c, struct err *e)
 {
-	char words[][8] = { "mail", "--peer", "x", "--out", "/",
-		"--in", "/", "--set" };
-	char **argv = mem_alloc(7 + 2 * n, sizeof(*argv));
 	struct mailer_settings s = { 0 };
-	struct contract *c = NULL;
-	size_t argc;
-	int rc;
+	int rc = mailer_settings_read(c, &s, e);
 
-	for (argc = 0; argc < 7; argc++)
-		argv[argc] = words[argc];
-	for (size_t i = 0; i < n; i++) {
-		argv[argc++] = words[7];
-		argv[argc++] = set[i];
-	}
-	rc = contract_open((int)argc, argv, -1, -1, &c, e);
-	if (rc == 0)
-		rc = mailer_settings_read(c, &s, e);
 	if (rc == 0 && s.submit != NULL)
 		rc = mailhost_check_files(s.submit, e);
 	if (rc == 0 && s.fetch != NULL)
 		rc = mailhost_check_files(s.fetch, e);
 	mailer_settings_release(&s);
-	contract_close(c);
-	free(argv);
-	return rc < 0 ? ERR_CONFIG : 0;
+	return rc;
 }

@@ -28,9 +28,8 @@ int mailer_settings_read(struct contract *c, struct mailer_settings *s_out,
     struct err *e) MUST_CHECK;
 /* Harmless for zeroed ones. */
 void mailer_settings_release(struct mailer_settings *s);
-/* Would the transport take these n settings "KEY=VALUE", and can it use the
- * files that they name?  ERR_CONFIG says what is wrong. */
-int mailer_settings_check(char *const *set, size_t n, struct err *e)
-    MUST_CHECK;
+/* Whether they are right, and the files that they name can be used; nothing
+ * else is done.  ERR_CONFIG. */
+int mailer_check(struct contract *c, struct err *e) MUST_CHECK;
 
 #endif

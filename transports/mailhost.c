@@ -228,7 +228,8 @@ want_path(const char *name, const char *value, struct err *e)
 {
 	if (value == NULL || value[0] == '/')
 		return 0;
-	return err_set(e, ERR_CONFIG, "%s: want an absolute path", name);
+	return err_set(e, ERR_CONFIG, "%s=%s: want an absolute path", name,
+	    value);
 }
 
 static int
@@ -259,6 +260,9 @@ read_login(struct mailhost *h, const char *key, struct err *e)
 		err_prefix(e, "token-command");
 		return ERR_CONFIG;
 	}
+	if (h->user != NULL && h->user[0] == '\0')
+		return err_set(e, ERR_CONFIG, "user=: want a name, or leave "
+		    "it away");
 	ways = (h->password_file != NULL) + (fd != NULL) +
 	    (h->token_file != NULL) + (command != NULL);
 	if (ways > 1 || (ways == 1) != (h->user != NULL))
@@ -461,18 +465,26 @@ mailhost_user(const struct mailhost *h)
 int
 mailhost_check_files(const struct mailhost *h, struct err *e)
 {
-	const char *const secrets[] = { h->password_file, h->token_file,
-		h->proxy_password_file, h->key };
-	const char *const others[] = { h->ca, h->cert };
-	struct err why = ERR_INIT;
+	const struct {
+		const char *key, *path;
+		bool secret;
+	} files[] = {
+		{ "password-file", h->password_file, true },
+		{ "token-file", h->token_file, true },
+		{ "socks-password-file", h->proxy_password_file, true },
+		{ "tls-key", h->key, true }, { "tls-ca", h->ca, false },
+		{ "tls-cert", h->cert, false }
+	};
 
-	for (size_t i = 0; i < COUNT(secrets); i++)
-		if (secrets[i] != NULL &&
-		    secret_file_check(secrets[i], &why) < 0)
-			return err_set(e, ERR_CONFIG, "%s", why.text);
-	for (size_t i = 0; i < COUNT(others); i++)
-		if (others[i] != NULL && access(others[i], R_OK) != 0)
-			return err_set(e, ERR_CONFIG, "cannot read %s: %s",
-			    others[i], strerror(errno));
+	for (size_t i = 0; i < COUNT(files); i++) {
+		if (files[i].path == NULL)
+			continue;
+		if (files[i].secret && secret_file_check(files[i].path, e) < 0)
+			return err_prefix(e, "%s", files[i].key), ERR_CONFIG;
+		if (!files[i].secret && access(files[i].path, R_OK) != 0)
+			return err_set(e, ERR_CONFIG, "%s: cannot read %s: "
+			    "%s", files[i].key, files[i].path,
+			    strerror(errno));
+	}
 	return 0;
 }

@@ -1,3 +1,4 @@
+# SPDX-License-Identifier: ISC
 # Needs nothing but base, smtp and, for mail, bundle.
 # libm: the model behind frame sizes and error correction.
 LIBS += -lm

@@ -1,13 +1,27 @@
 /* SPDX-License-Identifier: ISC */
 /*
- * Places.  The port is not looked at: it may be the name of a service, which
- * only the resolver knows.
+ * Places.  A port may be the name of a service, which only the resolver
+ * knows.
  */
 #include "transports/place.h"
 #include "base/mem.h"
+#include "base/text.h"
 
 #include <stdlib.h>
 #include <string.h>
+
+/* 1 to 65535, or what a service may be called (RFC 6335 5.1). */
+static bool
+is_port(const char *text)
+{
+	static const char plain[] = "abcdefghijklmnopqrstuvwxyz"
+	    "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-";
+	uint64_t n;
+
+	if (strspn(text, "0123456789") == strlen(text))
+		return num_parse(slice_of(text), 65535, &n) == 0 && n > 0;
+	return strspn(text, plain) == strlen(text);
+}
 
 int
 place_parse(const char *text, struct place *p_out)
@@ -20,7 +34,7 @@ place_parse(const char *text, struct place *p_out)
 		p_out->host = mem_strdup(text);
 		return 0;
 	}
-	if (colon == NULL || colon[1] == '\0')
+	if (colon == NULL || !is_port(colon + 1))
 		return ERR_SYNTAX;
 	if (text[0] == '[') {
 		if (colon[-1] != ']')

@@ -48,6 +48,7 @@ struct reception {
 	uint64_t *done;		/* ids, oldest first */
 	size_t ndone;
 	size_t nfresh;		/* the last so many: the peer may not know */
+	bool told;		/* that nothing can be stored now */
 	struct incoming slots[LINK_FILES_MAX];
 };
 
@@ -321,6 +322,17 @@ final_name(const char *name, uint64_t id)
 	return mem_printf("%s~%016" PRIx64, plain ? name : "x", id);
 }
 
+/* Once, until something can be stored again: the peer only knows that it is
+ * to come later, and tries again and again. */
+static void
+tell_why(struct reception *r, const char *what)
+{
+	if (!r->told)
+		contract_note(r->contract, "nothing can be received: %s: %s",
+		    contract_in_dir(r->contract), what);
+	r->told = true;
+}
+
 static bool
 has_space(const struct reception *r, uint64_t size)
 {
@@ -344,8 +356,10 @@ reception_open(struct reception *r, unsigned slot,
 		return LINK_REFUSE_NEVER;
 	if (is_done(r, id))
 		return LINK_HAVE_ALL;
-	if (!has_space(r, f->size))
+	if (!has_space(r, f->size)) {
+		tell_why(r, "no room beside the 16 MiB that stay free");
 		return LINK_REFUSE_LATER;
+	}
 	if (is_open(r, id))
 		return LINK_REFUSE_LATER;
 	if (faccessat(r->dir_fd, part_name(id).s, F_OK,
@@ -353,8 +367,10 @@ reception_open(struct reception *r, unsigned slot,
 		limit_parts(r);
 	in->fd = openat(r->dir_fd, part_name(id).s, O_RDWR | O_CREAT |
 	    O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0600);
-	if (in->fd < 0)
+	if (in->fd < 0) {
+		tell_why(r, strerror(errno));
 		return LINK_REFUSE_LATER;
+	}
 	if (fstat(in->fd, &st) < 0 || !S_ISREG(st.st_mode) ||
 	    ((uint64_t)st.st_size > f->size && ftruncate(in->fd, 0) < 0) ||
 	    (st.st_size = lseek(in->fd, 0, SEEK_END)) < 0) {
@@ -373,7 +389,11 @@ int
 reception_write(struct reception *r, unsigned slot, const void *octets,
     size_t len)
 {
-	return file_write_all(r->slots[slot].fd, octets, len, NULL);
+	int rc = file_write_all(r->slots[slot].fd, octets, len, NULL);
+
+	if (rc < 0)
+		tell_why(r, strerror(errno));
+	return rc;
 }
 
 static int
@@ -422,6 +442,7 @@ reception_close(struct reception *r, unsigned slot)
 	}
 	if (rc == 0)
 		rc = make_final(r, in);
+	r->told = r->told && rc < 0;
 	if (rc == 0)
 		contract_received(r->contract, in->name);
 	release_slot(r, slot);

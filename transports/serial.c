@@ -87,12 +87,17 @@ read_line(struct serial *s, struct err *e)
 	s->tty.device = contract_setting(c, "device", NULL);
 	s->tty.lock_dir = contract_setting(c, "lock-dir", LOCK_DIR);
 	if (s->tty.device == NULL || s->tty.device[0] != '/')
-		return err_set(e, ERR_CONFIG,
-		    "device is not set, or not to an absolute path");
+		return err_set(e, ERR_CONFIG, "device=%s: want the absolute "
+		    "path of a tty", s->tty.device != NULL ? s->tty.device :
+		    "");
+	if (s->tty.lock_dir[0] != '/')
+		return err_set(e, ERR_CONFIG, "lock-dir=%s: want an absolute "
+		    "path", s->tty.lock_dir);
 	rc = read_number(c, "speed", SPEED_DEFAULT, SPEED_MAX, &s->speed, e);
 	if (rc == 0 && !tty_speed_ok((uint32_t)s->speed))
-		rc = err_set(e, ERR_CONFIG, "speed=%llu is none that a tty "
-		    "knows", (unsigned long long)s->speed);
+		rc = err_set(e, ERR_CONFIG, "speed=%llu: want one that a tty "
+		    "has, such as 9600 or 115200",
+		    (unsigned long long)s->speed);
 	if (rc == 0)
 		rc = read_choice(c, "flow", flows, "none", &flow, e);
 	if (rc == 0)
@@ -129,8 +134,8 @@ read_chat(struct serial *s, struct err *e)
 		rc = password_read(c, "password-file", &s->password, e);
 	if (rc == 0 && contract_setting(c, "password-file", NULL) != NULL)
 		s->chat.password = buf_cstr(&s->password);
-	if (rc == 0)
-		rc = chat_new(&s->chat, 0, &probe, e);
+	if (rc == 0 && chat_new(&s->chat, 0, &probe, e) < 0)
+		rc = err_prefix(e, "chat");
 	chat_free(probe);
 	return rc < 0 ? ERR_CONFIG : 0;
 }
@@ -171,9 +176,19 @@ read_settings(struct serial *s, struct err *e)
 	free(otherwise);
 	s->config.rate = (uint32_t)(rate + BITS_A_CHAR - 1) / BITS_A_CHAR;
 	if (rc == 0)
-		rc = conversation_secrets(s->contract, &s->secrets, e);
-	if (rc == 0)
 		rc = contract_settings_used(s->contract, e);
+	return rc;
+}
+
+int
+serial_check(struct contract *c, struct err *e)
+{
+	struct serial *s = mem_alloc(1, sizeof(*s));
+	int rc;
+
+	s->contract = c;
+	rc = read_settings(s, e);
+	serial_free(s);
 	return rc;
 }
 
@@ -185,6 +200,8 @@ serial_new(struct contract *c, struct serial **s_out, struct err *e)
 
 	s->contract = c;
 	rc = read_settings(s, e);
+	if (rc == 0)
+		rc = conversation_secrets(&s->config, &s->secrets, e);
 	if (rc == 0) {
 		s->config.secrets = (const unsigned char (*)
 		    [LINK_SECRET_LEN])(void *)s->secrets.ptr;

@@ -9,6 +9,9 @@
 
 struct serial;
 
+/* Whether the settings are right; nothing else is done.  ERR_CONFIG. */
+int serial_check(struct contract *c, struct err *e) MUST_CHECK;
+
 /* Reads the settings and takes the secret from its descriptor, which must be
  * done before any other is opened.  ERR_CONFIG says what is wrong. */
 int serial_new(struct contract *c, struct serial **s_out, struct err *e)

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #define TIMEOUT_MS 30000
+#define TIMEOUT_MIN_MS 100
 
 struct tcp {
 	struct wire wire;
@@ -68,12 +69,12 @@ read_settings(struct tcp *t, struct contract *c, struct err *e)
 	if (rc == 0)
 		rc = read_socks(&t->socks, c, e);
 	if (rc == 0)
-		rc = contract_setting_ms(c, "timeout", TIMEOUT_MS,
-		    &t->timeout_ms, e);
+		rc = contract_setting_ms_least(c, "timeout", TIMEOUT_MS,
+		    TIMEOUT_MIN_MS, &t->timeout_ms, e);
 	if (rc == 0)
 		rc = check(t, e);
 	if (rc == 0)
-		rc = wire_open(&t->wire, c, t->listen.host != NULL ?
+		rc = wire_settings(&t->wire, c, t->listen.host != NULL ?
 		    "answer" : "call", e);
 	return rc;
 }
@@ -134,6 +135,27 @@ answer(struct tcp *t)
 	return give_up(t, rc, &e);
 }
 
+static void
+release(struct tcp *t)
+{
+	wire_close(&t->wire);
+	place_release(&t->to);
+	place_release(&t->listen);
+	socks_release(&t->socks);
+}
+
+int
+tcp_check(struct contract *c, struct err *e)
+{
+	struct tcp t;
+	int rc;
+
+	memset(&t, 0, sizeof(t));
+	rc = read_settings(&t, c, e);
+	release(&t);
+	return rc;
+}
+
 enum contract_exit
 tcp_run(struct contract *c)
 {
@@ -142,13 +164,10 @@ tcp_run(struct contract *c)
 	enum contract_exit how = CONTRACT_EXIT_CONFIG;
 
 	memset(&t, 0, sizeof(t));
-	if (read_settings(&t, c, &e) < 0)
+	if (read_settings(&t, c, &e) < 0 || wire_open(&t.wire, &e) < 0)
 		fprintf(stderr, "%s\n", e.text);
 	else
 		how = t.listen.host != NULL ? answer(&t) : call(&t);
-	wire_close(&t.wire);
-	place_release(&t.to);
-	place_release(&t.listen);
-	socks_release(&t.socks);
+	release(&t);
 	return how;
 }

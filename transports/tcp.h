@@ -7,6 +7,8 @@
  */
 #include "transports/contract.h"
 
+/* Whether the settings are right; nothing else is done.  ERR_CONFIG. */
+int tcp_check(struct contract *c, struct err *e) MUST_CHECK;
 /* All of it; what is wrong with the settings goes to standard error. */
 enum contract_exit tcp_run(struct contract *c);
 

@@ -100,7 +100,10 @@ read_settings(struct uux *u, struct err *e)
 
 	u->program = mem_strdup(contract_setting(c, "uux", "uux"));
 	u->job = mem_printf("%s!%s", system, command);
-	rc = check_word("system", system, e);
+	rc = u->program[0] != '\0' ? 0 : err_set(e, ERR_CONFIG, "uux=: want "
+	    "the name or the path of a program");
+	if (rc == 0)
+		rc = check_word("system", system, e);
 	if (rc == 0)
 		rc = check_word("command", command, e);
 	if (rc == 0)
@@ -147,6 +150,16 @@ uux_free(struct uux *u)
 	free(u->no_start);
 	free(u->input);
 	free(u);
+}
+
+int
+uux_check(struct contract *c, struct err *e)
+{
+	struct uux *u = NULL;
+	int rc = uux_new(c, &u, e);
+
+	uux_free(u);
+	return rc;
 }
 
 /* What came of one file; false: the run is over. */

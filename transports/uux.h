@@ -10,6 +10,9 @@
 
 struct uux;
 
+/* Whether the settings are right; nothing else is done.  ERR_CONFIG. */
+int uux_check(struct contract *c, struct err *e) MUST_CHECK;
+
 /* Reads and checks the settings; ERR_CONFIG. */
 int uux_new(struct contract *c, struct uux **u_out, struct err *e) MUST_CHECK;
 void uux_free(struct uux *u);

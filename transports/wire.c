@@ -28,7 +28,7 @@ read_role(struct wire *w, const char *otherwise, struct err *e)
 }
 
 int
-wire_open(struct wire *w, struct contract *c, const char *role,
+wire_settings(struct wire *w, struct contract *c, const char *role,
     struct err *e)
 {
 	int rc;
@@ -39,16 +39,20 @@ wire_open(struct wire *w, struct contract *c, const char *role,
 	rc = read_role(w, role, e);
 	if (rc == 0)
 		rc = conversation_settings(c, &w->config, e);
-	if (rc == 0)
-		rc = conversation_secrets(c, &w->secrets, e);
-	if (rc == 0)
-		rc = contract_settings_used(c, e);
+	return rc == 0 ? contract_settings_used(c, e) : rc;
+}
+
+int
+wire_open(struct wire *w, struct err *e)
+{
+	int rc = conversation_secrets(&w->config, &w->secrets, e);
+
 	if (rc != 0)
 		return rc;
 	w->config.secrets = (const unsigned char (*)
 	    [LINK_SECRET_LEN])(void *)w->secrets.ptr;
 	w->config.nsecrets = w->secrets.len / LINK_SECRET_LEN;
-	return conversation_new(c, &w->config, &w->conversation, e);
+	return conversation_new(w->contract, &w->config, &w->conversation, e);
 }
 
 void

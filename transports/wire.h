@@ -6,7 +6,7 @@
  * settings of the conversation, one conversation over two descriptors, and
  * waiting for a descriptor without being deaf for the daemon.
  *
- *	wire_open; any number of wire_talk; wire_close
+ *	wire_settings; wire_open; any number of wire_talk; wire_close
  */
 #include "transports/conversation.h"
 
@@ -17,12 +17,13 @@ struct wire {
 	struct conversation *conversation;
 };
 
-/* Reads role, stay and the settings of conversation.h, takes the secret from
- * its descriptor, and refuses settings that nobody has asked for: the
- * caller's own are read before, and no descriptor is opened before.  role:
- * "call" or "answer", where it is not set. */
-int wire_open(struct wire *w, struct contract *c, const char *role,
+/* Reads role, stay and the settings of conversation.h, and refuses settings
+ * that nobody has asked for: the caller's own are read before.  role: "call"
+ * or "answer", where it is not set. */
+int wire_settings(struct wire *w, struct contract *c, const char *role,
     struct err *e) MUST_CHECK;
+/* Takes the secret from its descriptor: none is opened before. */
+int wire_open(struct wire *w, struct err *e) MUST_CHECK;
 /* Harmless for a zeroed one. */
 void wire_close(struct wire *w);
 /* One conversation.  What went wrong is noted, with the line's name in front.

@@ -27,6 +27,38 @@ fuzz_copy(const char *bytes, size_t len)
 	return copy;
 }
 
+char *
+fuzz_piece(struct slice *rest, size_t most, size_t *len_out)
+{
+	size_t len = rest->len < most ? rest->len : most;
+	char *copy;
+
+	*len_out = len;
+	if (len == 0)
+		return NULL;
+	copy = fuzz_copy(rest->ptr, len);
+	rest->ptr += len;
+	rest->len -= len;
+	return copy;
+}
+
+void
+fuzz_in_pieces(void (*read)(struct buf *out, struct slice in, size_t piece),
+    struct slice in)
+{
+	static const size_t pieces[] = { 1, 2, 7 };
+	struct buf whole = BUF_INIT, cut = BUF_INIT;
+
+	read(&whole, in, SIZE_MAX);
+	for (size_t i = 0; i < sizeof(pieces) / sizeof(pieces[0]); i++) {
+		buf_clear(&cut);
+		read(&cut, in, pieces[i]);
+		fuzz_same(&whole, &cut);
+	}
+	buf_release(&whole);
+	buf_release(&cut);
+}
+
 static void
 show_text(const char *name, const struct buf *text)
 {

@@ -30,6 +30,13 @@ void fuzz_fail(const char *file, int line, const char *what)
 /* The same octets in memory of exactly that size, so that one octet beyond
  * is seen; the caller frees it. */
 char *fuzz_copy(const char *bytes, size_t len);
+/* The same of the next octets of rest, at most so many, which go from it; NULL
+ * when there are none. */
+char *fuzz_piece(struct slice *rest, size_t most, size_t *len_out);
+/* Aborts unless what read makes of in, told to feed it in pieces of that
+ * size, is the same in one and in small ones. */
+void fuzz_in_pieces(void (*read)(struct buf *out, struct slice in,
+    size_t piece), struct slice in);
 /* Aborts with both if they differ. */
 void fuzz_same(const struct buf *one, const struct buf *other);
 /* Takes the next line off the front, without its LF; false at the end. */

@@ -41,13 +41,11 @@ read_pieces(struct buf *out, struct slice in, size_t piece)
 {
 	struct mail_reader *r = mail_reader_new(keep, out);
 	struct err e = ERR_INIT;
+	char *copy;
+	size_t n;
 	int rc = 0;
 
-	for (size_t at = 0, n; rc == 0 && at < in.len; at += n) {
-		char *copy;
-
-		n = in.len - at < piece ? in.len - at : piece;
-		copy = fuzz_copy(in.ptr + at, n);
+	while (rc == 0 && (copy = fuzz_piece(&in, piece, &n)) != NULL) {
 		rc = mail_reader_add(r, copy, n, &e);
 		free(copy);
 	}
@@ -88,18 +86,9 @@ there_and_back(struct slice in)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static const size_t pieces[] = { 1, 2, 7 };
 	struct slice in = { (const char *)data, size };
-	struct buf whole = BUF_INIT, cut = BUF_INIT;
 
-	read_pieces(&whole, in, SIZE_MAX);
-	for (size_t i = 0; i < sizeof(pieces) / sizeof(pieces[0]); i++) {
-		buf_clear(&cut);
-		read_pieces(&cut, in, pieces[i]);
-		fuzz_same(&whole, &cut);
-	}
+	fuzz_in_pieces(read_pieces, in);
 	there_and_back(in);
-	buf_release(&whole);
-	buf_release(&cut);
 	return 0;
 }

@@ -22,14 +22,12 @@ read_header(struct buf *out, struct slice in, size_t piece)
 {
 	struct mime_reader r;
 	struct err e = ERR_INIT;
-	size_t at = 0, used;
+	size_t at = 0, n, used;
+	char *copy;
 	int rc = 0;
 
 	mime_reader_init(&r);
-	while (rc == 0 && at < in.len) {
-		size_t n = in.len - at < piece ? in.len - at : piece;
-		char *copy = fuzz_copy(in.ptr + at, n);
-
+	while (rc == 0 && (copy = fuzz_piece(&in, piece, &n)) != NULL) {
 		rc = mime_reader_add(&r, copy, n, &used, &e);
 		FUZZ_CHECK(used <= n && (rc != 0 || used == n));
 		at += used;
@@ -48,21 +46,20 @@ decode(struct buf *out, struct slice in, size_t piece)
 	struct qp_decoder qp;
 	struct base64_decoder base64;
 	struct buf text = BUF_INIT;
+	size_t all = in.len, n;
+	char *copy;
 
 	qp_decoder_init(&qp);
 	base64_decoder_init(&base64);
-	for (size_t at = 0, n; at < in.len; at += n) {
-		n = in.len - at < piece ? in.len - at : piece;
-		char *copy = fuzz_copy(in.ptr + at, n);
-
+	while ((copy = fuzz_piece(&in, piece, &n)) != NULL) {
 		qp_decoder_add(&qp, out, copy, n);
 		base64_decoder_add(&base64, &text, copy, n);
 		free(copy);
 	}
 	qp_decoder_end(&qp, out);
-	FUZZ_CHECK(out->len <= in.len + 200);
+	FUZZ_CHECK(out->len <= all + 200);
 	buf_addf(out, "|%d|", base64_decoder_end(&base64));
-	FUZZ_CHECK(text.len <= in.len);
+	FUZZ_CHECK(text.len <= all);
 	buf_addslice(out, buf_slice(&text));
 	qp_decoder_release(&qp);
 	buf_release(&text);
@@ -82,17 +79,6 @@ read_pieces(struct buf *out, struct slice in, size_t piece)
 int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	static const size_t pieces[] = { 1, 2, 7 };
-	struct slice in = { (const char *)data, size };
-	struct buf whole = BUF_INIT, cut = BUF_INIT;
-
-	read_pieces(&whole, in, SIZE_MAX);
-	for (size_t i = 0; i < sizeof(pieces) / sizeof(pieces[0]); i++) {
-		buf_clear(&cut);
-		read_pieces(&cut, in, pieces[i]);
-		fuzz_same(&whole, &cut);
-	}
-	buf_release(&whole);
-	buf_release(&cut);
+	fuzz_in_pieces(read_pieces, (struct slice){ (const char *)data, size });
 	return 0;
 }

@@ -123,6 +123,19 @@ show_content(struct player *p, const struct smtp_event *ev)
 	buf_addslice(&p->content, ev->bytes);
 }
 
+/* By LMTP those who begin with a "p" are told something else. */
+static void
+answer_some(struct player *p, const struct envelope *env)
+{
+	struct smtp_refusal r;
+
+	smtp_refuse(&r, 552, "5.3.4", "too large for you");
+	for (size_t i = 0; p->opts->lmtp && i < env->nrcpt; i++) {
+		if (env->rcpt[i].address[0] == 'p')
+			smtp_server_answer_for(p->s, i, &r);
+	}
+}
+
 static void
 show_end(struct player *p, const struct smtp_event *ev)
 {
@@ -135,6 +148,7 @@ show_end(struct player *p, const struct smtp_event *ev)
 	p->replies = p->opts->batch ? 0 :
 	    p->opts->lmtp           ? ev->envelope->nrcpt :
 				      1;
+	answer_some(p, ev->envelope);
 	if (*ev->envelope->sender == 'e')
 		answer(p, 451, "4.3.0", "again");
 	else

@@ -493,6 +493,12 @@ FETCH = {
     "pop3-list": b"P+OK\r\n1 abc\r\n..2 d\r\n.\r\n+OK 10\r\nA: b\r\n\r\n"
                  b"..\r\n.\r\n-ERR x\r\n",
     "pop3-wrong": b"POK\r\n",
+    "login-imap": b"i* CAPABILITY IMAP4rev1\r\np1 OK x\r\n+ go\r\n+ go\r\n"
+                  b"p2 OK in\r\n",
+    "login-pop3": b"p+OK\r\nUSER\r\nSASL PLAIN\r\n.\r\n+OK\r\n-ERR no\r\n",
+    "login-scram": b"i* CAPABILITY AUTH=SCRAM-SHA-256\r\np1 OK x\r\n+ \r\n"
+                   b"+ cj14LHM9QUFBQSxpPTQwOTY=\r\n+ dj1BQUFB\r\n",
+    "login-smtp": b"s250-x\r\n250 AUTH SCRAM-SHA-1\r\n334 \r\n334 eA==\r\n",
 }
 
 TARGETS = {

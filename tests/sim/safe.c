@@ -255,14 +255,37 @@ backup_restore(struct site *s)
 	lose_serials(s);
 }
 
+/* Identity and auth key alone, of an old export; and the clock may be at any
+ * time before. */
+static void
+keep_exported(struct site *s)
+{
+	struct list *item, *after;
+
+	list_for_each_safe(item, after, &s->key_files) {
+		struct key_file *f = list_entry(item, struct key_file, link);
+
+		if (strcmp(f->name, "identity") != 0 &&
+		    strcmp(f->name, "auth") != 0)
+			drop(f);
+	}
+	if (!s->world->weather.jumps)
+		return;
+	s->wall_wrong_ms -= (int64_t)roll(s->world, 700 * (uint64_t)DAY_MS);
+	s->wall_offset_ms = s->wall_wrong_ms;
+	tell(s->world, s->name, "sim: its clock is set back");
+}
+
 void
 backup_rebuild(struct site *s)
 {
 	struct world *w = s->world;
-	bool keys = roll(w, 2) == 0;
+	static const char *const words[] = { "new", "kept", "exported" };
+	enum { NEW, KEPT, EXPORTED } keys = (int)roll(w, 2);
 
-	tell(w, s->name, "sim: rebuilt from nothing, keys %s",
-	    keys ? "new" : "kept");
+	if (keys == KEPT && roll(w, 2) == 0)
+		keys = EXPORTED;
+	tell(w, s->name, "sim: rebuilt from nothing, keys %s", words[keys]);
 	w->rebuilds++;
 	s->lost_state = true;
 	truth_excuse(s, 0);
@@ -271,6 +294,8 @@ backup_rebuild(struct site *s)
 	while (!list_empty(&s->backups))
 		backup_free(list_entry(s->backups.next, struct backup, link));
 	lose_serials(s);
-	if (keys)
+	if (keys == NEW)
 		safe_forget(s);
+	else if (keys == EXPORTED)
+		keep_exported(s);
 }

@@ -4,13 +4,11 @@ what the report must say.  run() drives a node with a next hop of our own."""
 
 import email
 import fnmatch
-import os
 import re
 import socket
 import threading
 
 from peers_common import free_port, wait_for
-from peers_smtp import Smtp
 
 CONFIG = """\
 site here {{

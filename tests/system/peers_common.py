@@ -21,6 +21,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
 PROJECT = os.path.realpath(os.path.join(os.path.dirname(__file__), "../.."))
@@ -269,6 +270,47 @@ class Processes:
     def end(self):
         for process in reversed(self._started):
             process.kill()
+
+
+class Acceptor(threading.Thread):
+    """Listens on 127.0.0.1:port and gives each connection to serve(), one
+    after the other, or all at once where APART is set.  It begins at once, so
+    a class of one calls this __init__ when its own is done."""
+
+    APART = False
+
+    def __init__(self):
+        super().__init__(daemon=True)
+        self.sock = socket.create_server(("127.0.0.1", 0))
+        self.port = self.sock.getsockname()[1]
+        self.start()
+
+    def run(self):
+        while True:
+            try:
+                conn, _ = self.sock.accept()
+            except OSError:
+                return
+            if self.APART:
+                threading.Thread(target=self._serve, args=(conn,),
+                                 daemon=True).start()
+            else:
+                self._serve(conn)
+
+    def _serve(self, conn):
+        conn.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        with conn:
+            try:
+                self.serve(conn)
+            except OSError:
+                pass
+
+    def serve(self, conn):
+        """Until it is of no more use; it is closed then."""
+        raise NotImplementedError
+
+    def close(self):
+        self.sock.close()
 
 
 def peers_fetch():

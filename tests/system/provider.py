@@ -18,7 +18,8 @@ import subprocess
 import threading
 import time
 
-from peers_common import answers, free_port, patient, read_maildir, wait_for
+from peers_common import (Acceptor, answers, free_port, patient,
+                          read_maildir, read_text, wait_for)
 from peers_jail import Jail
 from peers_postfix import Postfix
 
@@ -290,12 +291,8 @@ class Provider:
                 os.unlink(path)
 
     def _logs(self):
-        texts = [self.postfix.log(), self.jail.log()]
-        path = self.jail.path("log")
-        if os.path.exists(path):
-            with open(path, encoding="utf-8", errors="replace") as file:
-                texts.append(file.read())
-        return texts
+        return [self.postfix.log(), self.jail.log(),
+                read_text(self.jail.path("log"))]
 
     def log(self):
         return "".join(self._logs())
@@ -325,32 +322,21 @@ def write_secret(path, text, mode=0o600):
     os.chmod(path, mode)
 
 
-class Socks(threading.Thread):
+class Socks(Acceptor):
     """A SOCKS5 proxy (RFC 1928, 1929) that leads to 127.0.0.1 whatever name
     it is asked for; asked has what it was asked for, and by whom."""
 
+    APART = True
+
     def __init__(self, user=None, password=None):
-        super().__init__(daemon=True)
         self.login = (user, password) if user else None
         self.asked = []
-        self.sock = socket.create_server(("127.0.0.1", 0))
-        self.port = self.sock.getsockname()[1]
-        self.start()
-
-    def run(self):
-        while True:
-            try:
-                conn, _ = self.sock.accept()
-            except OSError:
-                return
-            threading.Thread(target=self.serve, args=(conn,),
-                             daemon=True).start()
+        super().__init__()
 
     def serve(self, conn):
         try:
-            with conn:
-                self.greet(conn)
-        except (OSError, AssertionError):
+            self.greet(conn)
+        except AssertionError:
             pass
 
     @staticmethod
@@ -397,6 +383,3 @@ class Socks(threading.Thread):
             other.shutdown(socket.SHUT_WR)
         except OSError:
             pass
-
-    def close(self):
-        self.sock.close()

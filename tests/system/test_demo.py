@@ -46,7 +46,7 @@ def test_everything_arrives_identical(work):
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stderr == ""
     if "asan" not in BUILD:
-        assert time.monotonic() - began < patient(30)
+        assert time.monotonic() - began < patient(60)
     counts = re.search(r"^  all +(\d+) +(\d+) +\d+  yes$", done.stdout, re.M)
     assert counts and counts[1] == counts[2]
     assert int(counts[1]) >= 60
@@ -56,8 +56,9 @@ def test_everything_arrives_identical(work):
     words = " ".join(done.stdout.split())
     assert re.search(r"\d{3,} addresses and subjects of the mails. Found: 0\.",
                      words)
-    assert re.search(r"unpacked with gunzip. Found: \d{2,}\.", words)
-    assert "london, where bundles" in done.stdout
+    assert re.search(r"in the mails themselves. Found: \d{2,}\.", words)
+    assert re.search(r"the \d{2,} recipients of mail between paris and oslo, "
+                     r"which london relays. Found: 0\.", words)
     assert os.listdir(work) == [] and left_running(work) == []
 
 
@@ -95,7 +96,7 @@ def test_an_interrupt_leaves_nothing(work):
                                start_new_session=True)
     try:
         wait_for(lambda: os.path.exists(out) and
-                 b"each bundle" in open(out, "rb").read(), 30)
+                 b"each parcel" in open(out, "rb").read(), 30)
         os.kill(run.pid, signal.SIGTERM)
         assert run.wait(patient(40)) == 143
     finally:

@@ -389,6 +389,17 @@ def test_strict(name):
     assert inspect(PLAIN, "--strict")[0]["outcome"] == "process"
 
 
+def test_strict_tells_by_its_status_what_a_message_suffers_alone():
+    """A node would take the others; a script wants to know."""
+    long = batch(b"HELO x.example", b"MAIL FROM:<a@b.example>",
+                 b"RCPT TO:<c@d.example>", content=b"y" * 999 + b"\r\n")
+    for octets, status in [(long, 1), (PLAIN, 0)]:
+        done = subprocess.run([POSTRIDER, "inspect", "--strict"],
+                              input=octets, capture_output=True, check=False)
+        assert done.returncode == status, done
+        assert b"outcome      process" in done.stdout
+
+
 def test_bomb_and_endless_line():
     bomb = gzip.compress(b"NOOP " + b"x" * 50_000_000)
     told, _, errors = inspect(bomb)

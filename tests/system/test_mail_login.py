@@ -12,8 +12,8 @@ import threading
 
 import pytest
 
-import conftest
 import peers_common
+from conftest import cannot
 from provider import DOMAIN, HOST, PASSWORDS, Provider, write_secret
 from test_mail_provider import End, octets
 from wires import Rewriter
@@ -35,7 +35,7 @@ def disabled(data):
 def scram():
     """A provider that has nothing but SCRAM."""
     if os.geteuid() != 0:
-        conftest.cannot("the provider needs root")
+        cannot("the provider needs root")
     peers_common.peers_fetch()
     work = peers_common.work_directory()
     one = Provider(os.path.join(work, "provider"),

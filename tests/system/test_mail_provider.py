@@ -425,9 +425,6 @@ def test_damaged_and_too_large(provider, end, how):
     paris, london = end("paris", "london"), end("london", "paris")
     submit_one(provider, paris, data=octets(200000))
     submit_one(provider, paris, "p-2", octets(100))
-    folder = provider.jail.path("mail/london/new")
-    path = max((os.path.join(folder, name) for name in os.listdir(folder)),
-               key=os.path.getsize)
     fetch = f"fetch={provider.url(how)}"
     status, reports, _ = london.run(fetch, "max-size=100K")
     assert status == 0

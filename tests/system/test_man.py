@@ -65,6 +65,40 @@ def test_it_has_an_example(path):
     assert "\n.Sh EXAMPLES\n" in read(path)
 
 
+def configurations():
+    """Displayed text that is sections of a configuration."""
+    found = []
+    for path in PAGES:
+        for number, text in enumerate(re.findall(
+                r"^\.Bd -literal[^\n]*\n(.*?)^\.Ed", read(path),
+                re.M | re.S), 1):
+            if re.search(r"^(site|listen|delivery|peer|link|routes|via)\b"
+                         r".*\{", text, re.M):
+                found.append(pytest.param(
+                    text, id=f"{os.path.basename(path)}-{number}"))
+    return found
+
+
+@pytest.mark.parametrize("text", configurations())
+def test_configuration_is_good(text, tmp_path):
+    """As it stands, with the sections that every configuration has."""
+    secret = tmp_path / "secret"
+    secret.write_text("secret\n")
+    secret.chmod(0o600)
+    text = text.replace("\\e", "\\").replace(
+        "/etc/postrider/provider.password", str(secret))
+    if "site " not in text:
+        text = "site here { postmaster = p@here.example }\n" + text
+    if "delivery " not in text:
+        text += ("delivery local {\n\tdomains = { here.example }\n"
+                 f"\tto = \"maildir:{tmp_path}/mail\"\n}}\n")
+    conf = tmp_path / "postrider.conf"
+    conf.write_text(text)
+    done = subprocess.run([program("postriderd"), "-n", "-c", conf],
+                          text=True, capture_output=True, check=False)
+    assert done.returncode == 0, done.stderr + text
+
+
 def test_options_of_the_daemon():
     usage = subprocess.run([program("postriderd"), "-?"], text=True,
                            capture_output=True, check=False)

@@ -211,3 +211,44 @@ def test_end_with_much_under_way(paris, work):
     wait_for(lambda: len(arrived()) >= count, 20, paris.log)
     assert arrived() == list(range(count))
     assert len(paris.wait_mail("bob", count)) == count
+
+
+def slow_delivery(node, work, seconds=2):
+    """paris, whose delivery takes its time and keeps book of it."""
+    book = os.path.join(work, "book")
+    script = write(os.path.join(work, "deliver"), (
+        f"#!/bin/sh\ncat >/dev/null\necho begin x >>{book}\n"
+        f"sleep {seconds}\necho end x >>{book}\n"))
+    return node("paris", config=road.config(
+        "paris", delivery=f'\tto = "command:{script}"\n\tfinal = yes\n'))
+
+
+def test_delivery_goes_on(node, work, book):
+    """A delivery under way is not cut by a reload that is not about it."""
+    paris = slow_delivery(node, work)
+    paris.start()
+    paris.submit("a@paris.example", ["bob@paris.example"], CONTENT)
+    wait_for(lambda: book.count("begin", "x") == 1, 10, paris.log)
+    for hops in range(5, 8):
+        paris.edit_config("site paris {.*",
+                          f"site paris {{ hops-max = {hops};")
+        paris.cli("reload")
+    wait_for(lambda: book.count("end", "x") == 1, 10, paris.log)
+    paris.wait_log("recipient-delivered")
+    assert book.count("begin", "x") == 1
+    assert paris.log().count("recipient-delivered") == 1
+
+
+def test_delivery_begins_anew(node, work, book):
+    """One that is about it begins the delivery again, by the new section."""
+    paris = slow_delivery(node, work, seconds=60)
+    paris.start()
+    paris.submit("a@paris.example", ["bob@paris.example"], CONTENT)
+    wait_for(lambda: book.count("begin", "x") == 1, 10, paris.log)
+    write(os.path.join(work, "other"), "#!/bin/sh\ncat >/dev/null\n"
+          f"echo end y >>{book.path}\n")
+    paris.edit_config("/deliver\"", "/other\"")
+    paris.cli("reload")
+    wait_for(lambda: book.count("end", "y") == 1, 10, paris.log)
+    paris.wait_log("recipient-delivered")
+    assert book.count("end", "x") == 0

@@ -7,14 +7,12 @@ import base64
 import email
 import os
 import re
-import socket
 import subprocess
-import threading
 
 import pytest
 
 import road
-from peers_common import free_port, patient, program, wait_for
+from peers_common import Acceptor, free_port, patient, program, wait_for
 from peers_smtp import Smtp
 
 OBJECT = (b"From: <bundle@paris.example>\r\nTo: <bundle@london.example>\r\n"
@@ -25,33 +23,22 @@ OBJECT = (b"From: <bundle@paris.example>\r\nTo: <bundle@london.example>\r\n"
           b"RCPT TO:<b@london.example>\r\nDATA\r\n%s\r\n.\r\nQUIT\r\n")
 
 
-class Server(threading.Thread):
+class Server(Acceptor):
     """One that answers as replies say: verb -> reply; what it was told is
     in commands and contents."""
 
     def __init__(self, replies=None, keywords=(), drop_after=None):
-        super().__init__(daemon=True)
         self.replies = replies or {}
         self.keywords = keywords
         self.drop_after = drop_after
         self.commands, self.contents = [], []
         self.connections = 0
-        self.sock = socket.create_server(("127.0.0.1", 0))
-        self.port = self.sock.getsockname()[1]
-        self.start()
+        super().__init__()
 
-    def run(self):
-        while True:
-            try:
-                conn, _ = self.sock.accept()
-            except OSError:
-                return
-            self.connections += 1
-            with conn, conn.makefile("rb") as lines:
-                try:
-                    self.talk(conn, lines)
-                except OSError:
-                    pass
+    def serve(self, conn):
+        self.connections += 1
+        with conn.makefile("rb") as lines:
+            self.talk(conn, lines)
 
     def talk(self, conn, lines):
         conn.sendall(self.replies.get("", b"220 test\r\n"))
@@ -81,9 +68,6 @@ class Server(threading.Thread):
                 conn.sendall(self.replies.get(".", b"250 Ok\r\n"))
             if verb == "QUIT":
                 return
-
-    def close(self):
-        self.sock.close()
 
 
 @pytest.fixture

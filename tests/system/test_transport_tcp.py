@@ -11,6 +11,7 @@ import pytest
 import native
 import road
 import wires
+from conftest import cannot
 from peers_common import (free_port, patient, peers_env, peers_program,
                           program, wait_for)
 from road import Mail
@@ -149,6 +150,47 @@ def test_ten_cuts(work):
     for way, sent in zip(("there", "back"), files):
         size = sum(map(len, sent.values()))
         assert size < road_.passed[way] < 1.3 * size
+
+
+@pytest.mark.requires_root
+def test_no_room(work):
+    """A real disk that is full: what fits comes, the rest when there is room,
+    and the end that is full says so, once."""
+    port = free_port()
+    answer = wires.Program(work, "oslo", program("tcp"), "secret=none",
+                           f"listen=127.0.0.1:{port}", "stay=yes")
+    caller = wires.Program(work, "paris", program("tcp"), "secret=none",
+                           f"to=127.0.0.1:{port}")
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=18m", "tmpfs",
+                       answer.inn], capture_output=True,
+                      check=False).returncode != 0:
+        cannot("a tmpfs cannot be mounted here")
+    try:
+        files = {f"{n}": put(caller, f"{n}", 600000) for n in range(6)}
+        answer.start()
+        wait_for(lambda: listens(port), 10, "the listener")
+        caller.start()
+        assert caller.wait() == 75
+        there = road.files(answer.inn)
+        assert 1 <= len(there) < 6
+        full = [note for note in answer.notes if "nothing can be" in note]
+        assert len(full) == 1 and "16 MiB" in full[0]
+        assert answer.inn in full[0]
+        for name in there:
+            os.unlink(os.path.join(answer.inn, name))
+        for _ in range(4):
+            caller.start()
+            if caller.wait() == 0:
+                break
+            for name, octets in road.files(answer.inn).items():
+                there[name] = octets
+                os.unlink(os.path.join(answer.inn, name))
+        there.update(road.files(answer.inn))
+        assert sorted(there.values()) == sorted(files.values())
+    finally:
+        for one in (caller, answer):
+            one.stop()
+        subprocess.run(["umount", "-l", answer.inn], check=True)
 
 
 def test_ipv6(node):

@@ -126,6 +126,16 @@ test_faults(void **state)
 		    "retry-min = 2h } }\n", "2: retry-max is less" },
 		{ "peer a { dialect = bsmtp; transport b { program = mail\n"
 		    "size-max = 2K } }\n", "2: the transport mail does not" },
+		/* The line of the setting, where the text names one. */
+		{ "peer a { transport = tcp\nset = { to=h:1,\n"
+		    "plain=x } }\n", "4: peer a: transport tcp: plain=x: want "
+		    "yes or no" },
+		{ "peer a { transport = file\nset = { drop=/x,\n"
+		    "pol=1 } }\n", "4: peer a: transport file: unknown "
+		    "setting pol" },
+		{ "peer a { transport b { program = serial\n"
+		    "set = { speed=9600,\ndevice=x } } }\n",
+		    "4: peer a: transport serial: device=x: want" },
 		{ "peer a { transport b { program = tcp; cost = 1 } }\n",
 		    "2: unknown key cost in section transport" },
 	};

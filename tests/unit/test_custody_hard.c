@@ -12,6 +12,7 @@
 #include <cmocka.h>
 
 #include "node/custody_private.h"
+#include "node/directory_private.h"
 #include "tests/unit/native_world.h"
 
 #define MAIL "Subject: hello\r\n\r\nThe quick brown fox.\r\n"
@@ -285,6 +286,97 @@ test_cards_by_night(void **state)
 	nw_free(w);
 }
 
+/* The lot of a site that is under way. */
+static const struct lot *
+lot_of(const struct nw_site *site)
+{
+	struct list *item, *lot;
+
+	list_for_each(item, &site->x->custody->flows) {
+		list_for_each(lot, &list_entry(item, struct flow, link)->lots)
+			return list_entry(lot, struct lot, link);
+	}
+	fail_msg("%s has no lot", site->name);
+	return NULL;
+}
+
+/* All that happens at once. */
+static void
+moment(struct nw *w)
+{
+	for (int i = 0; i < 50; i++)
+		nw_pass(w, 0);
+}
+
+/* Mail both ways at once: what oslo says of paris' is in the bundle of its own,
+ * and the parcel with that is lost. */
+static void
+lose_result(struct nw *w)
+{
+	struct nw_site *oslo = &w->site[AT_OSLO];
+
+	nw_pass(w, 60);
+	assert_true(nw_submit(w, AT_PARIS, "ann@paris.example",
+	    "bob@oslo.example", MAIL) != 0);
+	moment(w);
+	assert_int_equal(1, oslo->delivered);
+	oslo->road[AT_LONDON].lose = 1;
+	assert_true(nw_submit(w, AT_OSLO, "bob@oslo.example",
+	    "ann@paris.example", MAIL) != 0);
+	moment(w);
+	assert_true(list_empty(&oslo->x->custody->answers));
+	assert_int_equal(1, map_count(oslo->x->custody->rides));
+	assert_int_equal(1, lot_of(oslo)->attempts);
+	assert_true(nw_messages(w, AT_PARIS) == 1);
+}
+
+/* Paris has it, and oslo's card, without having repeated anything. */
+static void
+assert_said(struct nw *w)
+{
+	struct nw_site *oslo = &w->site[AT_OSLO];
+	struct custody_counters n;
+
+	assert_int_equal(0, nw_messages(w, AT_PARIS));
+	assert_true(directory_find(w->site[AT_PARIS].x->directory,
+	    "oslo")->rec.fresh);
+	custody_counters(oslo->x, &n);
+	assert_int_equal(0, n.duplicates);
+	assert_int_equal(0, map_count(oslo->x->custody->rides));
+}
+
+/* Another bundle takes the place of that: the result is in it. */
+static void
+test_result_of_replaced(void **state)
+{
+	struct nw *w = *state;
+	struct nw_site *oslo = &w->site[AT_OSLO];
+
+	lose_result(w);
+	custody_retry(oslo->x, lot_of(oslo)->handle);
+	nw_pass(w, 30);
+	assert_int_equal(1, w->site[AT_PARIS].delivered);
+	nw_assert_settled(w);
+	assert_said(w);
+}
+
+/* That is given up, for its mail is: the result goes by itself. */
+static void
+test_result_of_given_up(void **state)
+{
+	struct nw *w = *state;
+	struct nw_site *oslo = &w->site[AT_OSLO];
+	const struct lot *lot;
+	struct err e = ERR_INIT;
+
+	lose_result(w);
+	lot = lot_of(oslo);
+	assert_int_equal(0, lot_void(oslo->x->custody, lot_find(
+	    oslo->x->custody, "paris", lot->serial), NULL, &e));
+	nw_pass(w, 30);
+	assert_said(w);
+}
+
 #define TEST(name) \
 	cmocka_unit_test_setup_teardown(name, nw_set_up, nw_tear_down)
 
@@ -299,6 +391,8 @@ main(void)
 		TEST(test_key_requests_back_off),
 		TEST(test_expires_without_card),
 		TEST(test_opened_again),
+		TEST(test_result_of_replaced),
+		TEST(test_result_of_given_up),
 		cmocka_unit_test(test_expires_without_keys),
 		cmocka_unit_test(test_cards_by_night),
 	};

@@ -227,6 +227,44 @@ test_not_there(void **state)
 	world_close(&w);
 }
 
+/* One that never stops talking is ended by the deadline; what it leaves behind
+ * in another session, which goes on talking, is not waited for. */
+static void
+test_endless(void **state)
+{
+	static const struct {
+		const char *script;
+		enum delivery_outcome outcome;
+		const char *status;
+	} cases[] = {
+		{ "exec yes", DELIVERY_RETRY, "4.3.0" },
+		{ "setsid yes & echo $! >$D/pid; sleep 0.2; exit 0",
+		    DELIVERY_DONE, "2.0.0" },
+		{ "setsid sleep 60 & echo $! >$D/pid; exit 67",
+		    DELIVERY_FAILED, "5.1.1" },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		struct world w;
+		struct seen s;
+		char *kill_it;
+
+		world_open(&w);
+		agent(&w, cases[i].script, "");
+		w.conf.deadline_secs = 1;
+		world_agent(&w, CONF_DELIVERY_COMMAND,
+		    mem_printf("%s/run", w.dir));
+		world_deliver(&w, &s, world_add_text(&w, "b@x", plain));
+		seen_check(&s, 0, cases[i].outcome, cases[i].status);
+		kill_it = mem_printf("cd %s && [ ! -f pid ] || kill -9 "
+		    "$(cat pid) 2>/dev/null", w.dir);
+		(void)!system(kill_it);
+		free(kill_it);
+		world_close(&w);
+	}
+}
+
 static void
 test_deadline(void **state)
 {
@@ -325,6 +363,7 @@ main(void)
 		cmocka_unit_test(test_not_final),
 		cmocka_unit_test(test_not_there),
 		cmocka_unit_test(test_deadline),
+		cmocka_unit_test(test_endless),
 		cmocka_unit_test(test_big),
 		cmocka_unit_test(test_damaged),
 		cmocka_unit_test(test_stop),

@@ -55,24 +55,23 @@ launch_of(const char *peer)
 	return l;
 }
 
-static void
-mark_of(const char *peer, unsigned char mark[SHA256_LEN])
+static struct mark
+mark_of(const char *peer)
 {
 	struct launch l = launch_of(peer);
+	struct mark mark = launch_mark(&l);
 
-	launch_mark(&l, mark);
 	launch_release(&l);
+	return mark;
 }
 
 /* Two peer sections: does one transport go on where the other was? */
 static bool
 are_same(const char *a, const char *b)
 {
-	unsigned char mark[2][SHA256_LEN];
+	struct mark mark[] = { mark_of(a), mark_of(b) };
 
-	mark_of(a, mark[0]);
-	mark_of(b, mark[1]);
-	return memcmp(mark[0], mark[1], SHA256_LEN) == 0;
+	return mark_equal(&mark[0], &mark[1]);
 }
 
 #define SH "transport = /bin/sh\n"
@@ -110,7 +109,7 @@ static void
 test_files(void **state)
 {
 	char dir[] = "/tmp/postrider-launch-XXXXXX", *file, *peer;
-	unsigned char before[SHA256_LEN], after[SHA256_LEN];
+	struct mark before, after;
 	FILE *f;
 
 	(void)state;
@@ -118,23 +117,23 @@ test_files(void **state)
 	file = mem_printf("%s/password", dir);
 	peer = mem_printf("%sset = { password-file=%s, drop=%s }\n%s", OSLO,
 	    file, dir, SH);
-	mark_of(peer, before);
+	before = mark_of(peer);
 	f = fopen(file, "w");
 	assert_non_null(f);
 	assert_int_equal(fclose(f), 0);
-	mark_of(peer, after);
-	assert_memory_not_equal(before, after, SHA256_LEN);
-	memcpy(before, after, sizeof(before));
+	after = mark_of(peer);
+	assert_false(mark_equal(&before, &after));
+	before = after;
 	assert_int_equal(rename(file, "/tmp/postrider-launch-other"), 0);
 	assert_int_equal(rename("/tmp/postrider-launch-other", file), 0);
-	mark_of(peer, after);
-	assert_memory_equal(before, after, SHA256_LEN);
+	after = mark_of(peer);
+	assert_true(mark_equal(&before, &after));
 	f = fopen(file, "w");
 	assert_non_null(f);
 	(void)fputs("secret\n", f);
 	assert_int_equal(fclose(f), 0);
-	mark_of(peer, after);
-	assert_memory_not_equal(before, after, SHA256_LEN);
+	after = mark_of(peer);
+	assert_false(mark_equal(&before, &after));
 	(void)unlink(file);
 	(void)rmdir(dir);
 	free(file);
@@ -169,15 +168,16 @@ static void
 test_secret(void **state)
 {
 	struct launch l = launch_of(OSLO SH);
-	unsigned char mark[2][SHA256_LEN], got[64];
+	unsigned char got[64];
+	struct mark mark[2];
 	int fd;
 
 	(void)state;
-	launch_mark(&l, mark[0]);
+	mark[0] = launch_mark(&l);
 	l.has_secret = true;
 	memset(l.secret, 7, sizeof(l.secret));
-	launch_mark(&l, mark[1]);
-	assert_memory_not_equal(mark[0], mark[1], SHA256_LEN);
+	mark[1] = launch_mark(&l);
+	assert_false(mark_equal(&mark[0], &mark[1]));
 	fd = launch_secret_fd(&l);
 	assert_true(fd >= 0);
 	assert_int_equal(read(fd, got, sizeof(got)), sizeof(l.secret));

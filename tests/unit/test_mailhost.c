@@ -16,6 +16,7 @@
 #include "transports/mailer_settings.h"
 #include "transports/scrub.h"
 #include "transports/seen.h"
+#include "transports/settings.h"
 
 #define MAX_SET 8
 
@@ -125,7 +126,7 @@ static const struct {
 	{ { "fetch=imaps://h/a%0d%0ab" }, "no mailbox" },
 	{ { "fetch=imaps://h/\xc3\xbc" }, "no mailbox" },
 	{ { IMAPS, "move-to=\xc3\xbc" }, "move-to" },
-	{ { IMAPS, "poll=0.5" }, "a second at least" },
+	{ { IMAPS, "poll=0.5" }, "want 1.000 seconds at least" },
 	{ { IMAPS, "max-size=x" }, "max-size" },
 	{ { SMTPS, "tls=maybe" }, "want name, ca, pin or no" },
 	{ { SMTPS, "tls-pin=md5//x" }, "want sha256//" },
@@ -228,16 +229,16 @@ test_files(void **state)
 	snprintf(set[1], sizeof(set[1]), "user=a");
 	snprintf(set[2], sizeof(set[2]), "password-file=%s", good);
 	snprintf(set[3], sizeof(set[3]), "tls-ca=%s", ca);
-	assert_int_equal(mailer_settings_check(list, 4, &e), 0);
+	assert_int_equal(settings_check("mail", "x", list, 4, &e), 0);
 	snprintf(set[2], sizeof(set[2]), "password-file=%s", open);
-	assert_int_equal(mailer_settings_check(list, 4, &e), ERR_CONFIG);
+	assert_int_equal(settings_check("mail", "x", list, 4, &e), ERR_CONFIG);
 	assert_non_null(strstr(e.text, "0640"));
 	assert_non_null(strstr(e.text, open));
 	snprintf(set[2], sizeof(set[2]), "password-file=%s", dir);
-	assert_int_equal(mailer_settings_check(list, 4, &e), ERR_CONFIG);
+	assert_int_equal(settings_check("mail", "x", list, 4, &e), ERR_CONFIG);
 	snprintf(set[2], sizeof(set[2]), "password-file=%s", good);
 	snprintf(set[3], sizeof(set[3]), "tls-ca=%s/nothing", dir);
-	assert_int_equal(mailer_settings_check(list, 4, &e), ERR_CONFIG);
+	assert_int_equal(settings_check("mail", "x", list, 4, &e), ERR_CONFIG);
 	assert_non_null(strstr(e.text, "nothing"));
 	free(good);
 	free(open);

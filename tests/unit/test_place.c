@@ -39,7 +39,8 @@ static void
 bad(void **state)
 {
 	static const char *const cases[] = { "", "oslo", "oslo:", ":25", ":",
-		"::1:25", "[::1:25", "[]:25", "[::1]", "]:25:", "[:1", "[" };
+		"::1:25", "h:0", "h:65536", "h:12x!", "h: 25", "[::1:25",
+		"[]:25", "[::1]", "]:25:", "[:1", "[" };
 	struct place p;
 
 	(void)state;

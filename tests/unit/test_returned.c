@@ -146,6 +146,42 @@ test_whose_it_is(void **state)
 	free(name);
 }
 
+/* No room for what follows from it: the transport is told "unknown", keeps the
+ * mail, and tells again.  What fitted before is not told twice. */
+static void
+test_no_room(void **state)
+{
+	struct xw *w = *state;
+	struct err e = ERR_INIT;
+	char *name = send_object(w, "x@london.example y@london.example");
+	uint64_t room = w->room;
+
+	for (uint64_t i = 0; i < 3; i++) {
+		w->room = i;
+		assert_false(exchange_transport_returned(w->x, "london", name,
+		    true, "x"));
+		assert_int_equal(ERR_FULL, exchange_returned(w->x, NULL, name,
+		    MAIL_FAILED_TEMPORARY, "4.4.7", "x", &e));
+		xw_settle(w);
+		assert_int_equal(0, xw_count(w));
+		xw_crash(w);
+		xw_settle(w);
+	}
+	w->room = room;
+	assert_true(exchange_transport_returned(w->x, "london", name, true,
+	    "x"));
+	xw_crash(w);
+	xw_settle(w);
+	assert_int_equal(1, xw_count(w));
+	assert_true(exchange_transport_returned(w->x, "london", name, true,
+	    "x"));
+	assert_int_equal(1, xw_count(w));
+	xw_answer(w, VERDICT_DONE, "2.0.0");
+	xw_contains(w, "Final-Recipient: rfc822;x@london.example");
+	xw_contains(w, "Final-Recipient: rfc822;y@london.example");
+	free(name);
+}
+
 /* The record is kept for as long as there is something in it to tell. */
 static void
 test_parts(void **state)
@@ -250,7 +286,7 @@ main(void)
 #define TEST(f) cmocka_unit_test_setup_teardown(f, xw_set_up, xw_tear_down)
 		TEST(test_sender_is_told_once), TEST(test_it_is_forgotten),
 		TEST(test_road_suffers), TEST(test_whose_it_is),
-		TEST(test_parts), TEST(test_empty_and_odd),
+		TEST(test_no_room), TEST(test_parts), TEST(test_empty_and_odd),
 		TEST(test_strange_mail),
 	};
 
