@@ -286,6 +286,7 @@ def write_password(work, text):
     path = os.path.join(work, "socks password")
     with open(path, "w", encoding="utf-8") as file:
         file.write(text)
+    os.chmod(path, 0o600)
     return path
 
 
@@ -350,6 +351,16 @@ def test_socks_answers(work, answers, word):
                "socks-password-file=" + write_password(work, PASSWORD))
     assert done.returncode == 75
     assert word in done.stderr
+
+
+def test_password_that_others_read(work):
+    path = write_password(work, "sesame")
+    os.chmod(path, 0o640)
+    done = run(work, "socks=a:1", "to=b:1", "secret=none", "socks-user=u",
+               "socks-password-file=" + path)
+    assert done.returncode == 78
+    assert "socks-password-file: " in done.stderr
+    assert "chmod 600" in done.stderr and path in done.stderr
 
 
 def test_socks_passwords(work):
