@@ -188,8 +188,13 @@ def test_misconfigured(paris, work, book):
     paris.edit_config(f'"{script}"', f'"{book.script}"')
     paris.cli("reload")
     wait_for(lambda: sent(work, "oslo") == 1, 20, paris.log)
-    line = [one for one in paris.json("status") if one.get("name") == "oslo"]
-    assert not line[0]["misconfigured"] and not line[0]["down"]
+
+    def good():
+        line = [one for one in paris.json("status")
+                if one.get("name") == "oslo"]
+        return not line[0]["misconfigured"] and not line[0]["down"]
+
+    wait_for(good, 20, paris.log)
 
 
 def test_end_with_much_under_way(paris, work):

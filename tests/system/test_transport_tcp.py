@@ -173,6 +173,8 @@ def test_no_room(work):
         assert caller.wait() == 75
         there = road.files(answer.inn)
         assert 1 <= len(there) < 6
+        wait_for(lambda: any("nothing can be" in note
+                             for note in answer.notes), 10, "its word")
         full = [note for note in answer.notes if "nothing can be" in note]
         assert len(full) == 1 and "16 MiB" in full[0]
         assert answer.inn in full[0]
