@@ -84,7 +84,7 @@ def test_left_behind(paris, work):
     begin = time.monotonic()
     paris.submit("a@paris.example", ["bob@paris.example",
                                      "eve@london.example"], CONTENT)
-    wait_for(lambda: counted(paris, "delivered") == 1, 20, paris.log)
+    wait_for(lambda: counted(paris, "delivered") >= 1, 20, paris.log)
     wait_for(lambda: counted(paris, "objects_out") == 1, 20, paris.log)
     assert time.monotonic() - begin < patient(15)
     assert len(left(work)) == 3

@@ -16,7 +16,10 @@
 #define SITE "site paris {\n postmaster = p@paris.example\n spool = /tmp\n" \
 	     " run = /tmp\n address = bundles@paris.example\n}\n"
 #define HOME "delivery home {\n domains = { paris.example }\n"
-#define DIR  "to = maildir:/tmp/mail\n"
+#define ANN HOME "users = { p, ann }\n"
+#define BOTH HOME "users = { p, ann, bob }\n"
+#define ONE HOME "users = { p, annbob }\n"
+#define DIR "to = maildir:/tmp/mail\n"
 #define SMTP "to = smtp:127.0.0.1:2525\n"
 #define PIPE "to = \"command:/bin/cat\"\n"
 
@@ -79,14 +82,15 @@ static const struct {
 	{ HOME DIR, HOME SMTP, false },
 	{ HOME DIR, HOME "to = maildir:/tmp/other\n", false },
 	{ HOME DIR, HOME "eol = crlf\n" DIR, false },
-	{ HOME DIR, HOME "users = { p, ann }\n" DIR, false },
-	{ HOME "users = { p, ann }\n" DIR, HOME "users = { p, ann }\n" DIR, true },
-	{ HOME "users = { p, ann }\n" DIR, HOME "users = { p, ann, bob }\n" DIR,
+	{ HOME DIR, ANN DIR, false },
+	{ ANN DIR, ANN DIR, true },
+	{ ANN DIR, BOTH DIR,
 	    false },
-	{ HOME "users = { p, ann, bob }\n" DIR, HOME "users = { p, annbob }\n" DIR,
+	{ BOTH DIR, ONE DIR,
 	    false },
 	{ HOME DIR, "delivery home {\n domains = { paris.example, b.example }"
-	    "\n" DIR, false },
+		    "\n" DIR,
+	    false },
 	{ HOME SMTP, HOME "connections = 9\n" SMTP, false },
 	{ HOME SMTP, HOME "convert = yes\n" SMTP, false },
 };
