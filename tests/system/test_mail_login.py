@@ -163,6 +163,13 @@ def test_scram(scram, work, auth):
     assert london.run(f"fetch={scram.url('imap')}", "tls=no") == (0, [], "")
 
 
+@pytest.mark.parametrize("user", ["quotes", "blanks", "umlaut"])
+def test_scram_with_odd_passwords(scram, work, user):
+    """Dovecot prepares them as we do (RFC 5802 5.1), or not at all."""
+    one = End(scram, work, user, "paris")
+    assert one.run(f"fetch={scram.url('imaps')}") == (0, [], "")
+
+
 @pytest.mark.parametrize("how", ["smtp", "imap", "pop3"])
 def test_scram_with_a_wrong_password(scram, work, how):
     scram.empty()
