@@ -349,6 +349,7 @@ take_conf(struct running *r, struct conf *conf, struct buf *report,
 
 		keyring_set_policy(d->keys->ring, &policy);
 	}
+	spool_set_min_free(d->spool, conf->min_free);
 	exchange_reload(d->exchange, conf);
 	daemon_keys_cards(d);
 	listener_set_reload(d->listeners, conf);

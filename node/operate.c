@@ -63,6 +63,20 @@ add_sites(struct exchange *x, const struct target *road,
 	}
 }
 
+/* Wall clock; a pause ends before the schedule counts. */
+static int64_t
+next_call_ms(struct exchange *x, const struct lane *l)
+{
+	int64_t pause = l->pause_ms - clock_mono_ms(x->clock);
+
+	if (l->conf == NULL)
+		return INT64_MAX;
+	if (pause < 0 || l->wanted || l->again)
+		pause = 0;
+	return schedule_next(l->conf->call, clock_wall_ms(x->clock) + pause,
+	    l->last_call_ms, road_has_load(x, l));
+}
+
 static void
 fill_road(struct exchange *x, const struct lane *l,
     struct exchange_road_status *st)
@@ -75,9 +89,7 @@ fill_road(struct exchange *x, const struct lane *l,
 	st->misconfigured = l->misconfigured;
 	st->gone = l->conf == NULL;
 	st->failures = l->failures;
-	st->next_call_ms = l->conf == NULL ? INT64_MAX : schedule_next(
-	    l->conf->call, clock_wall_ms(x->clock), l->last_call_ms,
-	    road_has_load(x, l));
+	st->next_call_ms = next_call_ms(x, l);
 	st->last_sent_ms = l->last_sent_ms;
 	st->last_error = l->last_error != NULL ? l->last_error : "";
 }

@@ -182,6 +182,12 @@ spool_check_reserve(struct spool *sp, uint64_t octets, uint64_t keep,
 	    (unsigned long long)octets, (unsigned long long)keep);
 }
 
+void
+spool_set_min_free(struct spool *sp, uint64_t octets)
+{
+	sp->opts.min_free_bytes = octets;
+}
+
 int
 spool_check_room(struct spool *sp, uint64_t octets, struct err *e)
 {

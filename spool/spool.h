@@ -56,6 +56,8 @@ struct spool_options {
  * starting (salvage). */
 int spool_open(struct store *store, const struct spool_options *opts,
     struct spool **sp_out, struct err *e) MUST_CHECK;
+/* From now on, for the option of this name. */
+void spool_set_min_free(struct spool *sp, uint64_t octets);
 void spool_close(struct spool *sp);
 struct store *spool_store(struct spool *sp);
 /* Random, 16 octets as 32 hex digits: this spool since it was made, restored

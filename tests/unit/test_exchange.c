@@ -241,6 +241,7 @@ static void
 test_transport_back_off(void **state)
 {
 	struct xw *w = *state;
+	struct exchange_peer_status st;
 	struct exchange_action a;
 
 	xw_accept(w, "ann@paris.example", "x@london.example");
@@ -249,6 +250,10 @@ test_transport_back_off(void **state)
 	exchange_action_release(&a);
 	exchange_transport_exited(w->x, "london", 75, "busy");
 	xw_settle(w);
+	exchange_peer_status(w->x, 0, &st);
+	assert_in_range(st.road.next_call_ms,
+	    clock_wall_ms(&w->clock) + 450000,
+	    clock_wall_ms(&w->clock) + 600000);
 	xw_pass(w, 400);
 	xw_must_not(w, EXCHANGE_RUN);
 	xw_pass(w, 250);

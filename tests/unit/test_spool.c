@@ -305,6 +305,10 @@ test_room(void **state)
 
 	f->room = 999;
 	assert_false(spool_has_room(f->sp));
+	spool_set_min_free(f->sp, 999);
+	assert_true(spool_has_room(f->sp));
+	spool_set_min_free(f->sp, 1000);
+	assert_false(spool_has_room(f->sp));
 	d = spool_draft_new(f->sp);
 	make_content(&b, SPOOL_CHUNK, 1);
 	assert_int_equal(spool_draft_add(d, b.ptr, b.len, &e), ERR_FULL);
