@@ -39,6 +39,13 @@ cli_fail(const struct cli *cli, int status, const char *fmt, ...)
 }
 
 int
+cli_usage(const char *forms)
+{
+	fprintf(stderr, "usage: postrider %s\n", forms);
+	return EX_USAGE;
+}
+
+int
 cli_status(int code)
 {
 	switch (code) {
@@ -194,6 +201,10 @@ connect_to(const char *path, int *fd_out, struct err *e)
 	if (connect(fd, &end.at.sa, end.len) == -1) {
 		err_errno(e, "%s", path);
 		close(fd);
+		if (e->code == ERR_DENIED)
+			return err_set(e, ERR_DENIED, "%s: permission denied: "
+			    "it is for root, the daemon's user and its group",
+			    path);
 		if (e->code == ERR_NOT_FOUND || errno == ECONNREFUSED)
 			return err_set(e, ERR_STATE, "the daemon does not "
 			    "run (nobody answers at %s)", path);

@@ -20,6 +20,9 @@ struct cli {
 /* "postrider COMMAND: words" on standard error; returns status. */
 int cli_fail(const struct cli *cli, int status, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
+/* "usage: postrider FORM" and, behind line ends in forms, further lines;
+ * returns EX_USAGE. */
+int cli_usage(const char *forms);
 /* The configuration, its faults told on standard error.  The caller frees
  * *conf_out.  Returns 0 or EX_CONFIG. */
 int cli_conf(const struct cli *cli, struct conf **conf_out) MUST_CHECK;
@@ -83,8 +86,8 @@ struct cli_table *cli_table_new(const char *const *columns);
 void cli_table_add(struct cli_table *t, const char *const *texts);
 void cli_table_print(struct cli_table *t);	/* and frees */
 
-/* The commands, each in cmd_WORD.c.  argv[0] is the command's word; the exit
- * status is returned. */
+/* The commands, each in cmd_WORD.c.  argv[0] is "postrider WORD", which getopt
+ * says; the exit status is returned. */
 int cmd_bundles(struct cli *cli, int argc, char **argv);
 int cmd_card(struct cli *cli, int argc, char **argv);
 int cmd_check(struct cli *cli, int argc, char **argv);

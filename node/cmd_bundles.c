@@ -84,12 +84,11 @@ cmd_bundles(struct cli *cli, int argc, char **argv)
 	optind = 0;	/* glibc: begin anew */
 	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		if (c != 'j')
-			return EX_USAGE;
+			break;
 		json = true;
 	}
-	if (optind < argc)
-		return cli_fail(cli, EX_USAGE, "unexpected \"%s\"",
-		    argv[optind]);
+	if (c != -1 || optind < argc)
+		return cli_usage("bundles [--json]");
 	if (json)
 		return cli_written(cli, cli_run(cli, json_pack("{s:s}", "cmd",
 		    "bundles"), cli_print_json, NULL, false));

@@ -99,8 +99,8 @@ cmd_card(struct cli *cli, int argc, char **argv)
 			break;
 	}
 	if (c != -1 || optind < argc)
-		status = cli_fail(cli, EX_USAGE, "usage: postrider card "
-		    "[--qr] [--reach \"TRANSPORT [KEY=VALUE...]\"]...");
+		status = cli_usage("card [--qr] "
+		    "[--reach \"TRANSPORT [KEY=VALUE...]\"]...");
 	else
 		status = get_card(&a, &card);
 	if (status == EX_OK && a.qr)

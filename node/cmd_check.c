@@ -41,7 +41,7 @@ cmd_check(struct cli *cli, int argc, char **argv)
 
 	(void)argv;
 	if (argc > 1)
-		return cli_fail(cli, EX_USAGE, "it takes no arguments");
+		return cli_usage(cli->command);
 	if (conf_load(cli->config, on_told, &told, &conf, &e) < 0) {
 		if (told == 0)	/* else it repeats the first */
 			printf("%s\n", e.text);

@@ -29,9 +29,9 @@ struct key_args {
 };
 
 static int
-usage(const struct cli *cli)
+usage(void)
 {
-	return cli_fail(cli, EX_USAGE, "usage: postrider key\n"
+	return cli_usage("key\n"
 	    "       postrider key list [--json]\n"
 	    "       postrider key new [--replace] [--from FILE]\n"
 	    "       postrider key rotate\n"
@@ -353,7 +353,7 @@ key_psk(struct key_args *a)
 	int status;
 
 	if (a->argc != 1)
-		return usage(a->cli);
+		return usage();
 	status = cli_conf(a->cli, &conf);
 	if (status != EX_OK)
 		return status;
@@ -412,10 +412,11 @@ cmd_key(struct cli *cli, int argc, char **argv)
 	if (argc < 2)
 		return cli_written(cli, key_show(&a));
 	a.verb = argv[1];
+	argv[1] = argv[0];
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
 		if (strcmp(rows[i].verb, a.verb) == 0 &&
 		    get_options(&a, argc - 1, argv + 1) == 0 &&
 		    a.argc <= rows[i].most)
 			status = rows[i].run(&a);
-	return cli_written(cli, status == -1 ? usage(cli) : status);
+	return cli_written(cli, status == -1 ? usage() : status);
 }

@@ -93,17 +93,20 @@ cmd_link(struct cli *cli, int argc, char **argv)
 	const char *path;
 	int fd, status;
 
-	if (argc != 2)
-		return cli_fail(cli, EX_USAGE, "usage: postrider link PEER");
+	if (argc != 2 || argv[1][0] == '-')
+		return cli_usage("link PEER");
 	status = cli_conf(cli, &conf);
 	if (status != 0)
 		return status;
 	peer = conf_find_peer(conf, argv[1]);
 	path = peer != NULL ? socket_of(peer) : NULL;
-	if (path == NULL) {
-		status = cli_fail(cli, EX_CONFIG, peer == NULL ? "there is "
-		    "no peer %s" : "peer %s has no transport that listens "
-		    "at a socket: set = { \"listen=/PATH\" }", argv[1]);
+	if (peer == NULL) {
+		status = cli_fail(cli, EX_NOINPUT, "there is no peer %s",
+		    argv[1]);
+	} else if (path == NULL) {
+		status = cli_fail(cli, EX_CONFIG, "peer %s has no transport "
+		    "that listens at a socket: set = { \"listen=/PATH\" }",
+		    argv[1]);
 	} else {
 		(void)signal(SIGPIPE, SIG_IGN);
 		fd = join(cli, path);

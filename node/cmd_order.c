@@ -72,10 +72,9 @@ wait_for_call(struct cli *cli, const char *peer)
 }
 
 static int
-flush_usage(const struct cli *cli)
+flush_usage(void)
 {
-	return cli_fail(cli, EX_USAGE,
-	    "usage: postrider flush [--wait] PEER[/TRANSPORT]...");
+	return cli_usage("flush [--wait] PEER[/TRANSPORT]...");
 }
 
 int
@@ -91,11 +90,11 @@ cmd_flush(struct cli *cli, int argc, char **argv)
 	optind = 0;	/* glibc: begin anew */
 	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		if (c == '?')
-			return flush_usage(cli);
+			return flush_usage();
 		wait = true;
 	}
 	if (optind == argc)
-		return flush_usage(cli);
+		return flush_usage();
 	for (i = optind; i < argc && status == EX_OK; i++)
 		status = cli_run(cli, json_pack("{s:s, s:s}", "cmd", "flush",
 		    "peer", argv[i]), on_line, NULL, false);
@@ -108,7 +107,7 @@ static int
 plain_order(struct cli *cli, int argc)
 {
 	if (argc > 1)
-		return cli_fail(cli, EX_USAGE, "it takes no arguments");
+		return cli_usage(cli->command);
 	return cli_written(cli, cli_run(cli, json_pack("{s:s}", "cmd",
 	    cli->command), on_line, NULL, false));
 }

@@ -23,7 +23,7 @@
 
 struct peer_args {
 	struct cli *cli;
-	const char *file, *fingerprint, *transport;
+	const char *verb, *file, *fingerprint, *transport;
 	struct conf_strings set;	/* items are argv's */
 	bool replace, print, only_card;
 	struct conf *conf;
@@ -33,10 +33,9 @@ struct peer_args {
 };
 
 static int
-usage(const struct cli *cli)
+usage(void)
 {
-	return cli_fail(cli, EX_USAGE, "usage: postrider peer test "
-	    "[--wait SECS] [--json] NAME\n"
+	return cli_usage("peer test [--wait SECS] [--json] NAME\n"
 	    "       postrider peer add "
 	    "[--fingerprint TEXT] [--transport NAME]\n"
 	    "           [--set KEY=VALUE]... [--only-card] [--print] "
@@ -441,16 +440,20 @@ cmd_peer(struct cli *cli, int argc, char **argv)
 	struct peer_args a = { .cli = cli };
 	int status;
 
-	if (argc > 1 && strcmp(argv[1], "test") == 0)
+	if (argc < 2)
+		return usage();
+	a.verb = argv[1];
+	argv[1] = argv[0];
+	if (strcmp(a.verb, "test") == 0)
 		return cli_written(cli, cmd_peer_test(cli, argc - 1,
 		    argv + 1));
 	card_init(&a.card);
 	a.set.item = mem_alloc((size_t)argc, sizeof(char *));
-	if (argc > 1 && strcmp(argv[1], "add") == 0 &&
+	if (strcmp(a.verb, "add") == 0 &&
 	    get_options(&a, argc - 1, argv + 1) == 0)
 		status = peer_add(&a);
 	else
-		status = usage(cli);
+		status = usage();
 	free(a.set.item);
 	return cli_written(cli, status);
 }

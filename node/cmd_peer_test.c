@@ -181,8 +181,7 @@ cmd_peer_test(struct cli *cli, int argc, char **argv)
 	int status;
 
 	if (get_options(&a, argc, argv) != 0)
-		return cli_fail(cli, EX_USAGE, "usage: postrider peer test "
-		    "[--wait SECS] [--json] NAME");
+		return cli_usage("peer test [--wait SECS] [--json] NAME");
 	status = ask(cli, json_pack("{s:s, s:s}", "cmd", "peer-test", "site",
 	    a.site), &end);
 	if (status != EX_OK)

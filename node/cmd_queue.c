@@ -83,6 +83,9 @@ queue_list(struct queue_args *a)
 	struct cli_table *t;
 	int status;
 
+	if (a->argc > 0)
+		return cli_fail(a->cli, EX_USAGE, "list: it takes no ids, "
+		    "show does");
 	json_object_set_new(a->request, "cmd",
 	    json_string(a->broken ? "broken-list" : "list"));
 	json_incref(a->request);
@@ -211,6 +214,17 @@ queue_export(struct queue_args *a)
 }
 
 static void
+say_count(const struct queue_args *a, uint64_t count)
+{
+	struct buf text = BUF_INIT;
+
+	count_format(&text, count, a->broken ? "object" : "message",
+	    a->broken ? "objects" : "messages");
+	printf("%s: %s\n", a->verb, buf_cstr(&text));
+	buf_release(&text);
+}
+
+static void
 operated(void *ctx, json_t *line)
 {
 	struct queue_args *a = ctx;
@@ -224,8 +238,7 @@ operated(void *ctx, json_t *line)
 		fprintf(stderr, "postrider queue %s: %s: %s\n", a->verb,
 		    cli_text(line, "id"), cli_text(line, "text"));
 	else if (cli_true(line, "end"))
-		printf("%s: %s\n", a->verb,
-		    num_str(cli_number(line, "count")).s);
+		say_count(a, cli_number(line, "count"));
 }
 
 static int
@@ -251,12 +264,12 @@ queue_operate(struct queue_args *a)
 }
 
 static int
-usage(struct cli *cli)
+usage(void)
 {
-	return cli_fail(cli, EX_USAGE, "usage: postrider queue list|show|"
-	    "hold|release|delete|retry|export [--json] [--broken] "
-	    "[--peer NAME] [--held] [--sender ADDRESS] "
-	    "[--recipient ADDRESS] [--all] [ID...]");
+	return cli_usage("queue list|show|hold|release|delete|retry|export\n"
+	    "           [--json] [--broken] [--peer NAME] [--held] "
+	    "[--sender ADDRESS]\n"
+	    "           [--recipient ADDRESS] [--all] [ID...]");
 }
 
 static int
@@ -312,13 +325,14 @@ cmd_queue(struct cli *cli, int argc, char **argv)
 	int status = -1;
 
 	if (argc < 2)
-		return usage(cli);
+		return usage();
 	a.verb = argv[1];
+	argv[1] = argv[0];
 	a.request = json_object();
 	for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++)
 		if (strcmp(rows[i].verb, a.verb) == 0)
 			status = get_options(&a, argc - 1, argv + 1) == 0 ?
 			    rows[i].run(&a) : -1;
 	json_decref(a.request);
-	return cli_written(cli, status == -1 ? usage(cli) : status);
+	return cli_written(cli, status == -1 ? usage() : status);
 }

@@ -133,8 +133,7 @@ cmd_receive(struct cli *cli, int argc, char **argv)
 	}
 	if (c != -1 || optind != argc) {
 		json_decref(request);
-		return cli_fail(cli, EX_USAGE,
-		    "usage: postrider receive [--peer NAME] [--name NAME]");
+		return cli_usage("receive [--peer NAME] [--name NAME]");
 	}
 	return receive(cli, request, EX_DATAERR);
 }

@@ -89,8 +89,7 @@ cmd_route(struct cli *cli, int argc, char **argv)
 		r.json = true;
 	if (c != -1 || optind == argc) {
 		json_decref(addresses);
-		return cli_fail(cli, EX_USAGE,
-		    "usage: postrider route [--json] ADDRESS...");
+		return cli_usage("route [--json] ADDRESS...");
 	}
 	for (int i = optind; i < argc; i++)
 		json_array_append_new(addresses, json_string(argv[i]));

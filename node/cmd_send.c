@@ -96,10 +96,10 @@ set_sender(struct sending *s, const char *text)
 }
 
 static int
-usage(const struct cli *cli)
+usage(void)
 {
-	return cli_fail(cli, EX_USAGE, "usage: postrider send [-tiv] [-bm|-bs] "
-	    "[-f SENDER] [-F NAME] [-N NOTIFY] [-R full|hdrs] [-V ENVID] "
+	return cli_usage("send [-tiv] [-bm|-bs] [-f SENDER] [-F NAME]\n"
+	    "           [-N NOTIFY] [-R full|hdrs] [-V ENVID] "
 	    "[RECIPIENT...]");
 }
 
@@ -161,7 +161,7 @@ get_options(struct sending *s, int argc, char **argv)
 	if (s->ret != NULL && strcasecmp(s->ret, "full") != 0 &&
 	    strcasecmp(s->ret, "hdrs") != 0)
 		status = EX_USAGE;
-	return status != EX_OK ? usage(s->cli) : EX_OK;
+	return status != EX_OK ? usage() : EX_OK;
 }
 
 /*

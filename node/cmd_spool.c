@@ -286,11 +286,11 @@ run_upgrade(struct spool_args *a)
 }
 
 static int
-usage(struct cli *cli)
+usage(void)
 {
-	return cli_fail(cli, EX_USAGE, "usage: postrider spool [--json] "
-	    "verify | backup DIR | export DIR | import DIR | "
-	    "salvage [--backup DIR] | upgrade [--backup DIR]");
+	return cli_usage("spool [--json] verify | backup DIR | export DIR |\n"
+	    "           import DIR | salvage [--backup DIR] | "
+	    "upgrade [--backup DIR]");
 }
 
 static const struct spool_row {
@@ -324,7 +324,7 @@ run_row(struct spool_args *a)
 		free(control);
 		free(a->home);
 	}
-	return status == -1 ? usage(a->cli) : status;
+	return status == -1 ? usage() : status;
 }
 
 int
@@ -345,10 +345,10 @@ cmd_spool(struct cli *cli, int argc, char **argv)
 		else if (c == 'b')
 			a.backup = optarg;
 		else
-			return usage(cli);
+			return usage();
 	}
 	if (argc - optind < 1 || argc - optind > 2)
-		return usage(cli);
+		return usage();
 	a.verb = argv[optind];
 	a.dir = argv[optind + 1];	/* or the NULL at the end */
 	return cli_written(cli, run_row(&a));

@@ -335,11 +335,13 @@ cmd_status(struct cli *cli, int argc, char **argv)
 
 	optind = 0;	/* glibc: begin anew */
 	while ((c = getopt_long(argc, argv, "", options, NULL)) != -1) {
-		if (c != 'j') {
-			json_decref(request);
-			return EX_USAGE;
-		}
+		if (c != 'j')
+			break;
 		json = true;
+	}
+	if (c != -1 || optind < argc) {
+		json_decref(request);
+		return cli_usage("status [--json]");
 	}
 	if (json)
 		return cli_written(cli, cli_run(cli, request, cli_print_json,

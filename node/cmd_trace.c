@@ -34,6 +34,10 @@ print_hop(const json_t *line)
 		peer = "no road now";
 	if (strcmp(stage, "sealing") == 0)
 		printf("to be sealed, for the road: %s\n", peer);
+	else if (strcmp(stage, "sent") == 0)
+		printf("sent to %s, which has acknowledged %s of %s octets\n",
+		    peer, num_str(cli_number(line, "acked_octets")).s,
+		    num_str(cli_number(line, "octets")).s);
 	else if (strcmp(stage, "underway") == 0)
 		printf("handed on to %s, no result yet\n", peer);
 	else
@@ -177,8 +181,7 @@ cmd_trace(struct cli *cli, int argc, char **argv)
 		good = good && c == 'j';
 	}
 	if (!good || optind == argc)
-		return cli_fail(cli, EX_USAGE, "usage: postrider trace "
-		    "[--json] ID...");
+		return cli_usage("trace [--json] ID...");
 	for (int i = optind; i < argc && status == EX_OK; i++)
 		status = trace_one(cli, argv[i], json);
 	return cli_written(cli, status);

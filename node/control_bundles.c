@@ -41,6 +41,9 @@ role_of(const struct transit_status *st)
 static char *
 where_of(const struct transit_status *st)
 {
+	struct buf silent = BUF_INIT;
+	char *where;
+
 	if (st->arrived)
 		return mem_strdup("here, to be opened");
 	if (st->arriving)
@@ -49,7 +52,15 @@ where_of(const struct transit_status *st)
 		return mem_strdup("here: no road leads on");
 	if (st->sent_octets == 0)
 		return mem_printf("here, waiting for %s", st->peer);
-	return mem_printf("on its way to %s", st->peer);
+	if (st->repeats == 0 || st->silent_secs == 0)
+		return mem_printf("on its way to %s", st->peer);
+	duration_format(&silent, st->silent_secs);
+	where = mem_printf("handed to %s %s ago, not acknowledged%s",
+	    st->peer, buf_cstr(&silent),
+	    strcmp(st->peer, st->destination) != 0 ? " (may-relay there?)" :
+	    "");
+	buf_release(&silent);
+	return where;
 }
 
 static json_t *

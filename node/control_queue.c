@@ -398,8 +398,8 @@ control_show(struct control_conn *c, const json_t *request)
 	if (r == 0)
 		say_all(c, &m, &st);
 	else
-		control_error(c, r, "%s: %s", name, e.text[0] != '\0' ?
-		    e.text : "there is no such message");
+		control_error(c, r, "%s: %s", name, r == ERR_NOT_FOUND ?
+		    "there is no such message in the queue" : e.text);
 	message_state_release(&st);
 	message_release(&m);
 }

@@ -83,8 +83,7 @@ say_now(struct control_conn *c, const struct message *m,
 		    json_integer((json_int_t)i));
 		if (custody_where(c->d->exchange, m->id, i, &w))
 			add_custody(line, &w);
-		else
-			add_waiting(c, line, m->id, i);
+		add_waiting(c, line, m->id, i);
 		control_say(c, line);
 	}
 }
@@ -172,6 +171,11 @@ control_peer_test(struct control_conn *c, const json_t *request)
 
 	if (site == NULL) {
 		control_error(c, 0, "\"site\" is missing");
+		return;
+	}
+	if (strcmp(site, c->d->conf->site) == 0) {
+		control_error(c, ERR_NOT_FOUND, "%s is this site itself",
+		    site);
 		return;
 	}
 	rc = custody_test(c->d->exchange, site, &serial, &e);

@@ -92,6 +92,8 @@ struct custody_where {
 					 * none */
 	/* Of that bundle, while the neighbour does not have all of it. */
 	uint64_t octets, sent_octets, acked_octets;
+	uint64_t silent_secs;		/* as in struct transit_status */
+	unsigned repeats;
 	const char *peer;		/* the road; NULL: none */
 };
 /* Are live keys known of this site, and of those that `via` names for it?  No

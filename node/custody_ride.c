@@ -118,6 +118,7 @@ ride_again(struct custody *c, uint64_t bundle, struct err *e)
 	rc = spool_begin(c->x->spool, &u, e);
 	if (rc != 0)
 		return rc;
+	spool_unit_use_reserve(u);
 	rc = owe_again(c, r, u, e);
 	if (rc == 0)
 		rc = spool_commit(u, false, e);

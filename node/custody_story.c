@@ -277,6 +277,8 @@ find_bundle(struct custody *c, const struct lot *lot,
 		w->octets = st.octets;
 		w->sent_octets = st.sent_octets;
 		w->acked_octets = st.acked_octets;
+		w->silent_secs = st.silent_secs;
+		w->repeats = st.repeats;
 	}
 	if (lot->attempts > 0 && spool_get_serial_out(c->x->spool,
 	    lot_site(lot), w->epoch, lot->serial, &rec, &e) == 0) {

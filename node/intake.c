@@ -24,6 +24,12 @@
 #include "node/screening.h"
 
 #define STEP 65536
+/* What is fed may expand a thousandfold, and others wait meanwhile: pieces
+ * grow while they are quick, and get smaller where they are slow. */
+#define PIECE_FIRST 4096
+#define PIECE_MIN 1024
+#define QUICK_MS 10
+#define SLOW_MS 50
 
 struct intake {
 	struct daemon *d;
@@ -34,6 +40,7 @@ struct intake {
 	struct event *timer;
 	/* The present step: 1 go on, 0 over, negative failed. */
 	int (*step)(struct intake *in, struct err *e);
+	size_t piece;		/* octets of the next to be fed */
 	int fd, made;		/* the file, and what filters made of it */
 	struct screening *screening;
 	struct stat st;
@@ -66,10 +73,10 @@ fed_fd(const struct intake *in)
 
 /* Octets read, 0 at the end, negative on failure. */
 static int
-read_some(const struct intake *in, int fd, char bytes[STEP], size_t *len_out,
-    struct err *e)
+read_some(const struct intake *in, int fd, char bytes[STEP], size_t max,
+    size_t *len_out, struct err *e)
 {
-	ssize_t n = file_read_some(fd, bytes, STEP);
+	ssize_t n = file_read_some(fd, bytes, max);
 
 	*len_out = n > 0 ? (size_t)n : 0;
 	return n < 0 ? err_errno(e, "%s", in->path) : n > 0;
@@ -150,7 +157,7 @@ hash_step(struct intake *in, struct err *e)
 {
 	char bytes[STEP];
 	size_t len;
-	int r = read_some(in, in->fd, bytes, &len, e);
+	int r = read_some(in, in->fd, bytes, STEP, &len, e);
 
 	if (r < 0)
 		return r;
@@ -182,18 +189,29 @@ end_feed(struct intake *in, struct err *e)
 	return 0;
 }
 
+static void
+fit_piece(struct intake *in, int64_t took_ms)
+{
+	if (took_ms < QUICK_MS && in->piece < STEP)
+		in->piece *= 2;
+	else if (took_ms > SLOW_MS && in->piece > PIECE_MIN)
+		in->piece /= 2;
+}
+
 static int
 feed_step(struct intake *in, struct err *e)
 {
+	int64_t began_ms = clock_mono_ms(in->d->clock);
 	char bytes[STEP];
 	size_t len;
-	int r = read_some(in, fed_fd(in), bytes, &len, e);
+	int r = read_some(in, fed_fd(in), bytes, in->piece, &len, e);
 
 	if (r < 0)
 		return r;
 	if (r == 0)
 		return end_feed(in, e);
 	r = exchange_inbound_add(in->inbound, bytes, len, e);
+	fit_piece(in, clock_mono_ms(in->d->clock) - began_ms);
 	if (r == ERR_FULL || r == ERR_IO)
 		return r;
 	if (r < 0)	/* no use in the rest: it says so at its end */
@@ -207,7 +225,7 @@ quarantine_step(struct intake *in, struct err *e)
 	char bytes[STEP];
 	struct quarantine *q = in->quarantine;
 	size_t len;
-	int r = read_some(in, in->fd, bytes, &len, e);
+	int r = read_some(in, in->fd, bytes, STEP, &len, e);
 
 	if (r < 0)
 		return r;
@@ -297,6 +315,7 @@ intake_start(struct daemon *d, const char *peer, const char *path,
 	in->ctx = ctx;
 	in->fd = in->made = -1;
 	in->outcome = INBOUND_LATER;
+	in->piece = PIECE_FIRST;
 	in->step = open_step;
 	in->timer = event_new(d->base, -1, 0, on_turn, in);
 	again(in);

@@ -2,7 +2,7 @@
 #ifndef NODE_INTAKE_H
 #define NODE_INTAKE_H
 /*
- * One file as an inbound object: read in pieces of 64 KiB, one for each turn
+ * One file as an inbound object: read in pieces, at most 64 KiB in each turn
  * of the event loop, given to the exchange, and put into the quarantine where
  * it is broken.
  *

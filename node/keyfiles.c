@@ -47,8 +47,9 @@ check_owner(const char *path, const struct stat *st, bool any, struct err *e)
 	if (st->st_uid == geteuid() || (any && geteuid() == 0))
 		return 0;
 	return err_set(e, ERR_DENIED, "%s belongs to the user %u and not to "
-	    "%u, as whom this runs: make it his (chown -R %u %s), or set "
-	    "\"user\" in the configuration", path, (unsigned)st->st_uid,
+	    "%u, as whom this runs: run it as that user; or, where %u is the "
+	    "daemon's, make it his (chown -R %u %s), or set \"user\" in the "
+	    "configuration", path, (unsigned)st->st_uid, (unsigned)geteuid(),
 	    (unsigned)geteuid(), (unsigned)geteuid(), path);
 }
 

@@ -91,6 +91,7 @@ static int
 run_command(struct cli *cli, int argc, char **argv)
 {
 	const struct command *cmd = find_command(argv[0]);
+	char name[32];
 
 	if (cmd == NULL) {
 		fprintf(stderr, "postrider: there is no command \"%s\"; "
@@ -98,6 +99,8 @@ run_command(struct cli *cli, int argc, char **argv)
 		return EX_USAGE;
 	}
 	cli->command = cmd->word;
+	(void)snprintf(name, sizeof(name), "postrider %s", cmd->word);
+	argv[0] = name;
 	if (cmd->run_alone != NULL)
 		return cmd->run_alone(argc, argv);
 	return cmd->run(cli, argc, argv);

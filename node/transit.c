@@ -449,6 +449,8 @@ fill_status(struct exchange *x, const struct passage *p,
 	st->acked_octets = sum(p->b.range, p->b.nranges, true);
 	st->age_secs = now > p->b.born_secs ? now - p->b.born_secs : 0;
 	st->left_secs = p->b.expire_secs > now ? p->b.expire_secs - now : 0;
+	st->silent_secs = retry_silent_secs(x, p);
+	st->repeats = p->attempts;
 	st->epoch = p->b.epoch;
 	st->serial = p->b.serial;
 }

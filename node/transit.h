@@ -211,12 +211,18 @@ struct transit_status {
 	int priority;
 	uint64_t octets, sent_octets, acked_octets;	/* arriving: held */
 	uint64_t age_secs, left_secs;
+	uint64_t silent_secs;		/* leaving: since the neighbour was
+					 * handed what is not acknowledged */
+	unsigned repeats;		/* so often before, in this run */
 	uint64_t epoch, serial;
 };
 /* In the order of their numbers: *id_io 0 at first; false at the end.  What it
  * points to lives until anything changes. */
 bool transit_next_status(struct exchange *x, uint64_t *id_io,
     struct transit_status *st_out);
+/* The neighbour to whom a bundle for the site would go if he were sent anything
+ * sealed for others (forward-signed); NULL: there is none, or another is. */
+const char *transit_signed_peer(struct exchange *x, const char *site);
 /* Bundles that wait for a neighbour to have them, and their octets. */
 void transit_waiting(const struct exchange *x, const char *peer,
     uint64_t *count_out, uint64_t *octets_out);

@@ -87,7 +87,7 @@ struct neighbour {
 	uint64_t patience_secs;		/* what had to be repeated was sent so
 					 * long ago at least: no sample says
 					 * yet how long it takes; or 0 */
-	struct told forged, refused;
+	struct told forged, refused, silent;
 };
 
 struct transit {
@@ -156,6 +156,8 @@ bool passage_may_use(const struct conf_peer *peer, bool direct);
 /* What was handed over and not acknowledged in time waits again; what is too
  * old goes.  ERR_IO: the store failed. */
 int retry_look(struct exchange *x, struct err *e) MUST_CHECK;
+/* Since what is not acknowledged of p was handed over; 0: nothing is. */
+uint64_t retry_silent_secs(struct exchange *x, const struct passage *p);
 /* When p has to be looked at. */
 uint64_t retry_due_secs(struct exchange *x, struct passage *p);
 /* An answer: so many seconds after handing over. */

@@ -312,3 +312,21 @@ transit_next_peer(struct exchange *x, const char *site)
 	}
 	return NULL;
 }
+
+const char *
+transit_signed_peer(struct exchange *x, const char *site)
+{
+	struct routing_decision d;
+	const struct target *t;
+	size_t i;
+
+	if (transit_next_peer(x, site) != NULL)
+		return NULL;
+	routing_site(x->conf->routing, site, &d, NULL);
+	for (i = 0; i < d.npeers; i++) {
+		t = queue_peer(x, d.peer[i]);
+		if (t != NULL && passage_may_use(t->peer, true))
+			return t->name;
+	}
+	return NULL;
+}

@@ -10,6 +10,7 @@
 #define FIRST_SECS 60		/* the shortest wait for an answer */
 #define LOOK_SECS 60		/* to see whether a road was open */
 #define PATIENCE_MAX 4		/* times the longest pause */
+#define SILENT_MANY 3		/* repetitions that are told */
 
 static bool
 lane_is_free(const struct lane *l)
@@ -99,6 +100,34 @@ oldest_secs(const struct bundle *b)
 }
 
 uint64_t
+retry_silent_secs(struct exchange *x, const struct passage *p)
+{
+	uint64_t secs = oldest_secs(&p->b), now = now_secs(x);
+
+	return p->b.role == BUNDLE_LEAVING && secs < now ? now - secs : 0;
+}
+
+/* Of a neighbour who is to forward it: he takes parcels, as far as we know, and
+ * may have been told not to forward for us. */
+static void
+tell_silence(struct exchange *x, const struct passage *p)
+{
+	const char *peer = p->to->target->name;
+	unsigned untold;
+
+	if (p->attempts != SILENT_MANY || p->b.direct ||
+	    strcmp(peer, p->b.destination) == 0 ||
+	    !may_tell(x, &p->to->silent, &untold))
+		return;
+	log_event(x->log, LOG_LEVEL_WARNING, "bundle-unacknowledged",
+	    "bundle", bundle_text(p->b.name).s, "destination",
+	    p->b.destination, "peer", peer, "attempt",
+	    num_str(p->attempts).s, "advice", "see whether it is up, and "
+	    "forwards for this site (may-relay, at the peer)",
+	    "untold", untold > 0 ? num_str(untold).s : NULL, NULL);
+}
+
+uint64_t
 retry_due_secs(struct exchange *x, struct passage *p)
 {
 	uint64_t secs = oldest_secs(&p->b), now = now_secs(x);
@@ -167,6 +196,7 @@ wait_again(struct exchange *x, struct passage *p)
 		    "bundle", bundle_text(b->name).s, "peer",
 		    p->to->target->name, "attempt", num_str(p->attempts).s,
 		    NULL);
+		tell_silence(x, p);
 	}
 	return any;
 }

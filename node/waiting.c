@@ -9,6 +9,7 @@
 #include "node/custody.h"
 #include "node/directory.h"
 #include "node/exchange_private.h"
+#include "node/transit.h"
 
 static void
 add_in(struct buf *out, int64_t ms)
@@ -123,6 +124,21 @@ keys_wait(struct exchange *x, struct buf *out, const struct target *t)
 	return true;
 }
 
+/* Of a road that is there, and carries nothing that is sealed for others. */
+static bool
+no_road(struct exchange *x, struct buf *out, const struct target *t)
+{
+	const char *peer = t->kind == TARGET_SITE ?
+	    transit_signed_peer(x, t->name) : NULL;
+
+	if (peer == NULL)
+		return false;
+	buf_addf(out, "no road leads to %s now: bundles sealed for others are "
+	    "not sent to %s, where all is signed (forward-signed)", t->name,
+	    peer);
+	return true;
+}
+
 static void
 ready_waits(struct exchange *x, struct buf *out, struct target *t)
 {
@@ -137,6 +153,8 @@ ready_waits(struct exchange *x, struct buf *out, struct target *t)
 		}
 		return;
 	}
+	if (no_road(x, out, t))
+		return;
 	if (road == NULL)
 		buf_addf(out, "no road leads to %s now", t->name);
 	else if (!keys_wait(x, out, t) &&
@@ -158,12 +176,37 @@ cut_waits(struct exchange *x, struct buf *out, const struct leg *leg)
 		(void)road_waits(x, out, leg->target);
 }
 
+/* Of the bundle that it is in. */
+static void
+hop_waits(struct exchange *x, struct buf *out, const struct target *t,
+    const struct custody_where *w)
+{
+	if (w->peer == NULL) {
+		if (!no_road(x, out, t))
+			buf_addf(out, "no road leads to %s now", t->name);
+		return;
+	}
+	if (w->stage != CUSTODY_SENT)
+		return;
+	buf_addf(out, "for %s to acknowledge it, which was handed all of it ",
+	    w->peer);
+	duration_format(out, w->silent_secs);
+	buf_adds(out, " ago");
+	if (w->repeats > 0)
+		buf_addf(out, ", and %u time%s before", w->repeats,
+		    w->repeats == 1 ? "" : "s");
+	if (w->repeats > 0 && strcmp(w->peer, t->name) != 0)
+		buf_adds(out, ": does it forward for this site (may-relay, "
+		    "there)?");
+}
+
 bool
 waiting_for(struct exchange *x, uint64_t message, size_t rcpt,
     struct buf *out)
 {
 	struct entry *entry = map_get_u64(x->entries, message);
 	const struct leg *leg = entry != NULL ? leg_with(entry, rcpt) : NULL;
+	struct custody_where w;
 
 	if (leg == NULL)
 		return false;
@@ -177,5 +220,7 @@ waiting_for(struct exchange *x, uint64_t message, size_t rcpt,
 		ready_waits(x, out, leg->target);
 	else if (leg->status == LEG_CUT && leg->target->kind == TARGET_PEER)
 		cut_waits(x, out, leg);
+	else if (custody_where(x, message, rcpt, &w))
+		hop_waits(x, out, leg->target, &w);
 	return out->len > 0;
 }

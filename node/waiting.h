@@ -15,7 +15,7 @@ struct exchange;
 
 /* Appends a clause, as "for a call of london, in 5h".  rcpt: number in the
  * envelope.  false, and nothing: it is settled, is being delivered, or its
- * native bundle is on its way. */
+ * native bundle is on its way beyond the neighbour. */
 bool waiting_for(struct exchange *x, uint64_t message, size_t rcpt,
     struct buf *out);
 

@@ -16,7 +16,8 @@ password_read(struct contract *c, const char *key, struct buf *out,
 	if (path == NULL)
 		return 0;
 	(void)buf_room(out, PASSWORD_MAX + 2);
-	if (file_read(path, PASSWORD_MAX, out, e) < 0) {
+	if (secret_file_check(path, e) < 0 ||
+	    file_read(path, PASSWORD_MAX, out, e) < 0) {
 		err_prefix(e, "%s", key);
 		return ERR_CONFIG;
 	}

@@ -11,7 +11,8 @@
 
 /* The content of the file that the setting names, without line end, behind
  * what is in out, which password_release is for; nothing where there is no
- * such setting.  ERR_CONFIG: it cannot be read. */
+ * such setting.  ERR_CONFIG: it cannot be read, or others than its owner can
+ * read or write it. */
 int password_read(struct contract *c, const char *key, struct buf *out,
     struct err *e) MUST_CHECK;
 /* Wipes it. */

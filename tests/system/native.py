@@ -13,7 +13,6 @@ import signal
 import struct
 import subprocess
 import threading
-import time
 
 import road
 from peers_common import wait_for
@@ -166,18 +165,6 @@ class Skew:
         for one in self.nodes:
             if one.running():
                 one.cli("status")
-
-    def pass_until(self, predicate, step, most, what):
-        """Let time pass in steps until it is so."""
-        for _ in range(most):
-            end = time.monotonic() + 1.5
-            while time.monotonic() < end:
-                if predicate():
-                    return
-                time.sleep(0.05)
-                self.poke()
-            self.forward(step)
-        raise AssertionError(what() if callable(what) else what)
 
 
 def forget_card(one, other):

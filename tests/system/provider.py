@@ -12,6 +12,7 @@ import hashlib
 import hmac
 import json
 import os
+import shutil
 import socket
 import struct
 import subprocess
@@ -283,12 +284,11 @@ class Provider:
         return read_maildir(self.jail.path(f"mail/{user}{folder}"))
 
     def empty(self):
-        """Nothing is under way, nor in a mailbox."""
+        """Nothing is under way, nor in a mailbox.  They go as a whole, since
+        Dovecot may not notice that a file is gone from one."""
         self.postfix.wait_idle()
-        for path in glob.glob(self.jail.path("mail/*/*/*")):
-            if os.path.isfile(path) and os.path.basename(
-                    os.path.dirname(path)) in ("new", "cur"):
-                os.unlink(path)
+        for path in glob.glob(self.jail.path("mail/*")):
+            shutil.rmtree(path)
 
     def _logs(self):
         return [self.postfix.log(), self.jail.log(),

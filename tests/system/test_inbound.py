@@ -7,6 +7,7 @@ import email
 import gzip
 import os
 import re
+import time
 import zlib
 
 import pytest
@@ -258,6 +259,21 @@ def test_bounded(site, name):
         wait_for(lambda: body(1) in site.node.maildir("bob"), 20,
                  site.node.log)
     assert len(site.node.log()) < 4 << 20
+
+
+def test_others_are_served_while_it_expands(site):
+    """A little file of very many commands does not hold up the node."""
+    worst, began = 0, time.monotonic()
+    site.put("commands", gzip.compress(
+        b"EHLO london.example\r\n" + (8 << 20) * b"RSET\r\n"
+        + b"QUIT\r\n", 9))
+    while "object-received" not in site.node.log():
+        before = time.monotonic()
+        with site.node.smtp() as smtp:
+            smtp.cmd("NOOP")
+        worst = max(worst, time.monotonic() - before)
+        assert before < began + 60, site.node.log()[-2000:]
+    assert worst < max(1, (time.monotonic() - began) / 3)
 
 
 def back(site, count=1):

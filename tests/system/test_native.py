@@ -132,8 +132,8 @@ def test_trace_in_the_queue(node, work):
         return [one for one in native.stories(paris, ident)
                 if one["kind"] == "recipient"][0]
 
-    wait_for(lambda: recipient().get("stage") == "queued" and
-             recipient()["sent_octets"], 20, lambda: recipient())
+    wait_for(lambda: recipient().get("stage") == "sent", 20,
+             lambda: recipient())
     said = recipient()
     assert said["peer"] == "london" and said["serial"] == 1
     assert said["sent_octets"] == said["octets"] > 0
@@ -173,10 +173,10 @@ def test_trace_of_nothing(node, work):
 def test_peer_test(node, work):
     paris, london, oslo = native.three(work, node, start=False)
     paris.start()
-    late = paris.run("peer", "test", "--wait", "1", "oslo", check=False)
+    late = paris.run("peer", "test", "--wait", "3", "oslo", check=False)
     assert late.returncode == 75
     assert b"sent to london, which has not acknowledged it" in late.stdout
-    assert b"did not answer within 1 s" in late.stderr
+    assert b"did not answer within 3 s" in late.stderr
     london.start()
     oslo.start()
     for site in ("london", "oslo"):
@@ -185,9 +185,10 @@ def test_peer_test(node, work):
         assert re.search(rf"^{site} answered after \d+ s$", said, re.M), said
     said = paris.cli("peer", "test", "--json", "oslo").splitlines()
     assert '"stage":"answered"' in said[-1]
-    for site in ("rome", "paris"):
+    for site, why in (("rome", b"there is no card"),
+                      ("paris", b"paris is this site itself")):
         none = paris.run("peer", "test", site, check=False)
-        assert none.returncode != 0 and b"there is no card" in none.stderr
+        assert none.returncode == 66 and why in none.stderr
     # A test that was never waited for is over too.
     paris.submit("ann@paris.example", ["bob@oslo.example"], HELLO)
     assert oslo.wait_mail("bob") == [HELLO]
@@ -340,10 +341,10 @@ def test_onion(node, work):
             name, road.peer(work, name, left, **native_peer),
             road.peer(work, name, right, **native_peer)))
 
-    paris = end("paris", "london", "oslo", "london, bergen")
+    paris = end("paris", "london", "trondheim", "london, bergen")
     london = relay("london", "paris", "bergen")
-    bergen = relay("bergen", "london", "oslo")
-    oslo = end("oslo", "bergen", "paris", "bergen, london")
+    bergen = relay("bergen", "london", "trondheim")
+    oslo = end("trondheim", "bergen", "paris", "bergen, london")
     native.introduce(paris, london, bergen, oslo)
     # What they were introduced with says more than they have to know.
     for one, other in ((london, oslo), (bergen, paris)):
@@ -351,12 +352,13 @@ def test_onion(node, work):
     for one in (paris, london, bergen, oslo):
         one.start()
     mails = ours()[:20]
-    road.hand_in(paris, "ann@paris.example", mails, "oslo.example")
+    road.hand_in(paris, "ann@paris.example", mails, "trondheim.example")
     road.wait_delivered(oslo, len(mails))
     road.assert_identical(oslo, mails)
     native.wait_settled(paris, london, bergen, oslo)
-    assert "oslo" not in london.log() and "paris" not in bergen.log()
-    for one, word in ((london, b"oslo"), (bergen, b"paris")):
+    assert "trondheim" not in london.log() and "paris" not in bergen.log()
+    # Names so long that what is sealed does not hold them by chance.
+    for one, word in ((london, b"trondheim"), (bergen, b"paris")):
         one.stop()
         for path in glob.glob(os.path.join(native.spool(one), "*")):
             if os.path.isfile(path):

@@ -8,10 +8,12 @@ import time
 
 import pytest
 
+import native
 import road
 from peers_common import wait_for
 
 CONTENT = b"Subject: x\r\n\r\nx\r\n"
+HELLO = [b"Subject: %d\r\n\r\nx\r\n" % n for n in range(4)]
 
 # Tells when it begins and ends, and carries by copying.
 CARRIER = r"""#!/bin/sh
@@ -175,6 +177,9 @@ def test_misconfigured(paris, work, book):
     assert re.search("^oslo +misconfigured ", shown, re.M), shown
     assert "speed=x: no number" in shown
     assert re.search("^oslo +waits .*postrider reload", shown, re.M), shown
+    ident = paris.json("queue", "list")["id"]
+    assert re.search("waits: until the transport of oslo, which is "
+                     "misconfigured, .*speed=x", paris.cli("trace", ident))
     line = [one for one in paris.json("status") if one.get("name") == "oslo"]
     assert line[0]["misconfigured"] and line[0]["down"]
     assert line[0]["transports"][0]["misconfigured"]
@@ -183,8 +188,13 @@ def test_misconfigured(paris, work, book):
     paris.edit_config(f'"{script}"', f'"{book.script}"')
     paris.cli("reload")
     wait_for(lambda: sent(work, "oslo") == 1, 20, paris.log)
-    line = [one for one in paris.json("status") if one.get("name") == "oslo"]
-    assert not line[0]["misconfigured"] and not line[0]["down"]
+
+    def good():
+        line = [one for one in paris.json("status")
+                if one.get("name") == "oslo"]
+        return not line[0]["misconfigured"] and not line[0]["down"]
+
+    wait_for(good, 20, paris.log)
 
 
 def test_end_with_much_under_way(paris, work):
@@ -252,3 +262,73 @@ def test_delivery_begins_anew(node, work, book):
     wait_for(lambda: book.count("end", "y") == 1, 10, paris.log)
     paris.wait_log("recipient-delivered")
     assert book.count("end", "x") == 0
+
+
+STUCK = "#!/bin/sh\nwhile read -r word; do [ $word != stop ] || exit 0; done\n"
+
+
+def by_wire(work, name, other, dialect):
+    """A peer section whose transport carries nothing."""
+    stuck = write(os.path.join(work, "stuck"), STUCK)
+    return (f"peer {other} {{\n\tdialect = {dialect}\n\tretry-min = 1s\n"
+            f"\ttransport wire {{\n\tprogram = {stuck}\n"
+            "\tstays = yes\n\t}\n}\n")
+
+
+@pytest.mark.parametrize("dialect", ("bsmtp", "native"))
+@pytest.mark.parametrize("restart", (False, True))
+def test_transport_renamed(node, work, dialect, restart):
+    """What lies in out/ of a transport that has another name now goes by it,
+    once."""
+    sections = {"paris": by_wire(work, "paris", "oslo", dialect),
+                "oslo": road.peer(work, "oslo", "paris", dialect=dialect)}
+    paris, oslo = (node(name, config=road.config(
+        name, sections[name], f"routes {{ {other}.example = {other} }}\n"))
+        for name, other in (("paris", "oslo"), ("oslo", "paris")))
+    if dialect == "native":
+        native.introduce(paris, oslo)
+    paris.start()
+    oslo.start()
+    for content in HELLO:
+        paris.submit("a@paris.example", ["bob@oslo.example"], content)
+    out = os.path.join(paris.directory, "spool/peers/oslo/out.wire")
+    wait_for(lambda: road.files(out), 10, paris.log)
+    paris.edit_config("transport wire", "transport stick")
+    paris.edit_config("program = .*", "program = file\n\tset = {"
+                      f"drop={road.drop(work, 'paris', 'oslo')}, "
+                      f"pickup={road.drop(work, 'oslo', 'paris')}, poll=0.2 }}")
+    if restart:
+        paris.restart()
+    else:
+        paris.cli("reload")
+    assert sorted(oslo.wait_mail("bob", len(HELLO))) == HELLO
+    wait_for(lambda: not paris.cli("queue", "list", "--json"), 20, paris.log)
+    assert not os.path.exists(out) or not road.files(out)
+
+
+def test_peer_gone_and_back(node, work):
+    """Native mail on its way by a neighbour who left the configuration, sent
+    and not yet sent, waits, and arrives once when he is back."""
+    paris, london, oslo = native.three(work, node, start=False)
+    paris.start()
+    whole = paris.read_config()
+    there = road.drop(work, "paris", "london")
+    out = os.path.join(paris.directory, "spool/peers/london/out")
+    paris.submit("a@paris.example", ["bob@oslo.example"], HELLO[0])
+    wait_for(lambda: road.files(there), 10, paris.log)
+    os.rename(there, there + ".away")
+    paris.submit("a@paris.example", ["bob@oslo.example"], HELLO[1])
+    wait_for(lambda: road.files(out), 10, paris.log)
+    for content in HELLO[2:]:
+        paris.write_config(whole[:whole.index("peer london")])
+        paris.cli("reload")
+        assert [line["gone"] for line in paris.json("status")
+                if line["kind"] == "peer"] == [True]
+        paris.write_config(whole)
+        paris.cli("reload")
+        paris.submit("a@paris.example", ["bob@oslo.example"], content)
+    os.rename(there + ".away", there)
+    london.start()
+    oslo.start()
+    assert sorted(oslo.wait_mail("bob", len(HELLO), timeout=60)) == HELLO
+    native.wait_settled(paris, london, oslo)

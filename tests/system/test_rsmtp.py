@@ -232,7 +232,7 @@ system {other}
 time any
 port wire
 chat ""
-chat-timeout 10
+chat-timeout 60
 protocol i
 """
 UUCP_PORT = "port wire\ntype pipe\ncommand {uucico} -I {there}/config\n"

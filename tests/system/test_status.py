@@ -10,7 +10,7 @@ import pytest
 
 import native
 import road
-from peers_common import wait_for
+from peers_common import patient, wait_for
 
 CONTENT = b"Subject: x\r\n\r\nx\r\n"
 
@@ -61,7 +61,7 @@ def test_peer_test_without_the_stick(node, work):
     paris, london, _ = native.three(work, node, start=False)
     shutil.rmtree(os.path.join(work, "link"))
     paris.start()
-    late = paris.run("peer", "test", "--wait", "2", "london", check=False)
+    late = paris.run("peer", "test", "--wait", "5", "london", check=False)
     assert late.returncode == 75
     said = late.stdout.decode().splitlines()
     assert said[-2] == "sealed, and queued for the road to london"
@@ -70,7 +70,8 @@ def test_peer_test_without_the_stick(node, work):
         road.drop(work, *end)
     london.start()
     said = [json.loads(line) for line in paris.cli(
-        "peer", "test", "--json", "--wait", "30", "london").splitlines()]
+        "peer", "test", "--json", "--wait",
+        str(int(patient(30))), "london").splitlines()]
     assert said[-1]["stage"] == "answered"
     order = ["sealing", "queued", "sent", "underway", "answered"]
     ranks = [order.index(one["stage"]) for one in said]

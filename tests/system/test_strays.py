@@ -8,7 +8,7 @@ import time
 import pytest
 
 import road
-from peers_common import wait_for
+from peers_common import patient, wait_for
 
 CONTENT = b"Subject: x\r\n\r\nx\r\n"
 
@@ -84,16 +84,16 @@ def test_left_behind(paris, work):
     begin = time.monotonic()
     paris.submit("a@paris.example", ["bob@paris.example",
                                      "eve@london.example"], CONTENT)
-    wait_for(lambda: counted(paris, "delivered") == 1, 20, paris.log)
+    wait_for(lambda: counted(paris, "delivered") >= 1, 20, paris.log)
     wait_for(lambda: counted(paris, "objects_out") == 1, 20, paris.log)
-    assert time.monotonic() - begin < 15
+    assert time.monotonic() - begin < patient(15)
     assert len(left(work)) == 3
     # They may live while it does, as its children.
     wait_for(lambda: set(left(work)) <= set(processes(parent=pid)), 10,
              paris.log)
     begin = time.monotonic()
     paris.stop()
-    assert time.monotonic() - begin < 10
+    assert time.monotonic() - begin < patient(10)
     assert not left(work)
 
 

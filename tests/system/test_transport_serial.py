@@ -345,6 +345,7 @@ def converse(master, talk):
 def test_chat(ends, tmp_path, pair):
     master, name = pair
     secret = tmp_path / "password"
+    secret.touch(0o600)
     secret.write_text("sesame\n")
     ends[0].start(name, chat='"" ATZ OK ATDT\\T CONNECT '
                   '"" ogin:-BREAK-ogin:--ogin: \\L word: \\P',
@@ -371,6 +372,7 @@ def test_chat(ends, tmp_path, pair):
 ], ids=["fail", "silence", "password"])
 def test_chat_fails(ends, pair, tmp_path, talk, timeout, word):
     secret = tmp_path / "password"
+    secret.touch(0o600)
     secret.write_text("sesame\n")
     ends[0].start(pair[1], chat='"" ATDT\\T CONNECT "" word: \\P welcome',
                   phone="1", chat_fail="BUSY NO\\sCARRIER",

@@ -11,7 +11,7 @@ import pytest
 import native
 import road
 import wires
-from conftest import cannot
+from conftest import cannot, need_ipv6
 from peers_common import (free_port, patient, peers_env, peers_program,
                           program, wait_for)
 from road import Mail
@@ -173,6 +173,8 @@ def test_no_room(work):
         assert caller.wait() == 75
         there = road.files(answer.inn)
         assert 1 <= len(there) < 6
+        wait_for(lambda: any("nothing can be" in note
+                             for note in answer.notes), 10, "its word")
         full = [note for note in answer.notes if "nothing can be" in note]
         assert len(full) == 1 and "16 MiB" in full[0]
         assert answer.inn in full[0]
@@ -194,6 +196,7 @@ def test_no_room(work):
 
 
 def test_ipv6(node):
+    need_ipv6()
     port = free_port("::1")
     paris, oslo = wires.pair(
         node, ("tcp", [f"to=[::1]:{port}"]), ("tcp", [f"listen=[::1]:{port}"]),
@@ -284,6 +287,7 @@ def write_password(work, text):
     path = os.path.join(work, "socks password")
     with open(path, "w", encoding="utf-8") as file:
         file.write(text)
+    os.chmod(path, 0o600)
     return path
 
 
@@ -348,6 +352,16 @@ def test_socks_answers(work, answers, word):
                "socks-password-file=" + write_password(work, PASSWORD))
     assert done.returncode == 75
     assert word in done.stderr
+
+
+def test_password_that_others_read(work):
+    path = write_password(work, "sesame")
+    os.chmod(path, 0o640)
+    done = run(work, "socks=a:1", "to=b:1", "secret=none", "socks-user=u",
+               "socks-password-file=" + path)
+    assert done.returncode == 78
+    assert "socks-password-file: " in done.stderr
+    assert "chmod 600" in done.stderr and path in done.stderr
 
 
 def test_socks_passwords(work):

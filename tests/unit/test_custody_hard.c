@@ -13,6 +13,7 @@
 
 #include "node/custody_private.h"
 #include "node/directory_private.h"
+#include "node/waiting.h"
 #include "tests/unit/native_world.h"
 
 #define MAIL "Subject: hello\r\n\r\nThe quick brown fox.\r\n"
@@ -377,6 +378,63 @@ test_result_of_given_up(void **state)
 	assert_said(w);
 }
 
+static void
+assert_waits(struct nw *w, uint64_t id, const char *text)
+{
+	struct buf out = BUF_INIT;
+
+	assert_true(waiting_for(w->site[AT_PARIS].x, id, 0, &out));
+	assert_string_equal(buf_cstr(&out), text);
+	buf_release(&out);
+}
+
+/* London says nothing to what it is to forward. */
+static void
+test_says_what_is_silent(void **state)
+{
+	struct nw *w = *state;
+	struct nw_road *road = &w->site[AT_PARIS].road[AT_LONDON];
+	struct buf out = BUF_INIT;
+	uint64_t far, near;
+
+	nw_pass(w, 60);
+	road->lose = 1000;
+	far = nw_submit(w, AT_PARIS, "ann@paris.example", "bob@oslo.example",
+	    MAIL);
+	near = nw_submit(w, AT_PARIS, "ann@paris.example",
+	    "bob@london.example", MAIL);
+	nw_pass(w, 30);
+	assert_waits(w, far, "for london to acknowledge it, which was handed "
+	    "all of it 30s ago");
+	nw_pass(w, 60);
+	assert_true(waiting_for(w->site[AT_PARIS].x, far, 0, &out));
+	assert_non_null(strstr(buf_cstr(&out), " ago, and 1 time before: does "
+	    "it forward for this site (may-relay, there)?"));
+	buf_clear(&out);
+	assert_true(waiting_for(w->site[AT_PARIS].x, near, 0, &out));
+	assert_null(strstr(buf_cstr(&out), "may-relay"));
+	buf_release(&out);
+	road->lose = 0;
+	nw_pass(w, 86400);
+	nw_assert_settled(w);
+}
+
+/* The road is there, but not for what is sealed. */
+static void
+test_says_what_is_signed(void **state)
+{
+	struct nw *w = nw_new("seal = sign\n", NULL, NULL);
+	uint64_t id = nw_submit(w, AT_PARIS, "ann@paris.example",
+	    "bob@oslo.example", MAIL);
+
+	(void)state;
+	nw_pass(w, 30);
+	assert_waits(w, id, "no road leads to oslo now: bundles sealed for "
+	    "others are not sent to london, where all is signed "
+	    "(forward-signed)");
+	nw_free(w);
+}
+
 #define TEST(name) \
 	cmocka_unit_test_setup_teardown(name, nw_set_up, nw_tear_down)
 
@@ -391,6 +449,8 @@ main(void)
 		TEST(test_key_requests_back_off),
 		TEST(test_expires_without_card),
 		TEST(test_opened_again),
+		TEST(test_says_what_is_silent),
+		cmocka_unit_test(test_says_what_is_signed),
 		TEST(test_result_of_replaced),
 		TEST(test_result_of_given_up),
 		cmocka_unit_test(test_expires_without_keys),

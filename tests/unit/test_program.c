@@ -114,13 +114,13 @@ ends(void **state)
 	int status;
 
 	(void)state;
-	status = end_of("sh -c \"exit 7\"", 5000, &pid);
+	status = end_of("sh -c \"exit 7\"", 60000, &pid);
 	assert_true(WIFEXITED(status));
 	assert_int_equal(WEXITSTATUS(status), 7);
-	assert_int_equal(WTERMSIG(end_of("sleep 20", 40, &pid)), SIGTERM);
+	assert_int_equal(WTERMSIG(end_of("sleep 600", 40, &pid)), SIGTERM);
 	/* No descriptor but three. */
 	assert_true(dup2(2, 9) == 9);
-	status = end_of("sh -c \"[ ! -e /proc/self/fd/9 ]\"", 5000, &pid);
+	status = end_of("sh -c \"[ ! -e /proc/self/fd/9 ]\"", 60000, &pid);
 	assert_int_equal(WEXITSTATUS(status), 0);
 	close(9);
 	assert_int_equal(program_start(words, (const int[]){ 0, 2 }, &pid,

@@ -280,7 +280,7 @@ test_answers(void **state)
 	b->exits = 0;
 	buf_clear(&b->heard);
 	assert_has(run(b, "yes returned a permanent x | head -n 50000\n"
-	    "n=$(timeout 1 cat | wc -l)\n"
+	    "n=$(timeout 3 cat | wc -l)\n"
 	    "[ $n -gt 1000 ] && [ $n -lt 30000 ]"), "exit 0 \n");
 }
 
@@ -309,7 +309,7 @@ test_grandchild(void **state)
 	assert_has(heard, "exit 3 \n");
 	pid = strtol(strchr(heard, '[') + 1, &after, 10);
 	assert_int_equal(*after, ']');
-	for (int i = 0; i < 200; i++) {
+	for (int i = 0; i < 6000; i++) {
 		char state_of = 'X';
 		char *path = mem_printf("/proc/%ld/stat", pid);
 		FILE *f = fopen(path, "r");
