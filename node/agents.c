@@ -11,6 +11,7 @@
 
 #include "base/mem.h"
 #include "node/mark.h"
+#include "node/tls.h"
 
 #define VIA "(via)"
 
@@ -42,7 +43,7 @@ mark_tls(struct sha256 *h, const struct conf_tls *tls)
 {
 	mark_octets(h, &tls->mode, sizeof(tls->mode));
 	mark_text(h, tls->ca);
-	mark_file(h, tls->ca);
+	mark_file(h, tls->ca != NULL ? tls->ca : tls_default_ca());
 	mark_text(h, tls->name);
 	mark_octets(h, tls->fingerprint,
 	    tls->nfingerprints * sizeof(*tls->fingerprint));

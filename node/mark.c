@@ -42,6 +42,8 @@ mark_file(struct sha256 *h, const char *path)
 	mark_octets(h, &st.st_dev, sizeof(st.st_dev));
 	mark_octets(h, &st.st_ino, sizeof(st.st_ino));
 	mark_octets(h, &st.st_mode, sizeof(st.st_mode));
+	mark_octets(h, &st.st_uid, sizeof(st.st_uid));
+	mark_octets(h, &st.st_gid, sizeof(st.st_gid));
 	mark_octets(h, &st.st_size, sizeof(st.st_size));
 	mark_octets(h, &st.st_mtim, sizeof(st.st_mtim));
 }

@@ -3,8 +3,8 @@
 #define NODE_MARK_H
 /*
  * A mark of what something was started with: equal marks, and a reload leaves
- * it alone.  Of plain files it is the identity, size and time that count, not
- * the octets: passwords among them are for others.
+ * it alone.  Of plain files it is the identity, who may read it, size and time
+ * that count, not the octets: passwords among them are for others.
  *
  *	mark_begin; mark_octets, mark_text, mark_file...; mark_end
  */

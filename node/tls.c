@@ -106,6 +106,15 @@ tls_server_context(const char *certificate, const char *key, bool ask,
 	return NULL;
 }
 
+/* As OpenSSL looks for it. */
+const char *
+tls_default_ca(void)
+{
+	const char *path = secure_getenv(X509_get_default_cert_file_env());
+
+	return path != NULL ? path : X509_get_default_cert_file();
+}
+
 static int
 load_authorities(SSL_CTX *ssl, const char *ca, struct err *e)
 {

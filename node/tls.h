@@ -25,6 +25,8 @@ struct tls;
  * asked for a certificate, any will do. */
 struct tls_context *tls_server_context(const char *certificate,
     const char *key, bool ask, struct err *e);
+/* The file of the system's authorities, which need not be there. */
+const char *tls_default_ca(void);
 /* mode, ca (NULL: the system's) and fingerprints as configured; certificate
  * and key may be NULL. */
 struct tls_context *tls_client_context(const struct conf_tls *conf,

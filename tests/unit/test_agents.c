@@ -104,11 +104,40 @@ test_pairs(void **state)
 			fail_msg("pair %zu", i);
 }
 
+/* The authorities of the system are read when the agent is made. */
+static void
+test_authorities(void **state)
+{
+	char path[] = "/tmp/postrider-agents-XXXXXX";
+	struct conf *conf = read_conf(HOME "tls = ca\n" SMTP);
+	struct event_base *base = event_base_new();
+	struct delivery_hooks hooks = { .ctx = NULL };
+	struct agents *agents = agents_new(base, &hooks);
+	const struct delivery *was;
+	int fd = mkstemp(path);
+
+	(void)state;
+	assert_int_equal(setenv("SSL_CERT_FILE", path, 1), 0);
+	agents_configure(agents, conf);
+	was = agents_get(agents, 0);
+	agents_configure(agents, conf);
+	assert_ptr_equal(was, agents_get(agents, 0));
+	assert_int_equal(write(fd, "\n", 1), 1);
+	assert_int_equal(close(fd), 0);
+	agents_configure(agents, conf);
+	assert_ptr_not_equal(was, agents_get(agents, 0));
+	agents_free(agents);
+	event_base_free(base);
+	conf_free(conf);
+	(void)unlink(path);
+}
+
 int
 main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_pairs),
+		cmocka_unit_test(test_authorities),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -134,6 +134,16 @@ test_files(void **state)
 	assert_int_equal(fclose(f), 0);
 	after = mark_of(peer);
 	assert_false(mark_equal(&before, &after));
+	if (geteuid() == 0) {	/* then he may read it who could not */
+		before = after;
+		assert_int_equal(chown(file, 1, (gid_t)-1), 0);
+		after = mark_of(peer);
+		assert_false(mark_equal(&before, &after));
+		before = after;
+		assert_int_equal(chown(file, (uid_t)-1, 1), 0);
+		after = mark_of(peer);
+		assert_false(mark_equal(&before, &after));
+	}
 	(void)unlink(file);
 	(void)rmdir(dir);
 	free(file);
