@@ -60,6 +60,14 @@ mark_site(struct sha256 *h, const struct conf *conf)
 	mark_octets(h, &conf->trace_delivery, sizeof(conf->trace_delivery));
 }
 
+static void
+mark_texts(struct sha256 *h, const struct conf_strings *texts)
+{
+	for (size_t i = 0; i < texts->n; i++)
+		mark_text(h, texts->item[i]);
+	mark_octets(h, NULL, 0);
+}
+
 static struct mark
 mark_of(const struct conf *conf, const struct conf_delivery *d)
 {
@@ -71,9 +79,8 @@ mark_of(const struct conf *conf, const struct conf_delivery *d)
 
 	mark_begin(&h);
 	mark_site(&h, conf);
-	for (size_t i = 0; i < d->domains.n; i++)
-		mark_text(&h, d->domains.item[i]);
-	mark_octets(&h, NULL, 0);
+	mark_texts(&h, &d->domains);
+	mark_texts(&h, &d->users);
 	mark_text(&h, d->target);
 	mark_text(&h, d->null_sender);
 	mark_tls(&h, &d->tls);

@@ -283,7 +283,27 @@ line_of_setting(const struct conf_strings *set, const struct conf_node *node,
 		if (strcspn(set->item[i], "=") == len &&
 		    strncmp(set->item[i], text, len) == 0)
 			return conf_item_line(node, "set", i);
-	return conf_line_of(node, "set");
+	return conf_line_of(node, len == 4 && strncmp(text, "stay", 4) == 0 ?
+	    "stays" : "set");
+}
+
+/* As node/launch.c has it begin. */
+static int
+would_take(const struct conf_peer *peer, const struct conf_lane *lane,
+    const struct conf_transport *t, struct err *e)
+{
+	char stay[] = "stay=yes", **set;
+	size_t n = lane->set.n;
+	int rc;
+
+	set = mem_alloc(n + 1, sizeof(*set));
+	for (size_t i = 0; i < n; i++)
+		set[i] = lane->set.item[i];
+	if (lane->stays && !has_setting(&lane->set, "stay"))
+		set[n++] = stay;
+	rc = settings_check(t->name, peer->name, set, n, e);
+	free(set);
+	return rc;
 }
 
 /* What one of our transports makes of its settings; that it has none at all
@@ -301,8 +321,7 @@ check_taken(struct conf_draft *draft, const struct conf_peer *peer,
 		if (strcspn(lane->set.item[i], "=") == 0 ||
 		    strchr(lane->set.item[i], '=') == NULL)
 			return;		/* which has been told of */
-	if (settings_check(t->name, peer->name, lane->set.item, lane->set.n,
-	    &e) < 0)
+	if (would_take(peer, lane, t, &e) < 0)
 		conf_fault(draft->faults, line_of_setting(&lane->set, node,
 		    e.text), "peer %s: transport %s: %s", peer->name,
 		    t->name, e.text);

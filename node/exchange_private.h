@@ -58,6 +58,7 @@ struct leg {
 	uint64_t object;	/* LEG_CUT: object, or handle of the lot */
 	bool unsure;		/* of a serial that was never answered */
 	bool doubtful;		/* it was under way in an older epoch */
+	bool passed_over;	/* RUNNING: all others were routed anew */
 	uint16_t *rcpt;		/* open recipients, or NULL: one, in `one` */
 	uint16_t nrcpt, one;
 };
@@ -287,6 +288,9 @@ void leg_hold(struct leg *leg);
 void leg_take(struct leg *leg, enum leg_status status);
 /* Routes everything that waits anew. */
 void queue_reroute(struct exchange *x);
+/* One of a delivery is back to be tried again: if that was while the others
+ * were routed, it is now.  The entry may be another from then on. */
+void queue_reroute_late(struct exchange *x, struct leg *leg);
 /* Legs whose time has come become ready. */
 void queue_wake(struct target *t, uint64_t now_secs);
 /* All that wait for their next attempt become ready. */

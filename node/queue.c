@@ -716,6 +716,7 @@ reroute_legs(struct exchange *x, struct entry *entry)
 		for (i = 0; i < entry->nlegs; i++) {
 			struct leg *leg = &entry->leg[i];
 
+			leg->passed_over = leg->status == LEG_RUNNING;
 			if (leg->nrcpt == 0 || leg->status == LEG_CUT ||
 			    leg->status == LEG_RUNNING)
 				continue;
@@ -725,6 +726,24 @@ reroute_legs(struct exchange *x, struct entry *entry)
 		}
 	}
 	message_release(&m);
+}
+
+static void
+reroute_entry(struct exchange *x, struct entry *entry)
+{
+	if (is_waiting(entry))
+		reroute(x, entry);
+	else
+		reroute_legs(x, entry);
+}
+
+void
+queue_reroute_late(struct exchange *x, struct leg *leg)
+{
+	if (!leg->passed_over || leg->nrcpt == 0)
+		return;
+	leg->passed_over = false;
+	reroute_entry(x, leg->entry);
 }
 
 /* What is under way stays; what waits goes where it would go now. */
@@ -738,11 +757,7 @@ queue_reroute(struct exchange *x)
 	all = mem_alloc(map_count(x->entries) + 1, sizeof(struct entry *));
 	while (map_next(x->entries, &pos, NULL, &value))
 		all[n++] = value;
-	for (i = 0; i < n; i++) {
-		if (is_waiting(all[i]))
-			reroute(x, all[i]);
-		else
-			reroute_legs(x, all[i]);
-	}
+	for (i = 0; i < n; i++)
+		reroute_entry(x, all[i]);
 	free(all);
 }

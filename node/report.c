@@ -387,8 +387,6 @@ delay_one(struct exchange *x, struct entry *entry, struct err *e)
 	return rc;
 }
 
-/* A notice of delay that cannot be written now is tried with the next tick; a
- * message that cannot be read is the business of its delivery. */
 void
 report_postponed(struct exchange *x, struct entry *entry, const char *why)
 {
@@ -398,6 +396,8 @@ report_postponed(struct exchange *x, struct entry *entry, const char *why)
 	entry->postponed = true;
 }
 
+/* A notice of delay that cannot be written now is tried with the next tick; a
+ * message that cannot be read is the business of its delivery. */
 bool
 report_delays(struct exchange *x)
 {

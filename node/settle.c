@@ -434,7 +434,8 @@ rest_of_leg(struct exchange *x, struct outcome *o)
 void
 settle_done(struct exchange *x, struct outcome *o)
 {
-	struct entry *entry = o->leg->entry;
+	struct leg *leg = o->leg;
+	struct entry *entry = leg->entry;
 	bool gone = settled_count(o) == entry->open;
 	bool stays = o->leg->unsure && settled_count(o) < o->leg->nrcpt;
 	uint64_t lot = o->leg->target->kind == TARGET_SITE && !stays ?
@@ -450,6 +451,8 @@ settle_done(struct exchange *x, struct outcome *o)
 	outcome_free(o);
 	if (gone)
 		queue_forget(x, entry);
+	else
+		queue_reroute_late(x, leg);
 	custody_leg_over(x, lot);
 }
 

@@ -142,6 +142,17 @@ lower_plain(const char *address)
 	return plain;
 }
 
+/* The part of an address before the @, as such a key has it. */
+static char *
+lower_plain_user(const char *user)
+{
+	char *address = mem_printf("%s@", user), *plain = lower_plain(address);
+
+	free(address);
+	*strrchr(plain, '@') = '\0';
+	return plain;
+}
+
 /* " (FILE:LINE)", or nothing. */
 static void
 add_origin(struct buf *out, struct origin origin)
@@ -201,7 +212,7 @@ int
 routing_add_user(struct routing *t, const char *domain, const char *user,
     struct err *e)
 {
-	char *key = lower_dup(domain), *name = lower_dup(user);
+	char *key = lower_dup(domain), *name = lower_plain_user(user);
 	struct local *local = map_get(t->locals, slice_of(key));
 	int rc = 0;
 

@@ -10,12 +10,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* 1 to 65535, or what a service may be called (RFC 6335 5.1). */
+/* 1 to 65535, or what a service may be called (RFC 6335 5.1, and what
+ * services(5) has beside that). */
 static bool
 is_port(const char *text)
 {
 	static const char plain[] = "abcdefghijklmnopqrstuvwxyz"
-	    "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-";
+	    "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_.+";
 	uint64_t n;
 
 	if (strspn(text, "0123456789") == strlen(text))

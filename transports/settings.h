@@ -4,7 +4,8 @@
 /*
  * Would a transport take its settings?  For whoever checks a configuration:
  * what judges them is what the transport reads them with, so the two cannot
- * disagree.  Nothing is connected to, opened or started.
+ * disagree.  Nothing is connected to or started, and no file is opened but
+ * those with passwords and keys.
  */
 #include "base/err.h"
 

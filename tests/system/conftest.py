@@ -7,6 +7,7 @@ failure: nothing may be left out there.
 
 import os
 import shutil
+import socket
 
 import pytest
 
@@ -31,6 +32,14 @@ def cannot(reason):
     if peers_common.IN_CI:
         pytest.fail(f"must run in CI: {reason}", pytrace=False)
     pytest.skip(reason)
+
+
+def need_ipv6():
+    """The loopback address, which not every container has."""
+    try:
+        socket.create_server(("::1", 0), family=socket.AF_INET6).close()
+    except OSError as why:
+        cannot(f"there is no IPv6 here: {why}")
 
 
 def pytest_runtest_setup(item):

@@ -13,7 +13,7 @@ import time
 import pytest
 
 import road
-from conftest import cannot
+from conftest import cannot, need_ipv6
 from peers_common import free_port, patient, program, wait_for
 from peers_smtp import Refused, Smtp
 
@@ -358,8 +358,7 @@ def test_unix_listener(paris):
 
 
 def test_ipv6_listener(node):
-    if not socket.has_ipv6 or not os.path.exists("/proc/net/if_inet6"):
-        cannot("there is no IPv6 here")
+    need_ipv6()
     port = free_port("::1")
     one = node("paris", address="::1", port=port, config=road.config(
         "paris").replace("@address@", "[::1]"))

@@ -107,6 +107,20 @@ def test_dist():
                      if one}
 
 
+def test_no_dist_without_git(tmp_path):
+    """An empty tarball would be worse than none."""
+    if shutil.which("git") is None:
+        pytest.skip("no git")
+    shutil.copy(os.path.join(PROJECT, "GNUmakefile"), tmp_path)
+    done = subprocess.run(
+        ["make", "-C", str(tmp_path), "dist"], text=True, check=False,
+        capture_output=True,
+        env={**os.environ, "GIT_CEILING_DIRECTORIES": str(tmp_path.parent)})
+    assert done.returncode != 0, done.stdout
+    assert "not a git repository" in done.stderr
+    assert not list(tmp_path.glob("build/*.tar*"))
+
+
 def test_another_prefix():
     """Without building for it: every target is below it."""
     done = make("-n", "install", "DESTDIR=/stage", "PREFIX=/opt/post")

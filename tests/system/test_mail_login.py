@@ -163,6 +163,13 @@ def test_scram(scram, work, auth):
     assert london.run(f"fetch={scram.url('imap')}", "tls=no") == (0, [], "")
 
 
+@pytest.mark.parametrize("user", ["quotes", "blanks", "umlaut"])
+def test_scram_with_odd_passwords(scram, work, user):
+    """Dovecot prepares them as we do (RFC 5802 5.1), or not at all."""
+    one = End(scram, work, user, "paris")
+    assert one.run(f"fetch={scram.url('imaps')}") == (0, [], "")
+
+
 @pytest.mark.parametrize("how", ["smtp", "imap", "pop3"])
 def test_scram_with_a_wrong_password(scram, work, how):
     scram.empty()
@@ -287,6 +294,31 @@ def test_repeated_after_the_login(provider, work, server, answers, text):
     assert "***" in reports[0] and "127.0.0.1" in reports[0]
     for part in (WORD, CODED.decode(), WORD[:4], CODED.decode()[-12:]):
         assert part not in reports[0] + stderr
+
+
+@pytest.mark.parametrize("user", ["quotes", "blanks", "umlaut"])
+@pytest.mark.parametrize("server, answers", [
+    (IMAP, [b"p2 NO %s\r\n"]),
+    (IMAP, [b"p2 OK in\r\n", b"TAG NO %s\r\n"]),
+    (POP3, [b"+OK\r\n", b"-ERR %s\r\n"]),
+    (POP3, [b"+OK\r\n", b"+OK\r\n", b"-ERR %s\r\n"])])
+def test_odd_passwords_repeated(provider, work, server, answers, user):
+    """Those that are not one plain word, as they are and as IMAP writes
+    them."""
+    word = PASSWORDS[user].encode()
+    quoted = word.replace(b"\\", b"\\\\").replace(b'"', b'\\"')
+    scheme = "imap" if server is IMAP else "pop3"
+    if scheme == "imap" and user == "umlaut":
+        answers = [b"+ go\r\n", *answers]      # that one is a literal
+    here = End(provider, work, user, "paris", "tls=no", "timeout=5")
+    for text in (word, b'"' + quoted + b'"'):
+        one = Script(*server, [answer.replace(b"%s", text)
+                               for answer in answers])
+        _, reports, stderr = here.run(f"fetch={scheme}://127.0.0.1:{one.port}")
+        one.sock.close()
+        said = ("".join(reports) + stderr).replace(user + "@", "")
+        assert "***" in said
+        assert not re.search("with|quotes|blanks|around|na\\W|ve", said), said
 
 
 def test_repeated_to_a_mail(provider, work):

@@ -299,6 +299,61 @@ def test_transport_tells_of_a_return(work, node, server):
     paris.wait_log("return-unknown peer=london name=nosuchfile")
 
 
+BACK = """#!/bin/sh
+cd "$4"; for f in *; do
+	[ -f $f ] && echo sent $f && echo $f >>{work}/names
+done
+[ -f {work}/full ] && for f in $(cat {work}/names); do
+	echo returned $f permanent 550 gone
+	read answer; echo "$answer" >>{work}/answers
+done; exit 0
+"""
+
+
+@pytest.mark.parametrize("dialect, word", [("rfc2442", "unknown"),
+                                           ("native", "known")])
+def test_returned_on_a_full_disk(work, node, server, dialect, word):
+    """Notices have no room, so the transport is to tell again; that a bundle
+    is to go again needs none.  Neither is lost."""
+    def lines(name):
+        path = os.path.join(work, name)
+        if not os.path.exists(path):
+            return []
+        with open(path, encoding="ascii") as file:
+            return [line.split()[0] for line in file]
+
+    script = os.path.join(work, "carry")
+    with open(script, "w", encoding="ascii") as file:
+        file.write(BACK.format(work=work))
+    os.chmod(script, 0o755)
+    paris = site(node, "paris", "london", server.port, dialect=dialect)
+    native.introduce(paris, site(node, "london", "paris", 1,
+                                 dialect=dialect))
+    paris.edit_config(r"transport = mail", f'transport = "{script}"')
+    paris.start()
+    paris.submit("alice@paris.example", ["bob@london.example"], PLAIN)
+    paris.wait_log("object-sent" if dialect == "rfc2442" else
+                   "parcel-cut .* pieces=1")
+    wait_for(lambda: len(re.findall("(?:object|parcel)-cut", paris.log())) ==
+             paris.log().count("object-sent"), 20, paris.log)
+    paris.edit_config("min-free = none", "min-free = 8000T")
+    paris.restart()
+    with open(os.path.join(work, "full"), "w", encoding="ascii"):
+        pass
+    sent = len(lines("names"))
+    paris.run("flush", "london")
+    wait_for(lambda: word in lines("answers"), 20, paris.log)
+    assert lines("answers")[0] == word and paris.maildir("alice") == []
+    paris.edit_config("min-free = 8000T", "min-free = none")
+    paris.restart()
+    paris.run("flush", "london")
+    if dialect == "rfc2442":
+        assert len(paris.wait_mail("alice")) == 1
+        assert "known" in lines("answers")
+    else:
+        wait_for(lambda: len(lines("names")) > sent, 60, paris.log)
+
+
 def test_too_large_for_the_path(node):
     """Nothing is lost, and it is said what to do."""
     small = Server(keywords=(b"SIZE 10000",))

@@ -11,7 +11,7 @@ import pytest
 import native
 import road
 import wires
-from conftest import cannot
+from conftest import cannot, need_ipv6
 from peers_common import (free_port, patient, peers_env, peers_program,
                           program, wait_for)
 from road import Mail
@@ -196,6 +196,7 @@ def test_no_room(work):
 
 
 def test_ipv6(node):
+    need_ipv6()
     port = free_port("::1")
     paris, oslo = wires.pair(
         node, ("tcp", [f"to=[::1]:{port}"]), ("tcp", [f"listen=[::1]:{port}"]),

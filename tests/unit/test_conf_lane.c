@@ -133,6 +133,9 @@ test_faults(void **state)
 		{ "peer a { transport = file\nset = { drop=/x,\n"
 		    "pol=1 } }\n", "4: peer a: transport file: unknown "
 		    "setting pol" },
+		{ "peer a { transport = uucp; dialect = bsmtp\n"
+		    "stays = yes }\n", "3: peer a: transport uucp: unknown "
+		    "setting stay" },
 		{ "peer a { transport b { program = serial\n"
 		    "set = { speed=9600,\ndevice=x } } }\n",
 		    "4: peer a: transport serial: device=x: want" },

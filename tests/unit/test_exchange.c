@@ -481,6 +481,33 @@ test_misconfigured(void **state)
 	free(name);
 }
 
+/* What is with a delivery stays there over a reload, but for one try. */
+static void
+test_reload_reroutes(void **state)
+{
+	struct xw *w = *state;
+	struct conf *old = w->conf;
+	struct exchange_action a;
+	size_t i;
+
+	xw_accept(w, "x@london.example", "ann@paris.example");
+	xw_must_take(w, EXCHANGE_DELIVER, &a);
+	w->conf = xw_conf_of(SITE HOME LONDON "}\nroutes {\n"
+	    " london.example = london\n ann@paris.example = london\n}\n");
+	exchange_reload(w->x, w->conf);
+	conf_free(old);
+	for (i = 0; i < a.nrcpt; i++)
+		exchange_delivery_result(w->x, a.job, a.rcpt[i],
+		    VERDICT_RETRY, "4.2.0", "not now");
+	exchange_delivery_over(w->x, a.job);
+	exchange_action_release(&a);
+	xw_settle(w);
+	xw_pass(w, 4000);
+	xw_must_not(w, EXCHANGE_DELIVER);
+	free(xw_write_object(w));
+	xw_contains(w, "RCPT TO:<ann@paris.example>");
+}
+
 static void
 test_peer_gone(void **state)
 {
@@ -604,6 +631,7 @@ main(void)
 		CASE(test_alternate),
 		CASE(test_reload_renews),
 		CASE(test_misconfigured),
+		CASE(test_reload_reroutes),
 		CASE(test_peer_gone),
 		CASE(test_hold),
 		CASE(test_retry_order),

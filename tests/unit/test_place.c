@@ -17,6 +17,8 @@ good(void **state)
 	} cases[] = {
 		{ "oslo.example:4004", "oslo.example", "4004" },
 		{ "127.0.0.1:uucp", "127.0.0.1", "uucp" },
+		{ "h:sge_execd", "h", "sge_execd" },	/* in services(5) */
+		{ "h:whois++", "h", "whois++" },
 		{ "[::1]:25", "::1", "25" }, { "/run/link", "/run/link", NULL },
 		{ "/run/a:b", "/run/a:b", NULL }, { "/", "/", NULL },
 	};

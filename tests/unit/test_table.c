@@ -37,6 +37,10 @@ sample(void)
 
 	assert_int_equal(routing_add_local(t, "Paris.Example", 1, NULL), 0);
 	assert_int_equal(routing_add_user(t, "paris.example", "Ann", NULL), 0);
+	assert_int_equal(routing_add_user(t, "paris.example", "\"J.D\"", NULL),
+	    0);
+	assert_int_equal(routing_add_user(t, "paris.example", "\"J\\ D\"",
+	    NULL), 0);
 	assert_int_equal(routing_add_local(t, "open.example", 2, NULL), 0);
 	assert_int_equal(routing_add_peer(t, "london", 2, NULL), 0);
 	assert_int_equal(routing_add_peer(t, "rome", 1, NULL), 0);
@@ -75,6 +79,10 @@ test_lookup(void **state)
 		{ "\"A\\nn\"@paris.example", ROUTING_LOCAL, 1, NULL },
 		{ "\"ann \"@paris.example", ROUTING_UNKNOWN_USER, 1, NULL },
 		{ "\"postmaster\"@paris.example", ROUTING_LOCAL, 1, NULL },
+		{ "\"j.d\"@paris.example", ROUTING_LOCAL, 1, NULL },
+		{ "J.D@paris.example", ROUTING_LOCAL, 1, NULL },
+		{ "J.D+lists@paris.example", ROUTING_LOCAL, 1, NULL },
+		{ "\"j d\"@paris.example", ROUTING_LOCAL, 1, NULL },
 		{ "\"bob\"@paris.example", ROUTING_SITE, 0, "london" },
 		{ "\"b\"@paris.example", ROUTING_SITE, 0, "rome" },
 		{ "anybody@open.example", ROUTING_LOCAL, 2, NULL },
