@@ -317,12 +317,14 @@ send_again(struct exchange *x, struct target *t, const struct sent_mail *s,
 /*
  * The road.
  */
+/* The next is sent a back-off after one came back, so that it comes back later
+ * than that: twice the longest. */
 bool
 returned_lately(struct exchange *x, struct lane *l)
 {
 	uint64_t most = l->conf != NULL ? l->conf->retry_max_secs : 0;
 
-	if (l->returned > 0 && l->returned_secs + most < now_secs(x))
+	if (l->returned > 0 && l->returned_secs + 2 * most < now_secs(x))
 		l->returned = 0;
 	return l->returned > 0;
 }

@@ -26,7 +26,7 @@ def peer(name, port, *settings, dialect="native", **more):
     return (f"peer {name} {{\n\tdialect = {dialect}\n\ttransport = mail\n"
             f"\taddress = bundles@node.{name}.example\n"
             f"\tset = {{ {sets} }}\n"
-            f"\tretry-min = 1s\n\tretry-max = 2s\n{named}}}\n")
+            f"\tretry-min = 1s\n\tretry-max = 20s\n{named}}}\n")
 
 
 def site(node, name, other, port, *settings, **more):

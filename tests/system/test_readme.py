@@ -18,6 +18,14 @@ def test_the_two_sites(work):
     for port in ("2442", "2443"):
         assert f"127.0.0.1:{port}" in script
         script = script.replace(f":{port}", f":{free_port()}")
+    # For people some seconds will do; here they may not.
+    for sleep, what in (
+            ("sleep 1", "postrider -c ~/paris/postrider.conf status && "
+             "postrider -c ~/oslo/postrider.conf status"),
+            ("sleep 5", "ls ~/oslo/mail/bob/new/*")):
+        assert f"\n{sleep}\n" in script
+        script = script.replace(f"\n{sleep}\n", (
+            f"\nuntil {{ {what}; }} >/dev/null 2>&1; do sleep .1; done\n"))
     path = os.path.join(work, "try")
     with open(path, "w", encoding="utf-8") as file:
         file.write("set -e\ntrap 'kill $(jobs -p) 2>/dev/null || :' EXIT\n"
