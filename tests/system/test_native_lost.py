@@ -10,10 +10,7 @@ import time
 import pytest
 
 import native
-import road
 from peers_common import patient, wait_for
-from peers_smtp import Refused, Smtp
-from road import Mail
 
 
 def hello(n):
