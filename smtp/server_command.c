@@ -158,6 +158,7 @@ run_mail(struct smtp_server *s, struct slice args)
 	struct smtp_refusal r = { 0, "", "" };
 
 	s->chunks_void = false;
+	envelope_clear(&s->env);
 	if (smtp_command_mail(args, s->opts.extensions, s->opts.lenient,
 	    &s->env, &r) < 0) {
 		refuse_as(s, &r);
