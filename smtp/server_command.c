@@ -158,7 +158,6 @@ run_mail(struct smtp_server *s, struct slice args)
 	struct smtp_refusal r = { 0, "", "" };
 
 	s->chunks_void = false;
-	envelope_clear(&s->env);
 	if (smtp_command_mail(args, s->opts.extensions, s->opts.lenient,
 	    &s->env, &r) < 0) {
 		refuse_as(s, &r);
@@ -232,10 +231,10 @@ swallow_chunk(struct smtp_server *s, int code, const char *status,
 	}
 	smtp_refuse(&s->chunk_refusal, code, status, "%s", text);
 	s->chunk_told = false;
+	if (s->void_mail && s->chunk_last)
+		server_end_transaction(s);
 	s->chunk_after = s->state;
 	s->state = STATE_CHUNK;
-	if (s->void_mail && s->chunk_last)
-		s->chunk_after = STATE_GREETED;
 }
 
 static void

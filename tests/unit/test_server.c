@@ -408,6 +408,37 @@ test_waiting(void **state)
 	smtp_server_free(s);
 }
 
+/* A chunk that is swallowed and is the last ends the transaction that was
+ * refused (RFC 3030 2): nothing of it is in the next. */
+static void
+test_batch_void_chunk(void **state)
+{
+	static const char in[] =
+	    "MAIL FROM:<n@b.example> RET=HDRS ENVID=old\r\n"
+	    "BDAT 1 LAST\r\nxMAIL FROM:<a@b.example>\r\n";
+	struct smtp_server_options opts = dialogue_options();
+	struct smtp_server *s;
+	struct smtp_event ev;
+	size_t used, pos = 0;
+
+	(void)state;
+	opts.batch = true;
+	s = smtp_server_new(&opts);
+	assert_int_equal(smtp_server_next(s, in, sizeof(in) - 1, &used, &ev),
+	    1);
+	assert_int_equal(ev.kind, SMTP_EVENT_MAIL);
+	assert_string_equal(ev.envelope->envid, "old");
+	pos += used;
+	smtp_server_answer(s, 550, "5.7.1", "no");
+	assert_int_equal(smtp_server_next(s, in + pos, sizeof(in) - 1 - pos,
+	    &used, &ev), 1);
+	assert_int_equal(ev.kind, SMTP_EVENT_MAIL);
+	assert_string_equal(ev.envelope->sender, "a@b.example");
+	assert_null(ev.envelope->envid);
+	assert_int_equal(ev.envelope->ret, SMTP_RET_NONE);
+	smtp_server_free(s);
+}
+
 static void
 test_greeting(void **state)
 {
@@ -440,6 +471,7 @@ main(void)
 		cmocka_unit_test(test_batch),
 		cmocka_unit_test(test_batch_strict),
 		cmocka_unit_test(test_waiting),
+		cmocka_unit_test(test_batch_void_chunk),
 		cmocka_unit_test(test_greeting),
 	};
 
