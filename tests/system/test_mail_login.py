@@ -6,9 +6,7 @@ import base64
 import os
 import re
 import shutil
-import socket
 import ssl
-import threading
 
 import pytest
 
@@ -185,29 +183,18 @@ def test_scram_with_a_wrong_password(scram, work, how):
     assert "not-the-word" not in stderr + "".join(reports)
 
 
-class Script(threading.Thread):
+class Script(peers_common.Acceptor):
     """A server that says the next of its lines to each line that it hears
     from the login on."""
 
     def __init__(self, greeting, capability, answers):
-        super().__init__(daemon=True)
         self.greeting, self.capability = greeting, capability
         self.answers = answers
-        self.sock = socket.create_server(("127.0.0.1", 0))
-        self.port = self.sock.getsockname()[1]
-        self.start()
+        super().__init__()
 
-    def run(self):
-        while True:
-            try:
-                conn, _ = self.sock.accept()
-            except OSError:
-                return
-            with conn, conn.makefile("rb") as lines:
-                try:
-                    self.talk(conn, lines)
-                except OSError:
-                    pass
+    def serve(self, conn):
+        with conn.makefile("rb") as lines:
+            self.talk(conn, lines)
 
     def talk(self, conn, lines):
         answers = iter(self.answers)
@@ -260,7 +247,7 @@ def test_odd_servers(provider, work, server, answers, status, text):
     try:
         done = london.run(f"fetch={scheme}://127.0.0.1:{one.port}")
     finally:
-        one.sock.close()
+        one.close()
     assert done[0] == status and text in done[1][0]
     assert WORD not in done[1][0]
 
@@ -289,7 +276,7 @@ def test_repeated_after_the_login(provider, work, server, answers, text):
     scheme = "imap" if server[0][:1] == b"*" else "pop3"
     status, reports, stderr = london.run(
         f"fetch={scheme}://127.0.0.1:{one.port}")
-    one.sock.close()
+    one.close()
     assert status == 75 and len(reports) == 1
     assert "***" in reports[0] and "127.0.0.1" in reports[0]
     for part in (WORD, CODED.decode(), WORD[:4], CODED.decode()[-12:]):
@@ -315,7 +302,7 @@ def test_odd_passwords_repeated(provider, work, server, answers, user):
         one = Script(*server, [answer.replace(b"%s", text)
                                for answer in answers])
         _, reports, stderr = here.run(f"fetch={scheme}://127.0.0.1:{one.port}")
-        one.sock.close()
+        one.close()
         said = ("".join(reports) + stderr).replace(user + "@", "")
         assert "***" in said
         assert not re.search("with|quotes|blanks|around|na\\W|ve", said), said
@@ -329,7 +316,7 @@ def test_repeated_to_a_mail(provider, work):
                  "timeout=60")
     paris.put("p-1", b"x")
     status, reports, stderr = paris.run(f"submit=smtp://127.0.0.1:{one.port}")
-    one.sock.close()
+    one.close()
     assert status == 0 and "not from ***" in reports[0]
     assert CODED.decode() not in reports[0] + stderr
 
