@@ -5,9 +5,11 @@ A test that cannot run says why.  Where the environment says CI, that is a
 failure: nothing may be left out there.
 """
 
+import contextlib
 import os
 import shutil
 import socket
+import subprocess
 
 import pytest
 
@@ -32,6 +34,20 @@ def cannot(reason):
     if peers_common.IN_CI:
         pytest.fail(f"must run in CI: {reason}", pytrace=False)
     pytest.skip(reason)
+
+
+@contextlib.contextmanager
+def small_disk_at(path, size):
+    """A file system of that size ("1m") at path; it may be unmounted."""
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs",
+                       path], capture_output=True,
+                      check=False).returncode != 0:
+        cannot("a tmpfs cannot be mounted here")
+    try:
+        yield path
+    finally:
+        if os.path.ismount(path):
+            subprocess.run(["umount", "-l", path], check=True)
 
 
 def need_ipv6():

@@ -14,7 +14,7 @@ import subprocess
 import pytest
 
 import road
-from conftest import cannot
+from conftest import small_disk_at
 from peers_common import free_port, program, wait_for
 from peers_smtp import Refused
 
@@ -198,12 +198,8 @@ def small_disk(work):
     """A file system of 160 MiB."""
     path = os.path.join(work, "disk")
     os.mkdir(path)
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=160m", "tmpfs",
-                       path], capture_output=True,
-                      check=False).returncode != 0:
-        cannot("a tmpfs cannot be mounted here")
-    yield path
-    subprocess.run(["umount", "-l", path], check=False)
+    with small_disk_at(path, "160m"):
+        yield path
 
 
 def test_disk_filled_by_mail(node, work, small_disk):

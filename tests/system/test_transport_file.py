@@ -14,7 +14,7 @@ import time
 import pytest
 
 import peers_common
-from conftest import cannot
+from conftest import small_disk_at
 
 DEADLINE = peers_common.patient(20)
 
@@ -111,14 +111,10 @@ def line(work):
 @pytest.fixture
 def small_medium(line):
     """A file system of 1 MiB mounted as the medium."""
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs",
-                       line.medium], capture_output=True).returncode != 0:
-        cannot("a tmpfs cannot be mounted here")
-    os.makedirs(line.drop)
-    os.makedirs(line.pickup)
-    yield line.medium
-    subprocess.run(["umount", "-l", line.medium], check=False,
-                   capture_output=True)
+    with small_disk_at(line.medium, "1m"):
+        os.makedirs(line.drop)
+        os.makedirs(line.pickup)
+        yield line.medium
 
 
 def content(path):
@@ -355,10 +351,7 @@ def test_medium_comes_and_goes(line):
     run = line.stay(marker="POSTBAG")
     for _ in range(2):
         assert run.line().startswith("note waiting for marker POSTBAG")
-    mount = ["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs", line.medium]
-    if subprocess.run(mount, capture_output=True).returncode != 0:
-        cannot("a tmpfs cannot be mounted here")
-    try:
+    with small_disk_at(line.medium, "1m"):
         os.makedirs(line.drop)
         os.makedirs(line.pickup)
         line.put(line.medium, "POSTBAG", b"")
@@ -369,9 +362,6 @@ def test_medium_comes_and_goes(line):
         peers_common.wait_for(lambda: subprocess.run(
             ["umount", line.medium], capture_output=True).returncode == 0,
             what="the medium can be unmounted")
-    finally:
-        if os.path.ismount(line.medium):
-            subprocess.run(["umount", "-l", line.medium], check=False)
     assert run.line().startswith("note waiting for marker POSTBAG")
     assert run.process.poll() is None
 
@@ -393,17 +383,12 @@ def test_full_disk(line, small_medium):
 @pytest.mark.requires_root
 def test_full_disk_at_home(line, work):
     """in/ has no room: the file stays where it is."""
-    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=1m", "tmpfs",
-                       line.into], capture_output=True).returncode != 0:
-        cannot("a tmpfs cannot be mounted here")
-    try:
+    with small_disk_at(line.into, "1m"):
         line.put(line.pickup, "m", b"x" * (2 << 20))
         status, lines, _ = line.once()
         assert status == 75 and len(lines) == 1
         assert "No space left" in lines[0]
         assert listing(line.into) == [] and listing(line.pickup) == ["m"]
-    finally:
-        subprocess.run(["umount", "-l", line.into], check=True)
 
 
 @pytest.mark.requires_root
